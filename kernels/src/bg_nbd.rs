@@ -1,0 +1,1 @@
+//! BG/NBD (Fader, Hardie & Lee 2005).

