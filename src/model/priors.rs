@@ -1,0 +1,225 @@
+//! Priors as users write them, checked against a family's names and completed with weakly informative defaults in the data's own
+//! scale. The defaults come out as plain numbers, so that a plan can show them. Nothing is evaluated here.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Centring, Family, Parameter};
+use crate::data::{Groups, Summary};
+use crate::dist::Prior;
+use crate::error::{Error, Result};
+
+/// Priors of one fit. Whatever is left out gets a default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriorSpec {
+    /// Without groups: a prior per parameter, natural or derived (`r`, `alpha` or `rate`, `a` and `b` or `phi` and `kappa`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub priors: BTreeMap<String, Prior>,
+    /// With groups: how they are pooled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hierarchy: Option<HierarchySpec>,
+}
+
+/// Partial pooling: z ~ N(mu, sigma²) over groups, with z the logarithm (for `phi` the logit, for `q` the logarithm of q − 1) of a
+/// parameter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HierarchySpec {
+    /// Which coordinates groups are sampled in; changes speed, never the posterior.
+    #[serde(default)]
+    pub centring: Centring,
+    /// Prior of the centre of each parameter, on the scale of z.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mu: BTreeMap<String, Prior>,
+    /// Prior of the spread over groups of each parameter, on the scale of z.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sigma: BTreeMap<String, Prior>,
+}
+
+/// The few numbers of a data set that default priors and starting points are measured in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scale {
+    /// Repeat purchases per customer and time unit, Σx / ΣT.
+    pub purchase_rate: f64,
+    /// Mean over repeat customers of their mean spend, in currency.
+    pub mean_spend: f64,
+    /// Repeat customers (x > 0) of each group.
+    pub repeaters: Vec<u64>,
+}
+
+impl Scale {
+    /// Measures a summary. Without repeat purchases the rate is that of half a purchase among all customers; without spend it is
+    /// one unit of currency.
+    pub fn of(summary: &Summary) -> Self {
+        let age: f64 = summary.age.iter().sum();
+        let repeats: f64 = summary.frequency.iter().map(|&x| f64::from(x)).sum();
+        let rate = repeats.max(0.5) / age;
+        let mut repeaters = vec![0_u64; summary.groups.labels.len().max(1)];
+        for (&x, &g) in summary.frequency.iter().zip(&summary.group) {
+            repeaters[g as usize] += u64::from(x > 0);
+        }
+        let (mut spend, mut spenders) = (0.0, 0.0);
+        for &m in summary.monetary.iter().filter(|&&m| m > 0.0) {
+            spend += m;
+            spenders += 1.0;
+        }
+        Self {
+            purchase_rate: if rate.is_finite() { rate } else { 1.0 },
+            mean_spend: if spenders > 0.0 { spend / spenders } else { 1.0 },
+            repeaters,
+        }
+    }
+}
+
+/// What a parameter is thought to be before its data are seen: a centre in the data's scale and the sd of its logarithm.
+struct Guess {
+    centre: f64,
+    log_sd: f64,
+}
+
+/// The weakly informative guess for the parameter called `name`.
+///
+/// A log sd of 1 allows a factor of 7 either way at 95 %, of 1.5 a factor of 19.
+fn guess(name: &str, scale: &Scale) -> Guess {
+    let (centre, log_sd) = match name {
+        "r" => (0.5, 1.0),
+        // Σx/ΣT counts the time after customers left, so the rate while alive lies somewhat above it: a wide guess.
+        "rate" => (scale.purchase_rate, 1.5),
+        "alpha" => (0.5 / scale.purchase_rate, 1.5),
+        "phi" => (0.3, 1.0),
+        "kappa" => (3.0, 1.0),
+        "a" => (0.9, 1.0),
+        "b" => (2.1, 1.0),
+        "p" | "q" => (4.0, 1.0),
+        "mean_spend" => (scale.mean_spend, 1.0),
+        "v" => (0.75 * scale.mean_spend, 1.5),
+        _ => (1.0, 1.5),
+    };
+    Guess { centre: three_digits(centre), log_sd }
+}
+
+/// Rounded to three significant digits, which is more than a weak prior means.
+fn three_digits(x: f64) -> f64 {
+    format!("{x:.2e}").parse().unwrap_or(x)
+}
+
+/// The default prior of a parameter without groups.
+fn default_prior(parameter: &Parameter, scale: &Scale) -> Prior {
+    if parameter.high.is_finite() {
+        return Prior::Uniform { low: parameter.low, high: parameter.high };
+    }
+    let Guess { centre, log_sd } = guess(parameter.name, scale);
+    Prior::LogNormal { median: centre, log_sd }
+}
+
+/// The default prior of μ for a parameter.
+fn default_mu(parameter: &Parameter, scale: &Scale) -> Prior {
+    if parameter.high.is_finite() {
+        return Prior::Normal { mean: 0.0, sd: 1.5 }; // on the logit scale nearly uniform between the bounds
+    }
+    let Guess { centre, log_sd } = guess(parameter.name, scale);
+    Prior::Normal { mean: three_digits((centre - parameter.low).ln()), sd: log_sd }
+}
+
+/// The default prior of σ: groups differ by a factor of e^0.5 = 1.6 or less, most likely.
+const DEFAULT_SIGMA: Prior = Prior::HalfNormal { scale: 0.5 };
+
+/// Starting values of a chart's parameters.
+pub(super) fn start_values(parameters: &[Parameter], scale: &Scale) -> Vec<f64> {
+    parameters.iter().map(|p| guess(p.name, scale).centre).collect()
+}
+
+impl PriorSpec {
+    /// What can be checked before any data is seen: names that the family has, one way of naming each, and sound settings. `key` is
+    /// the specification's place in the configuration (`purchase`), prefixed to every complaint.
+    pub fn check(&self, family: &Family, key: &str) -> Result<()> {
+        let within = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
+        let check_all = |priors: &BTreeMap<String, Prior>, place: &str, names: &[&str]| {
+            for (name, prior) in priors {
+                if !names.contains(&name.as_str()) {
+                    return Err(Error::new(format!("{place} has an unknown parameter"))
+                        .seen(format!("`{name}`"))
+                        .advice(format!("{} has {}", family.key, names.join(", "))));
+                }
+                prior.check(&format!("{place}.{name}"))?;
+            }
+            Ok(())
+        };
+        let place = within("priors");
+        check_all(&self.priors, &place, &family.names())?;
+        family.chart_of(&self.priors).map_err(|e| e.at(&place))?;
+        if let Some(hierarchy) = &self.hierarchy {
+            let chart = family.chart_parameters(&family.derived_chart());
+            let names: Vec<&str> = chart.iter().map(|p| p.name).collect();
+            check_all(&hierarchy.mu, &within("hierarchy.mu"), &names)?;
+            check_all(&hierarchy.sigma, &within("hierarchy.sigma"), &names)?;
+        }
+        Ok(())
+    }
+
+    /// The same specification with every prior written out: `priors` complete without groups, `hierarchy` complete with them.
+    /// Resolving twice changes nothing.
+    pub fn resolve(&self, family: &Family, groups: &Groups, scale: &Scale) -> Result<Self> {
+        self.check(family, "")?;
+        let complete = |priors: &BTreeMap<String, Prior>, chart: &[bool], default: &dyn Fn(&Parameter) -> Prior| {
+            family
+                .chart_parameters(chart)
+                .iter()
+                .map(|p| (p.name.to_owned(), priors.get(p.name).copied().unwrap_or_else(|| default(p))))
+                .collect::<BTreeMap<_, _>>()
+        };
+        if groups.labels.len() < 2 {
+            if self.hierarchy.is_some() && groups.column.is_none() {
+                return Err(Error::new("a hierarchy needs groups")
+                    .seen("no group column")
+                    .advice("name a group column, or put the priors on the parameters under `priors`"));
+            }
+            let chart = family.chart_of(&self.priors)?;
+            return Ok(Self { priors: complete(&self.priors, &chart, &|p| default_prior(p, scale)), hierarchy: None });
+        }
+        if let Some(name) = self.priors.keys().next() {
+            return Err(Error::new("with groups, priors belong on the hierarchy")
+                .seen(format!("priors.{name}"))
+                .advice(
+                    "move it to hierarchy.mu (centre over groups) and hierarchy.sigma (spread), or fit without groups",
+                ));
+        }
+        let hierarchy = self.hierarchy.clone().unwrap_or_default();
+        let chart = family.derived_chart();
+        Ok(Self {
+            priors: BTreeMap::new(),
+            hierarchy: Some(HierarchySpec {
+                centring: hierarchy.centring,
+                mu: complete(&hierarchy.mu, &chart, &|p| default_mu(p, scale)),
+                sigma: complete(&hierarchy.sigma, &chart, &|_| DEFAULT_SIGMA),
+            }),
+        })
+    }
+}
+
+impl Family {
+    /// The chart whose parameters the priors are on: derived where nothing says otherwise.
+    pub(super) fn chart_of(&self, priors: &BTreeMap<String, Prior>) -> Result<Vec<bool>> {
+        self.alternatives
+            .iter()
+            .map(|alternative| {
+                let natural = &self.parameters[alternative.first..alternative.first + alternative.parameters.len()];
+                let given = |set: &[Parameter]| set.iter().map(|p| p.name).find(|&n| priors.contains_key(n));
+                match (given(natural), given(alternative.parameters)) {
+                    (Some(one), Some(other)) => Err(Error::new("two ways to say the same")
+                        .seen(format!("priors on `{one}` and on `{other}`"))
+                        .advice(format!("keep either {} or {}", list(natural), list(alternative.parameters)))),
+                    (Some(_), None) => Ok(false),
+                    (None, _) => Ok(true),
+                }
+            })
+            .collect()
+    }
+}
+
+fn list(parameters: &[Parameter]) -> String {
+    parameters.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(" and ")
+}
