@@ -1,1 +1,0 @@
-//! BG/NBD (Fader, Hardie & Lee 2005).

@@ -1,1 +1,0 @@
-//! Gamma-Gamma spend (Fader & Hardie 2013).
