@@ -1,1 +1,26 @@
-//! The room `config`.
+//! A configuration as written (TOML, [`ClvConfig`]) becomes a plan as meant ([`Plan`]): defaults resolved, units fixed, every
+//! number checked once. Nothing here knows how anything is computed.
+//!
+//! ```text
+//! file.toml ──┐
+//! --set k=v ──┴─▶ ClvConfig ──check──▶ Plan ──▶ plan.toml in the run directory
+//! ```
+//!
+//! Errors name the file and line, or the `--set`, that they come from.
+
+mod check;
+mod day;
+mod plan;
+mod sections;
+mod source;
+
+pub use check::check;
+pub use day::Day;
+pub use plan::{Backend, ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
+pub use sections::{
+    BackendChoice, ClvConfig, ColumnRef, Columns, ComputeSection, DataKind, DataSection, Delimiter, DiagnoseSection,
+    FileFormat, GroupBy, GroupsSection, NamedTimeUnit, NegativeAmounts, OneOrMany, OutputSection, PredictSection,
+    PurchaseModel, PurchaseSection, Resolution, SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
+    ZeroAmounts,
+};
+pub use source::{Source, json_schema};

@@ -4,7 +4,9 @@
 //! its log-Jacobian. Nothing here knows which parameter of which model it serves.
 
 mod prior;
+mod spec;
 mod transform;
 
 pub use prior::Prior;
+pub use spec::{Centring, HierarchySpec, PriorSpec};
 pub use transform::{Transform, Transformed};

@@ -4,8 +4,9 @@
 
 use ndarray::ArrayView1;
 
+use super::Family;
 use super::coordinate::Coordinate;
-use super::{Family, PriorSpec};
+use crate::dist::PriorSpec;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
 use crate::target::{Schema, Variable};

@@ -12,13 +12,11 @@
 //! (Papaspiliopoulos, Roberts & Sköld 2007).
 
 use ndarray::{Array2, ArrayView1};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 
 use super::coordinate::Coordinate;
-use super::{Family, HierarchySpec, Scale};
+use super::{Family, Scale};
 use crate::data::Groups;
-use crate::dist::{Prior, Transform};
+use crate::dist::{Centring, HierarchySpec, Prior, Transform};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
 use crate::target::{Schema, Variable};
@@ -34,20 +32,6 @@ const PARAMETER_DIM: &str = "parameter";
 /// Non-centred coordinates cost leapfrog steps in proportion to that ratio; centred ones of groups that turn out to be all
 /// alike (σ → 0) diverge. So the rule waits until the first is dear.
 const CENTRE_ABOVE: f64 = 50.0;
-
-/// Which coordinates groups are sampled in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Centring {
-    /// η for every group and parameter: safe for any amount of data.
-    #[default]
-    NonCentred,
-    /// z for every group and parameter.
-    Centred,
-    /// z where a group has so many repeat customers that its data alone should fix z fifty times more closely than the prior
-    /// median of sigma, else η.
-    Auto,
-}
 
 /// μ and σ per parameter, z or η per group and parameter.
 ///

@@ -16,9 +16,8 @@ use ndarray::{Array3, ArrayView2};
 use crate::error::{Error, Result};
 use crate::target::Schema;
 
-pub use hierarchy::Centring;
 pub use posterior::Posterior;
-pub use priors::{HierarchySpec, PriorSpec, Scale};
+pub use priors::Scale;
 
 /// Every model family, one row each.
 pub const MODELS: &[Family] = &[bg_nbd::FAMILY, gamma_gamma::FAMILY];

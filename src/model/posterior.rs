@@ -7,8 +7,9 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, s};
 
 use super::direct::Direct;
 use super::hierarchy::Hierarchy;
-use super::{Family, MAX_PARAMETERS, PriorSpec, Scale, priors};
+use super::{Family, MAX_PARAMETERS, Scale, priors};
 use crate::data::Groups;
+use crate::dist::PriorSpec;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
 use crate::kernels::{KernelError, Likelihood, LikelihoodBatch, ParamBatch};

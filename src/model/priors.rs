@@ -3,41 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::{Centring, Family, Parameter};
+use super::{Family, Parameter};
 use crate::data::{Groups, Summary};
-use crate::dist::Prior;
+use crate::dist::{HierarchySpec, Prior, PriorSpec};
 use crate::error::{Error, Result};
-
-/// Priors of one fit. Whatever is left out gets a default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct PriorSpec {
-    /// Without groups: a prior per parameter, natural or derived (`r`, `alpha` or `rate`, `a` and `b` or `phi` and `kappa`).
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub priors: BTreeMap<String, Prior>,
-    /// With groups: how they are pooled.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hierarchy: Option<HierarchySpec>,
-}
-
-/// Partial pooling: z ~ N(mu, sigma²) over groups, with z the logarithm (for `phi` the logit, for `q` the logarithm of q − 1) of a
-/// parameter.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct HierarchySpec {
-    /// Which coordinates groups are sampled in; changes speed, never the posterior.
-    #[serde(default)]
-    pub centring: Centring,
-    /// Prior of the centre of each parameter, on the scale of z.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub mu: BTreeMap<String, Prior>,
-    /// Prior of the spread over groups of each parameter, on the scale of z.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub sigma: BTreeMap<String, Prior>,
-}
 
 /// The few numbers of a data set that default priors and starting points are measured in.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,283 @@
+//! Turns a configuration as written into a plan as meant. Every rule about a value stands here, once, and says where the value
+//! was written, what was seen and what would do.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+
+use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
+use super::sections::{ColumnRef, DataKind, GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
+use super::source::Source;
+use crate::error::{Error, Result};
+
+/// Checks `source` and fixes every default. `today` bounds the dates that data may carry; `compute` is the backend that the
+/// caller has decided on.
+pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<Plan> {
+    let checker = Checker { source };
+    checker.numbers()?;
+    let config = &source.config;
+    let dir = config.output.dir.clone().map_or_else(|| PathBuf::from("runs").join(source.stem()), PathBuf::from);
+    let title =
+        config.output.title.clone().unwrap_or_else(|| {
+            dir.file_name().map_or_else(|| source.stem(), |name| name.to_string_lossy().into_owned())
+        });
+    let data = checker.data(today)?;
+    let spend = checker.spend(&data)?;
+    Ok(Plan {
+        schema_version: Plan::SCHEMA_VERSION,
+        longrun_version: env!("CARGO_PKG_VERSION").to_owned(),
+        output: OutputPlan { dir, title },
+        groups: checker.groups()?,
+        data,
+        predict: config.predict.clone(),
+        diagnose: config.diagnose.clone(),
+        sampler: config.sampler.clone(),
+        compute,
+        purchase: ModelPlan {
+            model: match config.purchase.model {
+                PurchaseModel::BgNbd => "bg_nbd".to_owned(),
+            },
+            priors_resolved: false,
+            priors: config.purchase.priors.clone(),
+            hierarchy: config.purchase.hierarchy.clone(),
+        },
+        spend,
+    })
+}
+
+struct Checker<'a> {
+    source: &'a Source,
+}
+
+impl Checker<'_> {
+    fn fail(&self, key: &str, must: &str, seen: impl std::fmt::Display, advice: &str) -> Error {
+        Error::new(format!("{key} must be {must}")).at(self.source.place(key)).seen(seen).advice(advice)
+    }
+
+    fn require(&self, holds: bool, key: &str, must: &str, seen: impl std::fmt::Display, advice: &str) -> Result<()> {
+        if holds { Ok(()) } else { Err(self.fail(key, must, seen, advice)) }
+    }
+
+    fn numbers(&self) -> Result<()> {
+        let s = &self.source.config.sampler;
+        self.require(s.chains >= 1, "sampler.chains", "at least 1", s.chains, "4 is the default")?;
+        self.require(s.chains <= 100_000, "sampler.chains", "at most 100000", s.chains, "4 is the default")?;
+        self.require(s.warmup >= 20, "sampler.warmup", "at least 20", s.warmup, "1000 is the default")?;
+        self.require(s.draws >= 4, "sampler.draws", "at least 4", s.draws, "1000 is the default")?;
+        // Random numbers are addressed by the transition's index, which has 24 bits.
+        let longest = 10_000_000;
+        self.require(s.warmup <= longest, "sampler.warmup", "at most 10000000", s.warmup, "1000 is the default")?;
+        self.require(s.draws <= longest, "sampler.draws", "at most 10000000", s.draws, "use more chains")?;
+        self.require(s.shard_draws >= 1, "sampler.shard_draws", "at least 1", s.shard_draws, "250 is the default")?;
+        self.require(
+            (1..=20).contains(&s.max_treedepth),
+            "sampler.max_treedepth",
+            "between 1 and 20",
+            s.max_treedepth,
+            "10 is the default",
+        )?;
+        self.require(
+            s.max_leapfrogs >= 1,
+            "sampler.max_leapfrogs",
+            "at least 1",
+            s.max_leapfrogs,
+            "1000 is the default",
+        )?;
+        if let Some(target) = s.target_accept {
+            let inside = target > 0.0 && target < 1.0;
+            self.require(inside, "sampler.target_accept", "between 0 and 1", target, "0.8 is the default for NUTS")?;
+        }
+        let seed_fits_toml = s.seed <= i64::MAX as u64;
+        self.require(seed_fits_toml, "sampler.seed", "below 2^63", s.seed, "any smaller number will do")?;
+        let d = &self.source.config.diagnose;
+        self.require(d.max_r_hat > 1.0, "diagnose.max_r_hat", "above 1", d.max_r_hat, "1.01 is the default")?;
+        self.require(d.min_ess >= 0.0, "diagnose.min_ess", "0 or more", d.min_ess, "400 is the default")?;
+        let share = d.max_divergence_share;
+        let inside = (0.0..=1.0).contains(&share);
+        self.require(inside, "diagnose.max_divergence_share", "between 0 and 1", share, "0.001 is the default")?;
+        let inside = d.min_e_bfmi.is_finite() && d.min_e_bfmi >= 0.0;
+        self.require(inside, "diagnose.min_e_bfmi", "0 or more", d.min_e_bfmi, "0.3 is the default")?;
+        let p = &self.source.config.predict;
+        let months = (1..=600).contains(&p.horizon_months);
+        self.require(months, "predict.horizon_months", "between 1 and 600", p.horizon_months, "12 is the default")?;
+        let discount = (0.0..1.0).contains(&p.monthly_discount);
+        self.require(
+            discount,
+            "predict.monthly_discount",
+            "at least 0 and below 1",
+            p.monthly_discount,
+            "0.01 is 1 % a month",
+        )?;
+        self.require(p.draws >= 20, "predict.draws", "at least 20", p.draws, "500 is the default")?;
+        if let Some(threads) = self.source.config.compute.threads {
+            self.require(threads >= 1, "compute.threads", "at least 1", threads, "leave it out to use every core")?;
+        }
+        Ok(())
+    }
+
+    fn data(&self, today: NaiveDate) -> Result<DataPlan> {
+        let d = &self.source.config.data;
+        let paths = d.path.to_vec();
+        let named = !paths.is_empty() && paths.iter().all(|p| !p.trim().is_empty());
+        self.require(named, "data.path", "a file, folder or glob", "nothing", "e.g. path = \"orders/*.csv\"")?;
+        let single = d.delimiter.0 == "whitespace" || (d.delimiter.0.len() == 1 && d.delimiter.0.is_ascii());
+        let seen = format!("{:?}", d.delimiter.0);
+        self.require(single, "data.delimiter", "one ASCII character or \"whitespace\"", seen, "e.g. \";\" or \"\\t\"")?;
+        let time_unit_days = match d.time_unit {
+            TimeUnit::Named(NamedTimeUnit::Day) => 1.0,
+            TimeUnit::Named(NamedTimeUnit::Week) => 7.0,
+            TimeUnit::Named(NamedTimeUnit::Month) => 30.4375,
+            TimeUnit::Days(days) => days,
+        };
+        let positive = time_unit_days.is_finite() && time_unit_days > 0.0;
+        self.require(
+            positive,
+            "data.time_unit",
+            "a positive number of days",
+            time_unit_days,
+            "\"week\" is the default",
+        )?;
+        let share = (0.0..=1.0).contains(&d.max_reject_share);
+        self.require(share, "data.max_reject_share", "between 0 and 1", d.max_reject_share, "0.001 is the default")?;
+        if let (Some(calibration), Some(holdout)) = (d.calibration_end, d.holdout_end) {
+            let after = holdout > calibration;
+            self.require(
+                after,
+                "data.holdout_end",
+                "after data.calibration_end",
+                holdout,
+                "leave both out for no holdout",
+            )?;
+        }
+        if d.holdout_end.is_some() && d.calibration_end.is_none() {
+            return Err(Error::new("data.holdout_end needs data.calibration_end")
+                .at(self.source.place("data.holdout_end"))
+                .advice("the holdout begins the day after the calibration ends"));
+        }
+        Ok(DataPlan {
+            kind: d.kind,
+            paths,
+            format: d.format,
+            delimiter: d.delimiter.0.clone(),
+            header: d.header,
+            date_format: d.date_format.clone(),
+            columns: self.columns()?,
+            resolution: d.resolution,
+            time_unit_days,
+            calibration_end: d.calibration_end,
+            holdout_end: d.holdout_end,
+            latest_date: today,
+            zero_amounts: d.zero_amounts,
+            negative_amounts: d.negative_amounts,
+            max_reject_share: d.max_reject_share,
+            currency: d.currency.clone(),
+        })
+    }
+
+    /// Which column plays which role. Names have defaults; a file without a header needs numbers.
+    fn columns(&self) -> Result<BTreeMap<String, ColumnRef>> {
+        let d = &self.source.config.data;
+        let c = &d.columns;
+        let wants_money = self.source.config.spend.model != SpendModel::None;
+        let needs_money = self.source.config.spend.model == SpendModel::GammaGamma;
+        let roles: Vec<(&str, &Option<ColumnRef>, &str, bool, bool)> = match d.kind {
+            DataKind::Transactions => vec![
+                ("customer", &c.customer, "customer_id", true, true),
+                ("date", &c.date, "date", true, true),
+                ("amount", &c.amount, "amount", wants_money, needs_money),
+            ],
+            DataKind::Summary => vec![
+                ("customer", &c.customer, "customer_id", true, true),
+                ("frequency", &c.frequency, "frequency", true, true),
+                ("recency", &c.recency, "recency", true, true),
+                ("age", &c.age, "age", true, true),
+                ("monetary", &c.monetary, "monetary", wants_money, needs_money),
+            ],
+        };
+        let mut columns = BTreeMap::new();
+        for (role, written, default, wanted, needed) in roles {
+            let key = format!("data.columns.{role}");
+            match (written, d.header) {
+                (Some(ColumnRef::Number(0)), _) => {
+                    return Err(self.fail(&key, "1 or more", 0, "columns are numbered from 1"));
+                }
+                (Some(ColumnRef::Name(name)), false) => {
+                    let advice = "data.header = false means the file names no columns";
+                    return Err(self.fail(&key, "a column number", format!("{name:?}"), advice));
+                }
+                (Some(column), _) if wanted => {
+                    columns.insert(role.to_owned(), column.clone());
+                }
+                (None, true) if wanted => {
+                    columns.insert(role.to_owned(), ColumnRef::Name(default.to_owned()));
+                }
+                (None, false) if needed => {
+                    let advice = "files without a header need a column number for every role, e.g. customer = 1";
+                    return Err(self.fail(&key, "set", "nothing", advice));
+                }
+                _ => {}
+            }
+        }
+        Ok(columns)
+    }
+
+    fn groups(&self) -> Result<GroupsPlan> {
+        let g = &self.source.config.groups;
+        if g.column.is_some() && g.by != GroupBy::Column {
+            return Err(self.fail(
+                "groups.by",
+                "\"column\" when groups.column is set",
+                format!("{:?}", g.by),
+                "add by = \"column\"",
+            ));
+        }
+        if g.cohort_days.is_some() && g.by != GroupBy::Cohort {
+            let advice = "add by = \"cohort\"";
+            return Err(self.fail(
+                "groups.by",
+                "\"cohort\" when groups.cohort_days is set",
+                format!("{:?}", g.by),
+                advice,
+            ));
+        }
+        if self.source.config.data.kind == DataKind::Summary && g.by == GroupBy::Cohort {
+            let advice = "a summary has no purchase dates; use by = \"column\"";
+            return Err(self.fail(
+                "groups.by",
+                "\"none\", \"column\" or \"rfm\" with data.kind = \"summary\"",
+                "\"cohort\"",
+                advice,
+            ));
+        }
+        match g.by {
+            GroupBy::None => Ok(GroupsPlan::None),
+            GroupBy::Rfm => Ok(GroupsPlan::Rfm),
+            GroupBy::Cohort => {
+                let cohort_days = g.cohort_days.unwrap_or(7);
+                self.require(cohort_days >= 1, "groups.cohort_days", "at least 1", cohort_days, "7 is the default")?;
+                Ok(GroupsPlan::Cohort { cohort_days })
+            }
+            GroupBy::Column => match &g.column {
+                Some(column) => Ok(GroupsPlan::Column { column: column.clone() }),
+                None => {
+                    Err(self.fail("groups.column", "set when groups.by is \"column\"", "nothing", "name the column"))
+                }
+            },
+        }
+    }
+
+    fn spend(&self, data: &DataPlan) -> Result<Option<ModelPlan>> {
+        let s = &self.source.config.spend;
+        let has_money = data.columns.contains_key("amount") || data.columns.contains_key("monetary");
+        if s.model == SpendModel::None || !has_money {
+            return Ok(None);
+        }
+        Ok(Some(ModelPlan {
+            model: "gamma_gamma".to_owned(),
+            priors_resolved: false,
+            priors: s.priors.clone(),
+            hierarchy: s.hierarchy.clone(),
+        }))
+    }
+}

@@ -1,0 +1,181 @@
+//! What a run will do, with nothing left to decide: the checked form of a configuration, kept as `plan.toml`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+use super::Day;
+use super::sections::{
+    ColumnRef, DataKind, DiagnoseSection, FileFormat, NegativeAmounts, PredictSection, Resolution, SamplerSection,
+    ZeroAmounts,
+};
+use crate::dist::{HierarchySpec, Prior, PriorSpec};
+
+/// A checked configuration. Whoever holds one need not ask again whether a number is positive or a file format known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this file's layout.
+    pub schema_version: u32,
+    /// The program that made it.
+    pub longrun_version: String,
+    /// Where results go.
+    pub output: OutputPlan,
+    /// Where the purchases are.
+    pub data: DataPlan,
+    /// Which customers share information.
+    pub groups: GroupsPlan,
+    /// The horizon of lifetime value.
+    pub predict: PredictSection,
+    /// When a result counts as converged.
+    pub diagnose: DiagnoseSection,
+    /// How the posterior is explored.
+    pub sampler: SamplerSection,
+    /// Where likelihoods are computed.
+    pub compute: ComputePlan,
+    /// The purchase model.
+    pub purchase: ModelPlan,
+    /// The spend model, if any.
+    pub spend: Option<ModelPlan>,
+}
+
+/// Where results go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputPlan {
+    /// The run directory.
+    pub dir: PathBuf,
+    /// The report's title.
+    pub title: String,
+}
+
+/// Where the purchases are and how to read them, all units fixed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DataPlan {
+    /// Transactions or summaries.
+    pub kind: DataKind,
+    /// Files, folders and globs.
+    pub paths: Vec<String>,
+    /// Text or Parquet.
+    pub format: FileFormat,
+    /// The delimiter as written: one character or `whitespace`.
+    pub delimiter: String,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// strftime format, if not ISO 8601.
+    pub date_format: Option<String>,
+    /// Column of each role (`customer`, `date`, `amount`, or `frequency`, `recency`, `age`, `monetary`).
+    pub columns: BTreeMap<String, ColumnRef>,
+    /// Period in which purchases merge.
+    pub resolution: Resolution,
+    /// Days in one unit of the model's clock.
+    pub time_unit_days: f64,
+    /// Last day of the calibration window; the last day in the data if absent.
+    pub calibration_end: Option<Day>,
+    /// Last day of the holdout window; the last day in the data if absent.
+    pub holdout_end: Option<Day>,
+    /// Dates after this one are rejected: the day the plan was made.
+    pub latest_date: NaiveDate,
+    /// What happens to amounts of zero.
+    pub zero_amounts: ZeroAmounts,
+    /// What happens to negative amounts.
+    pub negative_amounts: NegativeAmounts,
+    /// Largest share of rejected lines.
+    pub max_reject_share: f64,
+    /// Sign or code shown before amounts.
+    pub currency: String,
+}
+
+/// Which customers share information.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum GroupsPlan {
+    /// One group.
+    None,
+    /// One group per value of a column.
+    Column {
+        /// The column.
+        column: ColumnRef,
+    },
+    /// One group per cohort of first purchases.
+    Cohort {
+        /// Length of a cohort in days.
+        cohort_days: u32,
+    },
+    /// Classes of recency and frequency.
+    Rfm,
+}
+
+/// A model and its priors. Priors left to their defaults are filled in once the data's scale is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelPlan {
+    /// Key of the model in the models table.
+    pub model: String,
+    /// Whether every prior stands below as numbers (true once the data have been summarised).
+    pub priors_resolved: bool,
+    /// Without groups: priors by parameter name.
+    pub priors: BTreeMap<String, Prior>,
+    /// With groups: how they are pooled.
+    pub hierarchy: Option<HierarchySpec>,
+}
+
+impl ModelPlan {
+    /// The priors as the model takes them.
+    pub fn spec(&self) -> PriorSpec {
+        PriorSpec { priors: self.priors.clone(), hierarchy: self.hierarchy.clone() }
+    }
+}
+
+/// Where likelihoods are computed, decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ComputePlan {
+    /// CPU or GPU.
+    pub backend: Backend,
+    /// The adapter's name, with a GPU backend.
+    pub adapter: Option<String>,
+    /// Why this backend, in words.
+    pub reason: String,
+    /// CPU threads, if limited.
+    pub threads: Option<usize>,
+}
+
+/// Where likelihoods are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// f64 on the CPU.
+    Cpu,
+    /// WGSL on a wgpu adapter.
+    Gpu,
+}
+
+impl Plan {
+    /// Layout version written by this program.
+    pub const SCHEMA_VERSION: u32 = 1;
+
+    /// The plan as the text of `plan.toml`.
+    pub fn to_toml(&self) -> crate::error::Result<String> {
+        toml::to_string_pretty(self)
+            .map_err(|e| crate::error::Error::new("could not write the plan as TOML").because(e))
+    }
+
+    /// Reads the text of a `plan.toml`.
+    pub fn from_toml(text: &str, place: &std::path::Path) -> crate::error::Result<Self> {
+        let plan: Self = toml::from_str(text).map_err(|e| {
+            crate::error::Error::new("this is not a plan of this version of longrun")
+                .at(place.display())
+                .advice("start a new run from its configuration")
+                .because(e)
+        })?;
+        if plan.schema_version != Self::SCHEMA_VERSION {
+            return Err(crate::error::Error::new(format!(
+                "the plan's schema_version must be {}",
+                Self::SCHEMA_VERSION
+            ))
+            .at(place.display())
+            .seen(plan.schema_version)
+            .advice("use the version of longrun that made the run, or start a new run"));
+        }
+        Ok(plan)
+    }
+}

@@ -1,0 +1,473 @@
+//! The configuration as users write it, one struct per TOML table. Doc comments become the JSON Schema's descriptions, so they
+//! address the person who writes the file. Nothing is checked here beyond types and unknown keys.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::day::Day;
+use crate::dist::{HierarchySpec, Prior};
+
+/// A complete longrun configuration. Only `data.path` has no default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClvConfig {
+    /// Where the purchases are and how to read them.
+    pub data: DataSection,
+    /// Which customers share information: the unit of partial pooling.
+    #[serde(default)]
+    pub groups: GroupsSection,
+    /// The model of how often customers buy and when they stop.
+    #[serde(default)]
+    pub purchase: PurchaseSection,
+    /// The model of how much a purchase is worth.
+    #[serde(default)]
+    pub spend: SpendSection,
+    /// Where likelihoods are computed.
+    #[serde(default)]
+    pub compute: ComputeSection,
+    /// How the posterior is explored.
+    #[serde(default)]
+    pub sampler: SamplerSection,
+    /// When a result counts as converged.
+    #[serde(default)]
+    pub diagnose: DiagnoseSection,
+    /// The horizon and discounting of lifetime value.
+    #[serde(default)]
+    pub predict: PredictSection,
+    /// Where results go.
+    #[serde(default)]
+    pub output: OutputSection,
+}
+
+/// Where the purchases are and how to read them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// `transactions` (one line per purchase) or `summary` (one line per customer: frequency, recency, age, monetary).
+    #[serde(default)]
+    pub kind: DataKind,
+    /// A file, folder or glob, or a list of them; relative paths start at the working directory.
+    pub path: OneOrMany,
+    /// `auto` decides by the file's ending (.csv, .txt, .tsv, each also .gz; .parquet).
+    #[serde(default)]
+    pub format: FileFormat,
+    /// One character, `"\t"`, or `"whitespace"` for runs of blanks.
+    #[serde(default)]
+    pub delimiter: Delimiter,
+    /// Whether the first line names the columns. Without it, columns are numbered from 1.
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// Format of the date column (strftime, e.g. `%d/%m/%Y`); by default ISO 8601 dates and date-times are understood.
+    #[serde(default)]
+    pub date_format: Option<String>,
+    /// Which column is which.
+    #[serde(default)]
+    pub columns: Columns,
+    /// Purchases of one customer within one `day`, `week` or `month` count as one.
+    #[serde(default)]
+    pub resolution: Resolution,
+    /// The model's clock: `day`, `week`, `month` (30.4375 days), or a number of days.
+    #[serde(default)]
+    pub time_unit: TimeUnit,
+    /// Last day of the window the model learns from (YYYY-MM-DD); default: the last day in the data, with no holdout.
+    #[serde(default)]
+    pub calibration_end: Option<Day>,
+    /// Last day of the later window that judges the fit; default: the last day in the data.
+    #[serde(default)]
+    pub holdout_end: Option<Day>,
+    /// Amounts of zero: `keep` (a purchase that happened to be free), `drop` (left out and counted), `error` (rejected).
+    #[serde(default)]
+    pub zero_amounts: ZeroAmounts,
+    /// Negative amounts (refunds, corrections): `error` (rejected) or `drop` (left out and counted).
+    #[serde(default)]
+    pub negative_amounts: NegativeAmounts,
+    /// The run stops when more than this share of lines is rejected.
+    #[serde(default = "default_reject_share")]
+    pub max_reject_share: f64,
+    /// Currency sign or code shown before amounts.
+    #[serde(default = "default_currency")]
+    pub currency: String,
+}
+
+/// Columns by name, or by number from 1 in files without a header.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Columns {
+    /// Customer identifier; default `customer_id`.
+    #[serde(default)]
+    pub customer: Option<ColumnRef>,
+    /// Purchase date; default `date`. Transactions only.
+    #[serde(default)]
+    pub date: Option<ColumnRef>,
+    /// Amount paid; default `amount` when a spend model is wanted. Transactions only.
+    #[serde(default)]
+    pub amount: Option<ColumnRef>,
+    /// Repeat purchases; default `frequency`. Summaries only.
+    #[serde(default)]
+    pub frequency: Option<ColumnRef>,
+    /// Time of the last purchase since the first, in time units; default `recency`. Summaries only.
+    #[serde(default)]
+    pub recency: Option<ColumnRef>,
+    /// Time observed since the first purchase, in time units; default `age`. Summaries only.
+    #[serde(default)]
+    pub age: Option<ColumnRef>,
+    /// Mean spend per repeat purchase; default `monetary`. Summaries only.
+    #[serde(default)]
+    pub monetary: Option<ColumnRef>,
+}
+
+/// Which customers share information.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GroupsSection {
+    /// `none`, `column` (any column of the data), `cohort` (date of first purchase) or `rfm` (classes of recency and frequency).
+    #[serde(default)]
+    pub by: GroupBy,
+    /// The column, with `by = "column"`.
+    #[serde(default)]
+    pub column: Option<ColumnRef>,
+    /// Length of a cohort in days, with `by = "cohort"`; default 7, counted from the first purchase in the data.
+    #[serde(default)]
+    pub cohort_days: Option<u32>,
+}
+
+/// The purchase model and its priors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PurchaseSection {
+    /// The model: `bg_nbd`.
+    #[serde(default)]
+    pub model: PurchaseModel,
+    /// Without groups: priors by parameter name, on `r`, `alpha` (or `rate` = r / alpha), `a` and `b` (or `phi` = a / (a + b) and
+    /// `kappa` = a + b).
+    #[serde(default)]
+    pub priors: BTreeMap<String, Prior>,
+    /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of `r`, `rate`, `phi`, `kappa`.
+    #[serde(default)]
+    pub hierarchy: Option<HierarchySpec>,
+}
+
+/// The spend model and its priors.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpendSection {
+    /// The model: `gamma_gamma`, `none`, or `auto` (Gamma-Gamma when the data have amounts).
+    #[serde(default)]
+    pub model: SpendModel,
+    /// Without groups: priors by parameter name, on `p`, `q`, `v` (or `mean_spend` = p v / (q − 1)).
+    #[serde(default)]
+    pub priors: BTreeMap<String, Prior>,
+    /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of each parameter.
+    #[serde(default)]
+    pub hierarchy: Option<HierarchySpec>,
+}
+
+/// Where likelihoods are computed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComputeSection {
+    /// `cpu` (f64), `gpu` (float32 differences on a wgpu adapter), or `auto`, whose rule `longrun doctor` states.
+    #[serde(default)]
+    pub backend: BackendChoice,
+    /// Part of the adapter's name, when there are several; a software adapter is used only when named here or by `LONGRUN_ADAPTER`.
+    #[serde(default)]
+    pub adapter: Option<String>,
+    /// CPU threads; default all.
+    #[serde(default)]
+    pub threads: Option<usize>,
+}
+
+/// How the posterior is explored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SamplerSection {
+    /// `nuts` (any number of chains) or `chees` (best with many chains).
+    pub kind: SamplerKind,
+    /// Independent chains.
+    pub chains: usize,
+    /// Warm-up transitions per chain, not kept.
+    pub warmup: usize,
+    /// Draws kept per chain.
+    pub draws: usize,
+    /// Acceptance rate the step size aims at; default 0.8 for NUTS, 0.651 for ChEES.
+    pub target_accept: Option<f64>,
+    /// Deepest NUTS tree.
+    pub max_treedepth: u32,
+    /// Most leapfrog steps per ChEES trajectory.
+    pub max_leapfrogs: u32,
+    /// Draws per chain between two commits to disk.
+    pub shard_draws: usize,
+    /// Seed of all randomness in the run.
+    pub seed: u64,
+}
+
+impl Default for SamplerSection {
+    fn default() -> Self {
+        Self {
+            kind: SamplerKind::Nuts,
+            chains: 4,
+            warmup: 1000,
+            draws: 1000,
+            target_accept: None,
+            max_treedepth: 10,
+            max_leapfrogs: 1000,
+            shard_draws: 250,
+            seed: 1,
+        }
+    }
+}
+
+/// When a result counts as converged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DiagnoseSection {
+    /// Largest rank-normalised split R-hat.
+    pub max_r_hat: f64,
+    /// Smallest bulk and tail effective sample size of every population parameter.
+    pub min_ess: f64,
+    /// Largest share of divergent transitions.
+    pub max_divergence_share: f64,
+    /// Smallest E-BFMI of any chain.
+    pub min_e_bfmi: f64,
+}
+
+impl Default for DiagnoseSection {
+    fn default() -> Self {
+        Self { max_r_hat: 1.01, min_ess: 400.0, max_divergence_share: 0.001, min_e_bfmi: 0.3 }
+    }
+}
+
+/// The horizon and discounting of lifetime value.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PredictSection {
+    /// Months (of 30.4375 days) ahead.
+    pub horizon_months: u32,
+    /// Discount per month, e.g. 0.01 for 1 %.
+    pub monthly_discount: f64,
+    /// Posterior draws used per customer, evenly thinned.
+    pub draws: usize,
+}
+
+impl Default for PredictSection {
+    fn default() -> Self {
+        Self { horizon_months: 12, monthly_discount: 0.01, draws: 500 }
+    }
+}
+
+/// Where results go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OutputSection {
+    /// The run directory; default `runs/` and the configuration file's name.
+    #[serde(default)]
+    pub dir: Option<String>,
+    /// The report's title; default the run directory's name.
+    #[serde(default)]
+    pub title: Option<String>,
+}
+
+/// One path or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// A single path.
+    One(String),
+    /// Several paths.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All paths.
+    pub fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(path) => vec![path.clone()],
+            Self::Many(paths) => paths.clone(),
+        }
+    }
+}
+
+/// A column by name or by number from 1.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ColumnRef {
+    /// Position from 1, for files without a header.
+    Number(usize),
+    /// Name in the header.
+    Name(String),
+}
+
+/// What one line of the data is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DataKind {
+    /// One purchase.
+    #[default]
+    Transactions,
+    /// One customer.
+    Summary,
+}
+
+/// The file format.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// By the file's ending.
+    #[default]
+    Auto,
+    /// Delimited text, also gzipped.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What separates fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Delimiter(pub String);
+
+impl Default for Delimiter {
+    fn default() -> Self {
+        Self(",".to_owned())
+    }
+}
+
+/// The period within which purchases of one customer merge.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// Calendar day.
+    #[default]
+    Day,
+    /// ISO week, from Monday.
+    Week,
+    /// Calendar month.
+    Month,
+}
+
+/// The unit of the model's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum TimeUnit {
+    /// A named unit.
+    Named(NamedTimeUnit),
+    /// A number of days.
+    Days(f64),
+}
+
+impl Default for TimeUnit {
+    fn default() -> Self {
+        Self::Named(NamedTimeUnit::Week)
+    }
+}
+
+/// A named unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NamedTimeUnit {
+    /// 1 day.
+    Day,
+    /// 7 days.
+    Week,
+    /// 30.4375 days.
+    Month,
+}
+
+/// What happens to amounts of zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroAmounts {
+    /// A purchase that happened to be free.
+    #[default]
+    Keep,
+    /// Left out and counted.
+    Drop,
+    /// Rejected.
+    Error,
+}
+
+/// What happens to negative amounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NegativeAmounts {
+    /// Rejected.
+    #[default]
+    Error,
+    /// Left out and counted.
+    Drop,
+}
+
+/// Where groups come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupBy {
+    /// One group.
+    #[default]
+    None,
+    /// A column of the data.
+    Column,
+    /// The date of the first purchase.
+    Cohort,
+    /// Classes of recency and frequency.
+    Rfm,
+}
+
+/// The purchase models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PurchaseModel {
+    /// BG/NBD (Fader, Hardie & Lee 2005).
+    #[default]
+    BgNbd,
+}
+
+/// The spend models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SpendModel {
+    /// Gamma-Gamma when the data have amounts.
+    #[default]
+    Auto,
+    /// Gamma-Gamma (Fader & Hardie 2013).
+    GammaGamma,
+    /// No spend model: purchases only.
+    None,
+}
+
+/// Where likelihoods are computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BackendChoice {
+    /// By the stated rule.
+    #[default]
+    Auto,
+    /// f64 on the CPU.
+    Cpu,
+    /// WGSL on a wgpu adapter.
+    Gpu,
+}
+
+/// Which sampler explores.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SamplerKind {
+    /// No-U-Turn sampler.
+    #[default]
+    Nuts,
+    /// ChEES-HMC.
+    Chees,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn default_reject_share() -> f64 {
+    0.001
+}
+
+fn default_currency() -> String {
+    "$".to_owned()
+}

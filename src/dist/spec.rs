@@ -1,0 +1,51 @@
+//! Priors of a fit as users write them: by parameter name, and by group where customers share information. Which names there are,
+//! and what is filled in where nothing was written, is the models' business.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Prior;
+
+/// Priors of one fit. Whatever is left out gets a default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriorSpec {
+    /// Without groups: a prior per parameter, natural or derived (`r`, `alpha` or `rate`, `a` and `b` or `phi` and `kappa`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub priors: BTreeMap<String, Prior>,
+    /// With groups: how they are pooled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hierarchy: Option<HierarchySpec>,
+}
+
+/// Partial pooling: z ~ N(mu, sigma²) over groups, with z the logarithm (for `phi` the logit, for `q` the logarithm of q − 1) of a
+/// parameter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HierarchySpec {
+    /// Which coordinates groups are sampled in; changes speed, never the posterior.
+    #[serde(default)]
+    pub centring: Centring,
+    /// Prior of the centre of each parameter, on the scale of z.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mu: BTreeMap<String, Prior>,
+    /// Prior of the spread over groups of each parameter, on the scale of z.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sigma: BTreeMap<String, Prior>,
+}
+
+/// Which coordinates groups are sampled in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Centring {
+    /// η for every group and parameter: safe for any amount of data.
+    #[default]
+    NonCentred,
+    /// z for every group and parameter.
+    Centred,
+    /// z where a group has so many repeat customers that its data alone should fix z fifty times more closely than the prior
+    /// median of sigma, else η.
+    Auto,
+}
