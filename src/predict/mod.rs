@@ -1,1 +1,185 @@
-//! The room `predict`.
+//! Draws of the population parameters and the customer summary become what each customer will do: P(alive), purchases, spend and
+//! lifetime value, with means, predictive quantiles and joint totals, over any horizon.
+//!
+//! Nothing here knows how the draws were made, what a segment is called, or what a terminal looks like.
+//!
+//! The road: [`expectations`] gives every mean (no randomness at all), from which customers can be ranked and labelled;
+//! [`predict_customers`] then simulates every customer under every draw, streams the quantiles out in summary order and adds up
+//! joint totals per label. [`predict_window`] does the same for a holdout window, [`track`] for the weeks since the first
+//! purchase.
+//!
+//! Memory: a few numbers per customer and `chunk_customers × draws` of scratch ([`Settings::scratch_bytes`]); never customers ×
+//! draws.
+
+mod customers;
+mod expectation;
+mod interpolate;
+mod quantile;
+mod simulate;
+mod totals;
+mod tracking;
+mod window;
+mod writer;
+
+use ndarray::Array3;
+
+use crate::data::Summary;
+use crate::error::{Error, Result};
+
+pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
+pub use expectation::{Expectations, expectations};
+pub use simulate::customer_address;
+pub use totals::{Interval, Labelling, Total, Totals};
+pub use tracking::{FrequencyBand, TrackedWeek, Tracking, TrackingSettings, track};
+pub use window::{Window, WindowPosterior, predict_window};
+pub use writer::{CustomerWriter, Placement};
+
+/// Draws of the population parameters, already thinned by the caller. Draw `d` of both fits belongs together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Population {
+    /// `[draw, group, 4]`: BG/NBD r, α, a, b; α in time units.
+    pub purchase: Array3<f64>,
+    /// `[draw, group, 3]`: Gamma-Gamma p, q, v; v in currency. `None` without amounts.
+    pub spend: Option<Array3<f64>>,
+}
+
+impl Population {
+    /// Number of draws.
+    pub fn draws(&self) -> usize {
+        self.purchase.dim().0
+    }
+
+    /// Number of groups.
+    pub fn groups(&self) -> usize {
+        self.purchase.dim().1
+    }
+
+    /// r, α, a, b of one draw and group.
+    fn purchase_at(&self, draw: usize, group: usize) -> [f64; 4] {
+        std::array::from_fn(|k| self.purchase[[draw, group, k]])
+    }
+
+    /// p, q, v of one draw and group, with a spend model.
+    fn spend_at(&self, draw: usize, group: usize) -> Option<[f64; 3]> {
+        self.spend.as_ref().map(|spend| std::array::from_fn(|k| spend[[draw, group, k]]))
+    }
+
+    /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, a finite mean spend.
+    fn check(&self, summary: &Summary) -> Result<()> {
+        let (draws, groups, k) = self.purchase.dim();
+        if draws == 0 || k != 4 {
+            return Err(Error::new("the purchase draws must be [draw, group, 4] with at least one draw")
+                .seen(format!("{:?}", self.purchase.dim()))
+                .advice("r, alpha, a, b in this order"));
+        }
+        if draws >= 1 << 24 {
+            return Err(Error::new("prediction takes at most 2^24 draws").seen(draws).advice("thin the draws"));
+        }
+        if let Some(group) = summary.group.iter().find(|&&group| group as usize >= groups) {
+            return Err(Error::new("the summary has a group that the draws do not have")
+                .seen(format!("group {group} with {groups} groups of draws"))
+                .advice("predict with the summary that was fitted"));
+        }
+        if let Some(spend) = &self.spend
+            && spend.dim() != (draws, groups, 3)
+        {
+            return Err(Error::new(
+                "the spend draws must be [draw, group, 3] with the purchase draws' draws and groups",
+            )
+            .seen(format!("{:?} beside {:?}", spend.dim(), self.purchase.dim()))
+            .advice("thin both fits to the same number of draws"));
+        }
+        let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
+        if let Some(value) = self.purchase.iter().chain(self.spend.iter().flatten()).find(bad) {
+            return Err(Error::new("population draws must be positive and finite").seen(value).advice("refit"));
+        }
+        if let Some(q) =
+            self.spend.iter().flat_map(|s| s.index_axis(ndarray::Axis(2), 1).to_owned()).find(|&q| q <= 1.0)
+        {
+            return Err(Error::new(
+                "the mean spend of a customer without repeat purchases is infinite for q of at most 1",
+            )
+            .seen(format!("q = {q}"))
+            .advice("give q a prior above 1"));
+        }
+        Ok(())
+    }
+}
+
+/// Horizon, discount and randomness of a prediction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Months predicted, at least 1.
+    pub horizon_months: u32,
+    /// Length of a month in the model's time units (30.4375 / 7 for weeks).
+    pub month_time_units: f64,
+    /// Discount per month: a purchase in month k is worth (1 + discount)^−k, counted at the month's end.
+    pub monthly_discount: f64,
+    /// Seed of every predictive draw.
+    pub seed: u64,
+    /// Customers simulated at a time; bounds the scratch memory, changes no number.
+    pub chunk_customers: usize,
+}
+
+impl Settings {
+    /// Bytes of scratch that [`predict_customers`] and [`predict_window`] hold, whatever the number of customers.
+    pub fn scratch_bytes(&self, draws: usize) -> usize {
+        self.chunk_customers * draws * (size_of::<u32>() + size_of::<f64>())
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.horizon_months == 0 {
+            return Err(Error::new("the horizon must be at least one month").seen(0).advice("12 is usual"));
+        }
+        if !(self.month_time_units.is_finite() && self.month_time_units > 0.0) {
+            return Err(Error::new("a month must have a positive length")
+                .seen(self.month_time_units)
+                .advice("30.4375 / 7 when time is in weeks"));
+        }
+        if !(self.monthly_discount.is_finite() && self.monthly_discount > -1.0) {
+            return Err(Error::new("the monthly discount must be above -1")
+                .seen(self.monthly_discount)
+                .advice("0.01 is one per cent a month"));
+        }
+        if self.chunk_customers == 0 {
+            return Err(Error::new("chunk_customers must be at least 1").seen(0).advice("2048 is a good size"));
+        }
+        Ok(())
+    }
+
+    fn grid(&self) -> Grid {
+        let factor = 1.0 / (1.0 + self.monthly_discount);
+        let discount = (1..=self.horizon_months).map(|k| factor.powi(k as i32)).collect();
+        Grid { width: self.month_time_units, discount }
+    }
+}
+
+/// Equal periods after the calibration end, and what a purchase in each is worth.
+#[derive(Debug, Clone)]
+struct Grid {
+    /// Length of a period, time units.
+    width: f64,
+    /// Value now of one unit at the end of each period.
+    discount: Vec<f64>,
+}
+
+impl Grid {
+    /// One undiscounted period of the given length.
+    fn single(length: f64) -> Self {
+        Self { width: length, discount: vec![1.0] }
+    }
+
+    fn periods(&self) -> usize {
+        self.discount.len()
+    }
+
+    /// Length of all periods together, time units.
+    fn length(&self) -> f64 {
+        self.width * self.periods() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;
