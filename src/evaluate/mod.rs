@@ -1,1 +1,15 @@
-//! The room `evaluate`.
+//! How good the predictions were, judged on a window that the fit never saw: totals, per-customer errors, ranking, coverage,
+//! calibration by frequency class, and two naive baselines to beat.
+//!
+//! Simulates nothing: `predict` says where each observation lies among its draws. Knows no model.
+
+mod coverage;
+mod ranking;
+mod scores;
+
+pub use coverage::{Coverage, coverage_closed, pit_values};
+pub use ranking::{gini_normalized, spearman, top_decile_lift};
+pub use scores::{Baseline, Baselines, CalibrationClass, HoldoutScores, TotalScore, evaluate_holdout, write_holdout};
+
+#[cfg(test)]
+mod tests;

@@ -178,6 +178,24 @@ fn totals_are_the_sums_of_their_parts() {
     assert!(interval.q05 < interval.mean && interval.mean < interval.q95);
 }
 
+/// Nobody at all, and a customer with a hundred thousand purchases, whose simulation must not cost one step per purchase.
+#[test]
+fn the_extremes_are_customers_too() {
+    let population = varied(200, 1);
+    let (rows, totals) = predict(&summary(&[]), &population, &settings(), &[]);
+    assert!(rows.is_empty() && totals.is_empty());
+
+    let whale = summary(&[(100_000, 100.0, 100.0, 5.0)]);
+    let (rows, _) = predict(&whale, &population, &settings(), &[Labelling::everyone(&whale)]);
+    let row = rows[0];
+    assert!(row.p_alive > 0.99);
+    // About 958 a week for 52 weeks, less what dropout takes.
+    let (low, high) = (f64::from(row.purchases.q05), f64::from(row.purchases.q95));
+    assert!(low <= row.purchases_mean && row.purchases_mean <= high && high < 958.0 * 52.2 * 1.01, "{row:?}");
+    let spend = row.spend.unwrap();
+    assert!((spend.spend_mean - 5.0).abs() < 0.01 && spend.clv.q95 > spend.clv_mean && spend.clv_sd.is_finite());
+}
+
 #[test]
 fn without_spend_value_is_discounted_purchases() {
     let (summary, settings) = (first_three(), settings());
@@ -261,13 +279,15 @@ fn written(grouped: bool, population: &Population) -> (String, Vec<u8>) {
     if grouped {
         summary.groups = Groups { column: Some("cohort".into()), labels: vec!["1997-W01".into()] };
     }
-    let placement = Placement {
-        rfm_segment: vec!["Loyal".into(); 3],
-        value_tier: vec!["Top 1 %".into(); 3],
-        clv_rank: vec![1, 3, 2],
+    let every = |name: &str, label: &str| Labelling {
+        name: name.into(),
+        labels: vec![label.into()],
+        of_customer: vec![0; summary.len()],
     };
+    let (rfm, tier) = (every("rfm", "Loyal"), every("tier", "Top 1%"));
+    let placement = Placement { rfm_segment: &rfm, value_tier: &tier, clv_rank: &[1, 3, 2] };
     let (rows, _) = predict(&summary, population, &settings(), &[]);
-    let mut writer = CustomerWriter::create(folder.path(), &summary, &placement).unwrap();
+    let mut writer = CustomerWriter::create(folder.path(), &summary, placement).unwrap();
     writer.write(&rows[..2]).unwrap();
     assert!(!folder.path().join("customers.csv").exists(), "a file under its name is a whole file");
     writer.write(&rows[2..]).unwrap();

@@ -15,25 +15,25 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use super::{CustomerPosterior, SpendPosterior};
+use super::{CustomerPosterior, Labelling, SpendPosterior};
 use crate::data::Summary;
 use crate::error::{Error, Result};
 
 /// Where each customer stands among all: known before the rows are written. Parallel to the summary's rows.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Placement {
-    /// Name of the RFM segment.
-    pub rfm_segment: Vec<String>,
-    /// Name of the value tier.
-    pub value_tier: Vec<String>,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement<'a> {
+    /// The RFM segments.
+    pub rfm_segment: &'a Labelling,
+    /// The value tiers.
+    pub value_tier: &'a Labelling,
     /// 1 for the customer of the highest value.
-    pub clv_rank: Vec<u64>,
+    pub clv_rank: &'a [u64],
 }
 
 /// Writes both files of customer posteriors as the chunks arrive.
 pub struct CustomerWriter<'a> {
     summary: &'a Summary,
-    placement: &'a Placement,
+    placement: Placement<'a>,
     schema: Arc<Schema>,
     csv: csv::Writer<BufWriter<File>>,
     parquet: ArrowWriter<BufWriter<File>>,
@@ -56,11 +56,15 @@ impl<'a> CustomerWriter<'a> {
     ///
     /// # Errors
     /// A placement for other customers; a folder that cannot be written to.
-    pub fn create(folder: &Path, summary: &'a Summary, placement: &'a Placement) -> Result<Self> {
-        let lengths = [placement.rfm_segment.len(), placement.value_tier.len(), placement.clv_rank.len()];
-        if lengths.iter().any(|&length| length != summary.len()) {
-            return Err(Error::new("every customer needs a segment, a tier and a rank")
-                .seen(format!("{lengths:?} for {} customers", summary.len())));
+    pub fn create(folder: &Path, summary: &'a Summary, placement: Placement<'a>) -> Result<Self> {
+        placement.rfm_segment.check(summary)?;
+        placement.value_tier.check(summary)?;
+        if placement.clv_rank.len() != summary.len() {
+            return Err(Error::new("every customer needs a rank").seen(format!(
+                "{} for {} customers",
+                placement.clv_rank.len(),
+                summary.len()
+            )));
         }
         let schema = Arc::new(Schema::new(fields(summary.groups.column.as_deref())));
         let files = ["customers.parquet", "customers.csv"]
@@ -126,17 +130,20 @@ impl<'a> CustomerWriter<'a> {
     fn columns(&self, posteriors: &[CustomerPosterior]) -> Vec<Column> {
         let Self { summary, placement, .. } = self;
         let rows = self.written..self.written + posteriors.len();
-        let text = |values: &[String]| Column::Text(values[rows.clone()].to_vec());
+        let label = |labelling: &Labelling| {
+            let name = |&label: &u32| labelling.labels[label as usize].clone();
+            Column::Text(labelling.of_customer[rows.clone()].iter().map(name).collect())
+        };
         let number = |values: &[f64]| Column::Number(values[rows.clone()].iter().copied().map(Some).collect());
         let mean = |of: fn(&CustomerPosterior) -> f64| Column::Number(posteriors.iter().map(|c| Some(of(c))).collect());
         let count = |of: fn(&CustomerPosterior) -> u32| Column::Count(posteriors.iter().map(of).collect());
         let spend = |of: fn(&SpendPosterior) -> f64| {
             Column::Number(posteriors.iter().map(|c| c.spend.as_ref().map(of)).collect())
         };
-        let mut columns = vec![text(&summary.customer_id)];
+        let mut columns = vec![Column::Text(summary.customer_id[rows.clone()].to_vec())];
         if summary.groups.column.is_some() {
-            let label = |&group: &u32| summary.groups.labels[group as usize].clone();
-            columns.push(Column::Text(summary.group[rows.clone()].iter().map(label).collect()));
+            let name = |&group: &u32| summary.groups.labels[group as usize].clone();
+            columns.push(Column::Text(summary.group[rows.clone()].iter().map(name).collect()));
         }
         let monetary = posteriors.iter().zip(&summary.monetary[rows.clone()]);
         columns.extend([
@@ -159,8 +166,8 @@ impl<'a> CustomerWriter<'a> {
             spend(|s| s.clv.q50),
             spend(|s| s.clv.q75),
             spend(|s| s.clv.q95),
-            text(&placement.rfm_segment),
-            text(&placement.value_tier),
+            label(placement.rfm_segment),
+            label(placement.value_tier),
             Column::Rank(placement.clv_rank[rows.clone()].to_vec()),
         ]);
         columns
