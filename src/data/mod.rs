@@ -21,6 +21,7 @@ pub mod rfm;
 mod rows;
 mod rules;
 mod shuffle;
+pub mod simulate;
 mod source;
 mod summarize;
 mod summary;
