@@ -1,1 +1,236 @@
-//! The room `sampler`.
+//! Samples a log density with many chains at once: NUTS for any number of chains, ChEES-HMC for many.
+//!
+//! Everything here is a function of the density, the settings and the seed: no clock, no shared stream of random numbers, no dependence on
+//! which chain answered first. A run that is killed continues from its last checkpoint with the same bits. Nothing here knows what a
+//! coordinate means, where draws are stored, or on which device a gradient was computed.
+//!
+//! The road through a run: mode search (`optimise`) → curvature and overdispersed starts (`laplace`) → warm-up windows (`warmup`, `metric`,
+//! `step_size`) → blocks of draws (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge.
+
+mod async_nuts;
+mod block;
+mod checkpoint;
+mod chees;
+mod laplace;
+mod leapfrog;
+mod metric;
+mod nuts;
+mod optimise;
+mod outcome;
+mod progress;
+mod run;
+mod step_size;
+mod trajectory_length;
+mod uturn;
+mod warmup;
+
+#[cfg(test)]
+mod proofs;
+#[cfg(test)]
+mod targets;
+
+use std::fmt;
+
+use ndarray::{Array1, Array2};
+use serde::{Deserialize, Serialize};
+
+pub use laplace::{Curvature, Laplace, MAX_HESSIAN_DIM, laplace};
+pub use optimise::{Mode, ModeSearch, find_mode};
+pub use outcome::{Facts, Outcome};
+pub use progress::{Phase, Progress, Watch};
+pub use run::sample;
+
+use crate::error::Error;
+use crate::kernels::rng::{Purpose, Stream};
+use crate::target::{EvalError, SinkError};
+
+/// Which sampler moves the chains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Multinomial NUTS, each chain with its own trajectory lengths; good from one chain upwards.
+    Nuts,
+    /// ChEES-HMC (Hoffman, Radul & Sountsov 2021): all chains share step size and trajectory length; made for dozens of chains and more.
+    Chees,
+}
+
+impl Kind {
+    /// The acceptance that the step size aims at unless told otherwise: mean acceptance over leaves 0.8 for NUTS, harmonic mean over chains 0.651
+    /// for ChEES.
+    pub fn default_target_accept(self) -> f64 {
+        match self {
+            Self::Nuts => 0.8,
+            Self::Chees => 0.651,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Nuts => "nuts",
+            Self::Chees => "chees",
+        })
+    }
+}
+
+/// How to sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Which sampler.
+    pub kind: Kind,
+    /// Number of chains, all advanced in one batch.
+    pub chains: usize,
+    /// Warm-up transitions per chain.
+    pub warmup: usize,
+    /// Draws per chain after warm-up.
+    pub draws: usize,
+    /// Acceptance that the step size aims at; [`Kind::default_target_accept`] if none.
+    pub target_accept: Option<f64>,
+    /// Most doublings of a NUTS trajectory.
+    pub max_treedepth: u32,
+    /// Most leapfrog steps of a ChEES trajectory.
+    pub max_leapfrogs: u32,
+    /// Draws per chain in one committed block.
+    pub shard_draws: usize,
+    /// Seed of every random number of the run.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            kind: Kind::Nuts,
+            chains: 4,
+            warmup: 1000,
+            draws: 1000,
+            target_accept: None,
+            max_treedepth: 10,
+            max_leapfrogs: 1000,
+            shard_draws: 100,
+            seed: 1,
+        }
+    }
+}
+
+/// Transitions per chain that the addresses of random numbers can tell apart.
+const MAX_TRANSITIONS: usize = (1 << 24) - 1;
+
+impl Settings {
+    /// The acceptance that the step size aims at.
+    pub fn target(&self) -> f64 {
+        self.target_accept.unwrap_or(self.kind.default_target_accept())
+    }
+
+    fn check(&self) -> Result<(), SampleError> {
+        let fail = |what: &str, at: &str, seen: String| {
+            Err(SampleError::Settings(Error::new(what).at(format!("sampler.{at}")).seen(seen)))
+        };
+        if self.chains == 0 {
+            return fail("there must be at least one chain", "chains", "0".into());
+        }
+        if self.draws == 0 {
+            return fail("there must be at least one draw per chain", "draws", "0".into());
+        }
+        if self.shard_draws == 0 {
+            return fail("a block must hold at least one draw per chain", "shard_draws", "0".into());
+        }
+        if self.warmup.saturating_add(self.draws) > MAX_TRANSITIONS {
+            let seen = format!("{} + {}", self.warmup, self.draws);
+            return fail(&format!("warmup + draws must not exceed {MAX_TRANSITIONS}"), "draws", seen);
+        }
+        if !(1..=20).contains(&self.max_treedepth) {
+            return fail("max_treedepth must lie in 1 to 20", "max_treedepth", self.max_treedepth.to_string());
+        }
+        if self.max_leapfrogs == 0 {
+            return fail("a trajectory needs at least one leapfrog step", "max_leapfrogs", "0".into());
+        }
+        let target = self.target();
+        if !(target > 0.0 && target < 1.0) {
+            return fail("target_accept must lie strictly between 0 and 1", "target_accept", target.to_string());
+        }
+        Ok(())
+    }
+}
+
+/// Where a run begins.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// `[dim]`, unconstrained: where the mode search begins.
+    pub at: Array1<f64>,
+    /// How hard to look for the mode.
+    pub search: ModeSearch,
+    /// Begin from an earlier run of the same density instead of searching; the outcome's notes say so.
+    pub warm: Option<WarmStart>,
+}
+
+impl Start {
+    /// A cold start: search the mode from `at`.
+    pub fn at(at: Array1<f64>) -> Self {
+        Self { at, search: ModeSearch::default(), warm: None }
+    }
+}
+
+/// What an earlier run hands over. Warm-up still runs; it is only shorter to get there.
+#[derive(Debug, Clone)]
+pub struct WarmStart {
+    /// `[any number ≥ 1, dim]`: unconstrained draws; chain c starts at row c modulo the number of rows.
+    pub positions: Array2<f64>,
+    /// `[dim]`: diagonal inverse mass.
+    pub inverse_mass: Vec<f64>,
+    /// Step size.
+    pub step_size: f64,
+    /// ChEES trajectory length.
+    pub trajectory_length: Option<f64>,
+}
+
+/// Why sampling ended without an outcome. Draws committed before stay committed, and a run can be resumed from them.
+#[derive(Debug)]
+pub enum SampleError {
+    /// The watcher said stop.
+    Stopped,
+    /// A setting is impossible.
+    Settings(Error),
+    /// No chain can start.
+    Start(Error),
+    /// The machinery under the density broke.
+    Density(EvalError),
+    /// Storage refused a block.
+    Storage(SinkError),
+    /// The checkpoint cannot be continued from.
+    Checkpoint(Error),
+    /// Too many chains stopped moving.
+    Stuck(Error),
+}
+
+impl fmt::Display for SampleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("sampling was stopped; resume continues from the last committed block"),
+            Self::Settings(e) | Self::Start(e) | Self::Checkpoint(e) | Self::Stuck(e) => fmt::Display::fmt(e, f),
+            Self::Density(e) => fmt::Display::fmt(e, f),
+            Self::Storage(e) => fmt::Display::fmt(e, f),
+        }
+    }
+}
+
+impl std::error::Error for SampleError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Stopped => None,
+            Self::Settings(e) | Self::Start(e) | Self::Checkpoint(e) | Self::Stuck(e) => e.source(),
+            Self::Density(e) => e.source(),
+            Self::Storage(e) => e.source(),
+        }
+    }
+}
+
+impl From<SampleError> for Error {
+    fn from(error: SampleError) -> Self {
+        match error {
+            SampleError::Settings(e) | SampleError::Start(e) | SampleError::Checkpoint(e) | SampleError::Stuck(e) => e,
+            SampleError::Density(EvalError(e)) | SampleError::Storage(SinkError(e)) => e,
+            stopped @ SampleError::Stopped => Self::new(stopped.to_string()),
+        }
+    }
+}

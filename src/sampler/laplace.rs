@@ -1,0 +1,247 @@
+//! The normal approximation at a mode, and overdispersed starting points drawn from it.
+//!
+//! Curvature comes from central differences of the gradient, so a density needs to offer nothing more. How the mode was found is
+//! `optimise`'s; what becomes of the starts is `run`'s.
+
+use ndarray::{Array1, Array2};
+
+use super::metric::largest_eigenvalue;
+use super::optimise::Mode;
+use super::{Purpose, SampleError, Stream};
+use crate::error::Error;
+use crate::target::{Evaluation, LogDensity};
+
+/// Largest dimension whose Hessian is taken: 2·dim gradients and dim² numbers.
+pub const MAX_HESSIAN_DIM: usize = 256;
+/// Points of one batch of differences.
+const BATCH: usize = 64;
+/// Difference step, in rough standard deviations: truncation (h²/6 · third derivative) and float32 noise both stay near 1 %.
+const DIFFERENCE_STEP: f64 = 0.05;
+
+/// What is known of the covariance at the mode.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Curvature {
+    /// From the Hessian of −ln π.
+    Dense {
+        /// `[dim, dim]`: inverse of the Hessian (with `ridge` added).
+        covariance: Array2<f64>,
+        /// `[dim, dim]`, upper triangular F with F Fᵀ = covariance.
+        factor: Array2<f64>,
+        /// Diagonal of the Hessian.
+        precision: Array1<f64>,
+        /// What was added to the Hessian, in units of each coordinate's rough precision, to make it positive definite; 0 at a proper maximum.
+        ridge: f64,
+    },
+    /// Variances from L-BFGS's memory: the dimension is large, or no ridge helped.
+    Diagonal(Array1<f64>),
+}
+
+/// A normal approximation: a mode and the covariance there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Laplace {
+    /// Centre.
+    pub mode: Mode,
+    /// Covariance.
+    pub curvature: Curvature,
+    /// Gradients spent on it.
+    pub evaluations: u64,
+}
+
+/// Measures the curvature at `mode`.
+///
+/// # Errors
+/// [`SampleError::Density`] when the machine under the density broke.
+pub fn laplace(density: &mut dyn LogDensity, mode: Mode) -> Result<Laplace, SampleError> {
+    let dim = density.dim();
+    if dim > MAX_HESSIAN_DIM {
+        let curvature = Curvature::Diagonal(mode.rough_variance.clone());
+        return Ok(Laplace { mode, curvature, evaluations: 0 });
+    }
+    let mut hessian = Array2::zeros((dim, dim));
+    let mut known = true;
+    for first in (0..dim).step_by((BATCH / 2).max(1)) {
+        let last = (first + BATCH / 2).min(dim);
+        let mut points = Array2::zeros((2 * (last - first), dim));
+        let step = |i: usize| DIFFERENCE_STEP * mode.rough_variance[i].sqrt();
+        for (row, mut point) in points.rows_mut().into_iter().enumerate() {
+            let i = first + row / 2;
+            point.assign(&mode.point);
+            point[i] += if row % 2 == 0 { step(i) } else { -step(i) };
+        }
+        let mut out = Evaluation::new(points.nrows(), dim);
+        density.evaluate(points.view(), &mut out).map_err(SampleError::Density)?;
+        known &= out.log_density.iter().chain(&out.gradient).all(|v| v.is_finite());
+        for i in first..last {
+            let row = 2 * (i - first);
+            let width = points[[row, i]] - points[[row + 1, i]];
+            for j in 0..dim {
+                hessian[[i, j]] = (out.gradient[[row + 1, j]] - out.gradient[[row, j]]) / width;
+            }
+        }
+    }
+    let dense = if known { invert(&hessian, &mode.rough_variance) } else { None };
+    let curvature = dense.unwrap_or_else(|| Curvature::Diagonal(mode.rough_variance.clone()));
+    Ok(Laplace { mode, curvature, evaluations: 2 * dim as u64 })
+}
+
+/// Symmetrises, adds the smallest ridge of a geometric sequence that makes it positive definite, and inverts.
+fn invert(hessian: &Array2<f64>, rough_variance: &Array1<f64>) -> Option<Curvature> {
+    let dim = hessian.nrows();
+    let symmetric = Array2::from_shape_fn((dim, dim), |(i, j)| 0.5 * (hessian[[i, j]] + hessian[[j, i]]));
+    // Scaled to a unit diagonal, "positive definite" means the same for coordinates of any size.
+    let scale: Vec<f64> = (0..dim)
+        .map(|i| if symmetric[[i, i]] > 0.0 { symmetric[[i, i]].sqrt() } else { 1.0 / rough_variance[i].sqrt() })
+        .collect();
+    let unit = Array2::from_shape_fn((dim, dim), |(i, j)| symmetric[[i, j]] / (scale[i] * scale[j]));
+    for ridge in [0.0, 1e-6, 1e-4, 1e-2, 0.1, 1.0, 10.0] {
+        let mut shifted = unit.clone();
+        shifted.diag_mut().iter_mut().for_each(|d| *d += ridge);
+        let Some(lower) = cholesky(&shifted) else { continue };
+        // H = S L Lᵀ S, so F = S⁻¹ L⁻ᵀ.
+        let inverse = invert_lower(&lower);
+        let factor = Array2::from_shape_fn((dim, dim), |(i, j)| inverse[[j, i]] / scale[i]);
+        if !factor.iter().all(|v| v.is_finite()) {
+            continue;
+        }
+        let covariance = factor.dot(&factor.t());
+        let precision = (0..dim).map(|i| shifted[[i, i]] * scale[i] * scale[i]).collect();
+        return Some(Curvature::Dense { covariance, factor, precision, ridge });
+    }
+    None
+}
+
+/// Lower L with L Lᵀ = a; none when a is not (comfortably) positive definite.
+fn cholesky(a: &Array2<f64>) -> Option<Array2<f64>> {
+    let n = a.nrows();
+    let mut l = Array2::zeros((n, n));
+    for i in 0..n {
+        for j in 0..=i {
+            let sum = a[[i, j]] - (0..j).map(|k| l[[i, k]] * l[[j, k]]).sum::<f64>();
+            if i == j {
+                // On a unit diagonal, 1e-10 is where float64 differences of gradients end.
+                if !(sum > 1e-10) {
+                    return None;
+                }
+                l[[i, i]] = sum.sqrt();
+            } else {
+                l[[i, j]] = sum / l[[j, j]];
+            }
+        }
+    }
+    Some(l)
+}
+
+fn invert_lower(l: &Array2<f64>) -> Array2<f64> {
+    let n = l.nrows();
+    let mut out = Array2::zeros((n, n));
+    for j in 0..n {
+        out[[j, j]] = 1.0 / l[[j, j]];
+        for i in j + 1..n {
+            let sum = (j..i).map(|k| l[[i, k]] * out[[k, j]]).sum::<f64>();
+            out[[i, j]] = -sum / l[[i, i]];
+        }
+    }
+    out
+}
+
+impl Laplace {
+    /// One draw: mode + `inflation` · F z, that is with covariance `inflation`² times the approximation's.
+    pub fn draw(&self, inflation: f64, stream: &mut Stream) -> Array1<f64> {
+        let z: Array1<f64> = (0..self.mode.point.len()).map(|_| stream.normal()).collect();
+        let offset = match &self.curvature {
+            Curvature::Dense { factor, .. } => factor.dot(&z),
+            Curvature::Diagonal(variance) => &z * &variance.mapv(f64::sqrt),
+        };
+        &self.mode.point + &(offset * inflation)
+    }
+
+    /// The metric that `metric` would learn from draws of this normal: D_i = √(Σ_ii / (Σ⁻¹)_ii).
+    pub(super) fn inverse_mass(&self) -> Vec<f64> {
+        match &self.curvature {
+            Curvature::Dense { covariance, precision, .. } => {
+                covariance.diag().iter().zip(precision).map(|(v, p)| (v / p).sqrt()).collect()
+            }
+            Curvature::Diagonal(variance) => variance.to_vec(),
+        }
+    }
+
+    /// Largest eigenvalue of the covariance, whitened by [`Laplace::inverse_mass`].
+    pub(super) fn whitened_largest_eigenvalue(&self) -> f64 {
+        let Curvature::Dense { covariance, .. } = &self.curvature else { return 1.0 };
+        let d = self.inverse_mass();
+        let dim = d.len();
+        // Fractional parts of the golden ratio's multiples: a vector without a pattern, so orthogonal to nothing in particular.
+        let start: Vec<f64> = (1..=dim).map(|i| (i as f64 * 0.618_033_988_75).fract() - 0.4).collect();
+        largest_eigenvalue(&start, |v, out| {
+            for i in 0..dim {
+                let row = covariance.row(i);
+                out[i] = (0..dim).map(|j| row[j] * v[j] / d[j].sqrt()).sum::<f64>() / d[i].sqrt();
+            }
+        })
+    }
+}
+
+/// Starting points of every chain.
+pub(super) struct Starts {
+    /// `[chain, dim]`.
+    pub(super) points: Array2<f64>,
+    /// Their log densities and gradients.
+    pub(super) at: Evaluation,
+    pub(super) evaluations: u64,
+    /// Chains that had to be pulled towards the mode.
+    pub(super) pulled: usize,
+}
+
+/// Standard deviations of the starts, in those of the approximation: covariance × 4.
+const INFLATION: f64 = 2.0;
+/// Halvings of the distance to the mode before a chain starts at the mode itself.
+const MAX_PULLS: u32 = 12;
+
+/// Draws each chain's start; where the density is impossible or absurdly low, halves the way to the mode until it is not.
+pub(super) fn draw_starts(
+    density: &mut dyn LogDensity,
+    laplace: &Laplace,
+    chains: usize,
+    seed: u64,
+) -> Result<Starts, SampleError> {
+    let dim = density.dim();
+    let mode = &laplace.mode.point;
+    let mut points = Array2::zeros((chains, dim));
+    for (chain, mut row) in points.rows_mut().into_iter().enumerate() {
+        let mut stream = Stream::new(seed, Purpose::Start, chain as u64, 0);
+        row.assign(&laplace.draw(INFLATION, &mut stream));
+    }
+    // A normal loses ½ · 4 · dim nats on average at covariance × 4. Several times that is a place where the approximation is simply wrong.
+    let lowest = laplace.mode.log_density - 100.0 - 10.0 * dim as f64;
+    let mut at = Evaluation::new(chains, dim);
+    let mut evaluations = 0;
+    let mut pulled = vec![false; chains];
+    for pull in 0..=MAX_PULLS + 1 {
+        density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
+        evaluations += chains as u64;
+        let bad: Vec<usize> = (0..chains)
+            .filter(|c| {
+                let possible = at.log_density[*c].is_finite() && at.gradient.row(*c).iter().all(|g| g.is_finite());
+                !(possible && at.log_density[*c] >= lowest)
+            })
+            .collect();
+        if bad.is_empty() {
+            break;
+        }
+        if pull > MAX_PULLS {
+            return Err(SampleError::Start(
+                Error::new("no chain can start: even the mode itself has an impossible density or gradient")
+                    .at(format!("chain {}", bad[0]))
+                    .seen(at.log_density[bad[0]])
+                    .advice("check the data and the priors for a value that makes the likelihood infinite"),
+            ));
+        }
+        for c in bad {
+            pulled[c] = true;
+            let shrink = if pull == MAX_PULLS { 0.0 } else { 0.5 };
+            let mut row = points.row_mut(c);
+            row.zip_mut_with(mode, |x, m| *x = m + shrink * (*x - m));
+        }
+    }
+    Ok(Starts { points, at, evaluations, pulled: pulled.iter().filter(|p| **p).count() })
+}

@@ -1,0 +1,97 @@
+//! Dual averaging of the step size towards a target acceptance (Hoffman & Gelman 2014, section 3.2).
+//!
+//! Knows acceptance statistics and nothing of what produced them: NUTS runs one per chain, ChEES one for all chains.
+//!
+//! x_{t+1} = μ − (√t / γ) H̄_t with H̄_t the damped mean of (target − acceptance), and x̄ the average of x = ln ε with weight t^−κ.
+
+use serde::{Deserialize, Serialize};
+
+const GAMMA: f64 = 0.05;
+const T_0: f64 = 10.0;
+const KAPPA: f64 = 0.75;
+
+/// Dual averaging in progress.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct DualAveraging {
+    target: f64,
+    mu: f64,
+    count: f64,
+    mean_error: f64,
+    log_step: f64,
+    log_averaged: f64,
+}
+
+impl DualAveraging {
+    /// Starts at `step_size`, which is also the value that iterates are drawn to (μ): each window begins from the step size that
+    /// the last one settled on, so Stan's ln(10 ε) would only add divergences.
+    pub(super) fn new(step_size: f64, target: f64) -> Self {
+        let log_step = step_size.ln();
+        Self { target, mu: log_step, count: 0.0, mean_error: 0.0, log_step, log_averaged: log_step }
+    }
+
+    /// Learns from one transition's acceptance in [0, 1]; anything that is not a number counts as 0.
+    pub(super) fn learn(&mut self, acceptance: f64) {
+        let acceptance = if acceptance.is_finite() { acceptance.clamp(0.0, 1.0) } else { 0.0 };
+        self.count += 1.0;
+        let t = self.count;
+        let eta = 1.0 / (t + T_0);
+        self.mean_error = (1.0 - eta) * self.mean_error + eta * (self.target - acceptance);
+        self.log_step = self.mu - t.sqrt() / GAMMA * self.mean_error;
+        let weight = t.powf(-KAPPA);
+        self.log_averaged = weight * self.log_step + (1.0 - weight) * self.log_averaged;
+    }
+
+    /// The step size to try next.
+    pub(super) fn current(&self) -> f64 {
+        self.log_step.exp()
+    }
+
+    /// ln of the averaged step size: what to keep when adaptation ends.
+    pub(super) fn log_averaged(&self) -> f64 {
+        self.log_averaged
+    }
+}
+
+/// The step size several chains agree on: the median of their ln ε̄, so that one stuck chain cannot drag the others down.
+pub(super) fn pool(log_averaged: &[f64]) -> f64 {
+    let mut sorted: Vec<f64> = log_averaged.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let n = sorted.len();
+    let middle = if n % 2 == 1 { sorted[n / 2] } else { 0.5 * (sorted[n / 2 - 1] + sorted[n / 2]) };
+    middle.exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Acceptance 1/(1+ε) meets the target 0.8 at ε = 0.25, from far above and far below.
+    #[test]
+    fn it_finds_the_step_that_meets_the_target() {
+        for start in [1e-3, 0.25, 50.0] {
+            let mut da = DualAveraging::new(start, 0.8);
+            for _ in 0..400 {
+                da.learn(1.0 / (1.0 + da.current()));
+            }
+            let found = da.log_averaged().exp();
+            // The pull towards μ leaves a relative error of about γ·|ln start/ε*|/√t divided by the slope 0.16: 9 % at most.
+            assert!((found / 0.25 - 1.0).abs() < 0.1, "{start} led to {found}");
+        }
+    }
+
+    #[test]
+    fn not_a_number_counts_as_a_rejection() {
+        let (mut a, mut b) = (DualAveraging::new(1.0, 0.8), DualAveraging::new(1.0, 0.8));
+        a.learn(f64::NAN);
+        b.learn(0.0);
+        assert_eq!(a, b);
+        assert!(a.current() < 1.0);
+    }
+
+    #[test]
+    fn one_stuck_chain_does_not_move_the_pool() {
+        let (half, tiny): (f64, f64) = (0.5f64.ln(), 1e-12f64.ln());
+        assert_eq!(pool(&[half, tiny, half, half]), half.exp());
+        assert!((pool(&[half, half + 0.2]) - (half + 0.1).exp()).abs() < 1e-15);
+    }
+}
