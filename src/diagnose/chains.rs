@@ -1,0 +1,71 @@
+//! Chains as arrays `[chain, draw]`: whether they can be judged, split in halves, means and variances.
+//!
+//! No diagnostics here; only what all of them begin with.
+
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+
+/// Draws per chain under which nothing is judged: a half needs two for a variance.
+pub(super) const MIN_DRAWS: usize = 4;
+
+/// Whether there is anything to judge: enough draws, all finite, not all equal.
+pub(super) fn can_be_judged(draws: ArrayView2<'_, f64>) -> bool {
+    draws.nrows() > 0 && draws.ncols() >= MIN_DRAWS && draws.iter().all(|x| x.is_finite()) && varies(draws)
+}
+
+/// Whether any two values differ.
+pub(super) fn varies(draws: ArrayView2<'_, f64>) -> bool {
+    draws.first().is_some_and(|first| draws.iter().any(|x| x != first))
+}
+
+/// First halves over second halves: `[2 · chain, draw / 2]`. The middle draw of an odd number is left out.
+pub(super) fn split(draws: ArrayView2<'_, f64>) -> Array2<f64> {
+    let (n, half) = (draws.ncols(), draws.ncols() / 2);
+    let halves = [draws.slice(s![.., ..half]), draws.slice(s![.., n - half..])];
+    // Two views of one array have equal row lengths, so they always stack.
+    concatenate(Axis(0), &halves).unwrap_or_default()
+}
+
+/// Mean of a row.
+pub(super) fn mean(values: ArrayView1<'_, f64>) -> f64 {
+    values.sum() / values.len() as f64
+}
+
+/// Variance of a row with denominator n − 1; NaN for fewer than two values.
+pub(super) fn variance(values: ArrayView1<'_, f64>) -> f64 {
+    let m = mean(values);
+    values.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / (values.len() as f64 - 1.0)
+}
+
+/// Mean over all chains and draws.
+pub(super) fn mean_all(draws: ArrayView2<'_, f64>) -> f64 {
+    draws.sum() / draws.len() as f64
+}
+
+/// Standard deviation over all chains and draws, with denominator n − 1.
+pub(super) fn sd_all(draws: ArrayView2<'_, f64>) -> f64 {
+    let m = mean_all(draws);
+    (draws.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / (draws.len() as f64 - 1.0)).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn an_odd_chain_splits_without_its_middle() {
+        let draws = array![[1.0, 2.0, 3.0, 4.0, 5.0], [6.0, 7.0, 8.0, 9.0, 10.0]];
+        assert_eq!(split(draws.view()), array![[1.0, 2.0], [6.0, 7.0], [4.0, 5.0], [9.0, 10.0]]);
+    }
+
+    #[test]
+    fn constants_nans_and_stubs_cannot_be_judged() {
+        assert!(can_be_judged(array![[1.0, 2.0, 1.0, 2.0]].view()));
+        assert!(!can_be_judged(array![[1.0, 1.0, 1.0, 1.0]].view()));
+        assert!(!can_be_judged(array![[1.0, 2.0, f64::NAN, 2.0]].view()));
+        assert!(!can_be_judged(array![[1.0, 2.0, f64::INFINITY, 2.0]].view()));
+        assert!(!can_be_judged(array![[1.0, 2.0, 3.0]].view()));
+        assert!(!can_be_judged(Array2::zeros((0, 0)).view()));
+    }
+}

@@ -1,0 +1,75 @@
+//! R-hat: how far chains that should be the same differ.
+//!
+//! | symbol | meaning |
+//! | --- | --- |
+//! | N | draws per (half) chain |
+//! | B | N × variance of the chains' means |
+//! | W | mean of the chains' variances |
+//!
+//! R̂ = √((B / W + N − 1) / N), on normal scores of the halves of every chain, and again on their distances from the median; the
+//! greater of both (Vehtari et al. 2021, §4). Nested: Margossian et al. (2024), "Nested R̂", Bayesian Analysis.
+
+use ndarray::{Array1, Array2, ArrayView2, Axis};
+
+use super::chains::{can_be_judged, mean, split, variance, varies};
+use super::quantile::quantile_sorted;
+use super::rank::Scores;
+
+/// Rank-normalised split R-hat of draws `[chain, draw]`. One chain is judged by its two halves. NaN for a constant, for draws that are
+/// not finite, and for fewer than four per chain.
+pub fn r_hat(draws: ArrayView2<'_, f64>) -> f64 {
+    if !can_be_judged(draws) {
+        return f64::NAN;
+    }
+    let halves = split(draws);
+    let scores = Scores::new(halves.len());
+    rank_normalised(halves.view(), &scores.of(halves.view()), &scores)
+}
+
+/// R-hat of `halves` whose normal scores are `z`.
+pub(super) fn rank_normalised(halves: ArrayView2<'_, f64>, z: &Array2<f64>, scores: &Scores) -> f64 {
+    let mut sorted: Vec<f64> = halves.iter().copied().collect();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let median = quantile_sorted(&sorted, 0.5);
+    let folded = halves.mapv(|x| (x - median).abs());
+    let (bulk, tail) = (plain(z.view()), plain(scores.of(folded.view()).view()));
+    // f64::max would hide a NaN.
+    if bulk.is_nan() || tail.is_nan() { f64::NAN } else { bulk.max(tail) }
+}
+
+fn plain(chains: ArrayView2<'_, f64>) -> f64 {
+    if !varies(chains) {
+        return f64::NAN;
+    }
+    let n = chains.ncols() as f64;
+    let means = chains.map_axis(Axis(1), mean);
+    let within = mean(chains.map_axis(Axis(1), variance).view());
+    let between = n * variance(means.view());
+    ((between / within + n - 1.0) / n).sqrt()
+}
+
+/// Nested R-hat of draws `[chain, draw]`, where every `chains_per_superchain` chains in a row began at one point: made for many short
+/// chains, down to one draw each. NaN unless there are at least two whole superchains of finite draws that vary.
+pub fn r_hat_nested(draws: ArrayView2<'_, f64>, chains_per_superchain: usize) -> f64 {
+    let (chains, n) = draws.dim();
+    let m = chains_per_superchain;
+    if m == 0 || n == 0 || !chains.is_multiple_of(m) || chains / m < 2 {
+        return f64::NAN;
+    }
+    if draws.iter().any(|x| !x.is_finite()) || !varies(draws) {
+        return f64::NAN;
+    }
+    let chain_means = draws.map_axis(Axis(1), mean);
+    let chain_variances = if n > 1 { draws.map_axis(Axis(1), variance) } else { Array1::zeros(chains) };
+    let groups = || chain_means.axis_chunks_iter(Axis(0), m);
+    let superchain_means: Array1<f64> = groups().map(mean).collect();
+    let within_chains = mean(chain_variances.view());
+    let between_chains = if m > 1 { groups().map(variance).sum::<f64>() / (chains / m) as f64 } else { 0.0 };
+    (1.0 + variance(superchain_means.view()) / (within_chains + between_chains)).sqrt()
+}
+
+/// The limit for [`r_hat_nested`] that corresponds to `r_hat_limit` for long chains: √(R² + 1/M) with M chains per superchain. At
+/// stationarity and one draw each nested R-hat tends to √(1 + 1/M), so a limit that ignores M could never be met.
+pub fn nested_r_hat_limit(r_hat_limit: f64, chains_per_superchain: usize) -> f64 {
+    (r_hat_limit * r_hat_limit + 1.0 / chains_per_superchain as f64).sqrt()
+}
