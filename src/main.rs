@@ -1,3 +1,7 @@
 //! Parses, runs, prints the error chain, chooses the exit code. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    longrun::cli::main()
+}

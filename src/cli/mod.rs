@@ -1,1 +1,149 @@
-//! The room `cli`.
+//! The command line: parses arguments, shows progress, prints results, chooses exit codes. Nothing in the library imports this
+//! room, and nothing outside it prints.
+
+mod config;
+mod doctor;
+mod maximum;
+mod outcome;
+mod progress;
+mod resume;
+mod run;
+mod simulate;
+mod step;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+
+/// Calibrated Bayesian customer lifetime value from a transaction log.
+#[derive(Debug, Parser)]
+#[command(name = "longrun", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print one JSON object on standard output instead of text, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+
+    /// No progress bars.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+const AFTER_HELP: &str = "\
+Begin with:
+  longrun simulate --output data/demo     make a small shop to play with
+  longrun run configs/demo.toml           fit it, predict every customer, write the report
+
+Exit codes: 0 the result is healthy; 1 finished, but the diagnostics refuse the result; 2 failed.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do everything: summarise, fit, diagnose, predict, segment, evaluate, report.
+    Run(run::RunArgs),
+    /// Continue a run that was interrupted; its draws come out as if it never had been.
+    Resume(resume::ResumeArgs),
+    /// Turn transactions into one row per customer (step 1).
+    Summarize(step::StepArgs),
+    /// Sample the posteriors of the population's parameters (step 2).
+    Fit(step::StepArgs),
+    /// Judge the draws: R-hat, effective sample sizes, divergences, verdict (step 3).
+    Diagnose(step::StepArgs),
+    /// Draw every customer's future (step 4).
+    Predict(step::StepArgs),
+    /// RFM segments and value tiers (step 5).
+    Segment(step::StepArgs),
+    /// Judge the predictions on the holdout window (step 6).
+    Evaluate(step::StepArgs),
+    /// Write report.html (step 7).
+    Report(step::StepArgs),
+    /// Find the parameters of highest likelihood, without sampling.
+    Maximum(maximum::MaximumArgs),
+    /// Simulate a shop whose true parameters are known.
+    Simulate(simulate::SimulateArgs),
+    /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
+    Doctor,
+    /// Check a configuration, or print its JSON Schema or its resolved form.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+}
+
+/// A configuration file with overrides.
+#[derive(Debug, Args)]
+struct ConfigArgs {
+    /// The configuration file (TOML); `longrun config schema` describes it.
+    config: PathBuf,
+
+    /// Override one key, as often as needed: --set sampler.chains=64 --set output.dir=runs/try.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+/// How a command ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// The result can be used.
+    Healthy,
+    /// Finished, but the diagnostics refuse the result.
+    Refused,
+}
+
+/// What every subcommand may need to know of the terminal.
+#[derive(Debug, Clone, Copy)]
+struct Terminal {
+    json: bool,
+    quiet: bool,
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let terminal = Terminal { json: cli.json, quiet: cli.quiet || cli.json };
+    match dispatch(cli.command, terminal) {
+        Ok(Ending::Healthy) => ExitCode::SUCCESS,
+        Ok(Ending::Refused) => ExitCode::from(1),
+        Err(error) => {
+            print_error(&error, terminal);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
+    use crate::run::Step;
+    match command {
+        Command::Run(args) => run::run(&args, terminal),
+        Command::Resume(args) => resume::resume(&args, terminal),
+        Command::Summarize(args) => step::step(&args, Step::Summarize, terminal),
+        Command::Fit(args) => step::step(&args, Step::Fit, terminal),
+        Command::Diagnose(args) => step::step(&args, Step::Diagnose, terminal),
+        Command::Predict(args) => step::step(&args, Step::Predict, terminal),
+        Command::Segment(args) => step::step(&args, Step::Segment, terminal),
+        Command::Evaluate(args) => step::step(&args, Step::Evaluate, terminal),
+        Command::Report(args) => step::step(&args, Step::Report, terminal),
+        Command::Maximum(args) => maximum::maximum(&args, terminal),
+        Command::Simulate(args) => simulate::simulate(&args, terminal),
+        Command::Doctor => doctor::doctor(terminal),
+        Command::Config(command) => config::config(&command, terminal),
+    }
+}
+
+fn print_error(error: &Error, terminal: Terminal) {
+    let mut causes = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        causes.push(inner.to_string().trim_end().to_owned());
+        cause = inner.source();
+    }
+    if terminal.json {
+        println!("{}", serde_json::json!({ "error": error.to_string(), "causes": causes }));
+    }
+    eprintln!("error: {error}");
+    for cause in causes {
+        eprintln!("  because: {}", cause.replace('\n', "\n           "));
+    }
+}

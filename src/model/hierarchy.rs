@@ -25,7 +25,7 @@ use crate::target::{Schema, Variable};
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;
 
 /// The dimension of μ and σ.
-const PARAMETER_DIM: &str = "parameter";
+pub const PARAMETER_DIM: &str = "parameter";
 
 /// `auto` centres a group where the data alone should fix z this many times more closely than σ's prior median.
 ///

@@ -16,6 +16,7 @@ use ndarray::{Array3, ArrayView2};
 use crate::error::{Error, Result};
 use crate::target::Schema;
 
+pub use hierarchy::PARAMETER_DIM;
 pub use posterior::Posterior;
 pub use priors::Scale;
 

@@ -1,1 +1,148 @@
-//! The room `run`.
+//! One run directory and the steps over it: summarise → fit → diagnose → predict → segment → evaluate.
+//!
+//! Each step reads what earlier steps left in the directory and writes its own files, whole or not at all, so that a killed run
+//! continues where it stopped. The clock is read here and nowhere below. Nothing here knows HTML or a terminal.
+
+mod backend;
+mod diagnose;
+mod dir;
+mod evaluate;
+mod facts;
+mod fit;
+mod models;
+mod predict;
+mod prepare;
+mod segment;
+mod summarize;
+mod telemetry;
+
+pub use backend::{Decision, decide as decide_backend};
+pub use dir::RunDir;
+pub use facts::{
+    CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
+};
+pub use fit::{MaximumFacts, PURCHASE, SPEND, maximum};
+pub use prepare::{create, plan};
+pub use telemetry::{FitCost, StepTime, Telemetry};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::sampler::Progress;
+
+/// One step of a run, ordered as they follow one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Transactions become one row per customer.
+    Summarize,
+    /// Posteriors of the population's parameters.
+    Fit,
+    /// Convergence and verdict.
+    Diagnose,
+    /// Every customer's future.
+    Predict,
+    /// RFM segments and value tiers.
+    Segment,
+    /// Judgement on the holdout window.
+    Evaluate,
+    /// The report, written by whoever knows HTML.
+    Report,
+}
+
+impl Step {
+    /// Every step, in order.
+    pub const ALL: [Self; 7] =
+        [Self::Summarize, Self::Fit, Self::Diagnose, Self::Predict, Self::Segment, Self::Evaluate, Self::Report];
+
+    /// The step's name: its subcommand and its key in `telemetry.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Summarize => "summarize",
+            Self::Fit => "fit",
+            Self::Diagnose => "diagnose",
+            Self::Predict => "predict",
+            Self::Segment => "segment",
+            Self::Evaluate => "evaluate",
+            Self::Report => "report",
+        }
+    }
+
+    /// Files the step writes, the one that proves it done last.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            Self::Summarize => {
+                &["rejects.csv", "summary.parquet", "holdout.parquet", "weekly.parquet", "facts.json"]
+            }
+            Self::Fit => &[],
+            Self::Diagnose => &["diagnostics.json"],
+            Self::Predict => &["customers.parquet", "customers.csv", "checks.json", "predictions.json"],
+            Self::Segment => &["segments.csv", "segments.json"],
+            Self::Evaluate => &["holdout.json"],
+            Self::Report => &["report.html"],
+        }
+    }
+}
+
+/// Told what happens while a run works. All methods have empty defaults.
+pub trait Observer: Sync {
+    /// A step begins.
+    fn step(&self, _step: Step) {}
+    /// Bytes of input read, of how many.
+    fn reading(&self, _done: u64, _total: u64) {}
+    /// The sampler moved on, in the fit of this name.
+    fn sampling(&self, _fit: &str, _progress: &Progress) {}
+    /// Customers predicted, of how many.
+    fn predicting(&self, _done: u64, _total: u64) {}
+    /// Something worth a line.
+    fn note(&self, _text: &str) {}
+}
+
+/// An observer that does not look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {}
+
+/// Performs one step; [`Step::Report`] is the caller's, through [`timed`].
+pub fn perform(dir: &mut RunDir, step: Step, observer: &dyn Observer) -> Result<()> {
+    timed(dir, step, observer, |dir, observer| match step {
+        Step::Summarize => summarize::summarize(dir, observer),
+        Step::Fit => fit::fit(dir, observer),
+        Step::Diagnose => diagnose::diagnose(dir),
+        Step::Predict => predict::predict(dir, observer),
+        Step::Segment => segment::segment(dir),
+        Step::Evaluate => evaluate::evaluate(dir, observer),
+        Step::Report => Ok(()),
+    })
+}
+
+/// Performs `work` as `step`: announces it, measures its wall time and records it in `telemetry.json`.
+pub fn timed(
+    dir: &mut RunDir,
+    step: Step,
+    observer: &dyn Observer,
+    work: impl FnOnce(&mut RunDir, &dyn Observer) -> Result<()>,
+) -> Result<()> {
+    observer.step(step);
+    let started = std::time::Instant::now();
+    work(dir, observer)?;
+    telemetry::record_step(dir, step, started.elapsed())
+}
+
+/// Whether a step's results stand in the directory.
+pub fn is_done(dir: &RunDir, step: Step) -> Result<bool> {
+    match step {
+        Step::Fit => fit::is_done(dir),
+        Step::Evaluate if !dir.has("holdout.parquet") => Ok(true),
+        _ => Ok(step.files().last().is_some_and(|name| dir.has(name))),
+    }
+}
+
+/// Forgets the results of a step and of all that follow it; draws are kept, for a fit is as fixed as its plan.
+pub fn forget(dir: &RunDir, step: Step) -> Result<()> {
+    for later in Step::ALL.into_iter().skip_while(|&s| s != step) {
+        dir.forget(later.files())?;
+    }
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! `longrun maximum CONFIG|RUN`: the parameters of highest likelihood in constrained space, for comparison with published fits.
+
+use clap::Args;
+
+use super::config::print_json;
+use super::step::{StepArgs, open, perform};
+use super::{Ending, Terminal, progress::Bars};
+use crate::error::Result;
+use crate::run::{self, Step};
+
+/// Priors are left out: what is maximised is the likelihood alone, without the Jacobian of any transform.
+#[derive(Debug, Args)]
+pub(super) struct MaximumArgs {
+    #[command(flatten)]
+    step: StepArgs,
+}
+
+pub(super) fn maximum(args: &MaximumArgs, terminal: Terminal) -> Result<Ending> {
+    let bars = Bars::new(terminal);
+    let mut dir = open(&args.step)?;
+    perform(&mut dir, Step::Summarize, &bars)?;
+    let fits = run::maximum(&dir)?;
+    bars.clear();
+    if terminal.json {
+        print_json(&fits)?;
+    } else {
+        for fit in &fits {
+            println!("{} ({}): log-likelihood {:.6} after {} gradients", fit.fit, fit.model, fit.log_likelihood, fit.evaluations);
+            if !fit.converged {
+                println!("  the search did not end at a maximum: the likelihood may have none");
+            }
+            for (name, value) in &fit.parameters {
+                println!("  {name:<8} {value:.6}");
+            }
+        }
+    }
+    Ok(Ending::Healthy)
+}

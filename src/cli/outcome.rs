@@ -1,0 +1,192 @@
+//! The table of results that a command ends with, and its JSON twin.
+
+use super::config::print_json;
+use super::{Ending, Terminal};
+use crate::diagnose::{Diagnostics, Verdict};
+use crate::error::Result;
+use crate::evaluate::HoldoutEvaluation;
+use crate::report::number::{count, money, percent};
+use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry};
+
+/// Prints the whole run's result and turns its verdict into an ending.
+pub(super) fn print(dir: &RunDir, terminal: Terminal) -> Result<Ending> {
+    let result = Outcome::read(dir)?;
+    if terminal.json {
+        print_json(&result.json(dir))?;
+    } else {
+        result.print(dir);
+    }
+    Ok(ending(&result.diagnostics))
+}
+
+/// Prints what one step came to.
+pub(super) fn print_step(dir: &RunDir, step: Step, terminal: Terminal) -> Result<Ending> {
+    if step == Step::Report {
+        let path = dir.path("report.html");
+        if terminal.json {
+            print_json(&serde_json::json!({ "step": step.name(), "report": path }))?;
+        } else {
+            println!("{}", path.display());
+        }
+        return Ok(Ending::Healthy);
+    }
+    let diagnostics = (step >= Step::Diagnose).then(|| read_diagnostics(dir)).transpose()?;
+    if terminal.json {
+        let files: Vec<_> = step.files().iter().map(|f| dir.path(f)).filter(|p| p.exists()).collect();
+        let verdict = diagnostics.as_ref().map(|d| d.verdict);
+        print_json(&serde_json::json!({ "run_dir": dir.root(), "step": step.name(), "files": files, "verdict": verdict }))?;
+    } else {
+        match step {
+            Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?),
+            Step::Diagnose => {
+                if let Some(d) = &diagnostics {
+                    print_verdict(d);
+                    print_parameters(d);
+                }
+            }
+            Step::Evaluate if !dir.has("holdout.json") => {
+                println!("there is no holdout window: set data.calibration_end to have one");
+            }
+            _ => {
+                for file in step.files().iter().filter(|f| dir.has(f)) {
+                    println!("wrote {}", dir.path(file).display());
+                }
+                if step == Step::Fit {
+                    println!("draws are in {}", dir.path("draws").display());
+                }
+            }
+        }
+    }
+    Ok(diagnostics.as_ref().map_or(Ending::Healthy, ending))
+}
+
+fn read_diagnostics(dir: &RunDir) -> Result<Diagnostics> {
+    dir.read_json("diagnostics.json", "diagnose")
+}
+
+fn ending(diagnostics: &Diagnostics) -> Ending {
+    match diagnostics.verdict {
+        Verdict::Pass => Ending::Healthy,
+        Verdict::Fail => Ending::Refused,
+    }
+}
+
+struct Outcome {
+    data: DataFacts,
+    diagnostics: Diagnostics,
+    predictions: PredictionFacts,
+    holdout: Option<HoldoutEvaluation>,
+    telemetry: Telemetry,
+}
+
+impl Outcome {
+    fn read(dir: &RunDir) -> Result<Self> {
+        Ok(Self {
+            data: dir.read_json("facts.json", "summarize")?,
+            diagnostics: read_diagnostics(dir)?,
+            predictions: dir.read_json("predictions.json", "predict")?,
+            holdout: if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None },
+            telemetry: dir.read_json("telemetry.json", "run")?,
+        })
+    }
+
+    fn json(&self, dir: &RunDir) -> serde_json::Value {
+        serde_json::json!({
+            "run_dir": dir.root(),
+            "report": dir.path("report.html"),
+            "verdict": self.diagnostics.verdict,
+            "reasons": self.diagnostics.reasons,
+            "divergences": self.diagnostics.divergences,
+            "customers": self.data.customers,
+            "rejected": self.data.rejected,
+            "predictions": self.predictions,
+            "holdout": self.holdout,
+            "telemetry": self.telemetry,
+        })
+    }
+
+    fn print(&self, dir: &RunDir) {
+        print_data(&self.data);
+        println!();
+        print_parameters(&self.diagnostics);
+        println!();
+        let currency = &dir.plan.data.currency;
+        let p = &self.predictions;
+        let months = p.horizon_months;
+        println!("next {months} months, all customers together, mean (90 % interval)");
+        println!("  alive             {}", count(p.alive_mean));
+        println!("  purchases         {}", interval(&p.purchases, count));
+        if let Some(clv) = &p.clv {
+            println!("  lifetime value    {}", interval(clv, |v| money(v, currency)));
+        }
+        if let Some(h) = &self.holdout {
+            println!();
+            println!("holdout: {} purchases happened; predicted {}", count(h.total.actual), {
+                interval(&Interval { mean: h.total.mean, q05: h.total.q05, q95: h.total.q95 }, count)
+            });
+            let of = |key: &str| h.coverage.get(key).copied().unwrap_or(f64::NAN);
+            println!("  50 % intervals cover {} of customers, 90 % intervals {}", percent(of("50")), percent(of("90")));
+        }
+        println!();
+        print_verdict(&self.diagnostics);
+        println!();
+        println!("customers  {}", dir.path("customers.csv").display());
+        println!("report     {}", dir.path("report.html").display());
+    }
+}
+
+fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {
+    format!("{} ({} – {})", show(i.mean), show(i.q05), show(i.q95))
+}
+
+fn print_data(facts: &DataFacts) {
+    println!(
+        "{} customers, {} repeat purchases, {} bought once; {} distinct cells",
+        count(facts.customers as f64),
+        count(facts.repeat_purchases as f64),
+        count(facts.one_time_customers as f64),
+        count(facts.cells as f64),
+    );
+    if facts.rejected > 0 {
+        println!("{} lines were rejected: see rejects.csv", count(facts.rejected as f64));
+    }
+    for note in &facts.notes {
+        println!("note: {note}");
+    }
+}
+
+/// The population parameters; with many groups only what they share.
+fn print_parameters(diagnostics: &Diagnostics) {
+    const MOST: usize = 24;
+    println!(
+        "{:<9} {:<28} {:>10} {:>9} {:>10} {:>10} {:>7} {:>8} {:>8}",
+        "fit", "parameter", "mean", "sd", "5 %", "95 %", "R-hat", "ESS bulk", "ESS tail"
+    );
+    let shared: Vec<_> = if diagnostics.parameters.len() > MOST {
+        diagnostics.parameters.iter().filter(|p| !p.per_group).collect()
+    } else {
+        diagnostics.parameters.iter().collect()
+    };
+    for p in shared.iter().take(MOST) {
+        let labels: Vec<&str> = p.coords.values().map(String::as_str).collect();
+        let name = if labels.is_empty() { p.name.clone() } else { format!("{}[{}]", p.name, labels.join(", ")) };
+        println!(
+            "{:<9} {:<28} {:>10.5} {:>9.4} {:>10.5} {:>10.5} {:>7.3} {:>8.0} {:>8.0}",
+            p.fit, name, p.mean, p.sd, p.q05, p.q95, p.r_hat, p.ess_bulk, p.ess_tail
+        );
+    }
+    let hidden = diagnostics.parameters.len() - shared.len().min(MOST);
+    if hidden > 0 {
+        println!("… and {hidden} more in diagnostics.json");
+    }
+}
+
+fn print_verdict(diagnostics: &Diagnostics) {
+    match diagnostics.verdict {
+        Verdict::Pass => println!("verdict: pass ({} divergences)", diagnostics.divergences),
+        Verdict::Fail => println!("verdict: FAIL: these numbers must not be used"),
+    }
+    for reason in &diagnostics.reasons {
+        println!("  - {reason}");
+    }
+}

@@ -1,0 +1,87 @@
+//! Progress bars on standard error: what the run is doing, how long it will take, how the sampler fares.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::Terminal;
+use crate::run::{Observer, Step};
+use crate::sampler::{Phase, Progress};
+
+/// One bar at a time, hidden when standard error is no terminal or quiet was asked for.
+pub(super) struct Bars {
+    bar: ProgressBar,
+    scene: Mutex<String>,
+    quiet: bool,
+}
+
+impl Bars {
+    pub(super) fn new(terminal: Terminal) -> Self {
+        let target = if terminal.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
+        Self { bar: ProgressBar::with_draw_target(None, target), scene: Mutex::new(String::new()), quiet: terminal.quiet }
+    }
+
+    pub(super) fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Starts a new scene of the bar when `name` changes; positions within a scene keep its clock and ETA.
+    fn scene(&self, name: &str, total: Option<u64>, template: &str) {
+        let Ok(mut scene) = self.scene.lock() else { return };
+        if *scene != name {
+            name.clone_into(&mut scene);
+            self.bar.reset();
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                self.bar.set_style(style.progress_chars("━╸ "));
+            }
+            self.bar.set_prefix(name.to_owned());
+            self.bar.set_message("");
+            self.bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        if let Some(total) = total {
+            self.bar.set_length(total);
+        }
+    }
+}
+
+const COUNTED: &str = "{prefix:>22} {bar:30.cyan} {percent:>3}%  {msg}  [{elapsed}, about {eta} left]";
+const SPINNING: &str = "{prefix:>22} {spinner} {msg} [{elapsed}]";
+
+impl Observer for Bars {
+    fn step(&self, step: Step) {
+        self.scene(step.name(), None, SPINNING);
+    }
+
+    fn reading(&self, done: u64, total: u64) {
+        self.scene("reading", Some(total), COUNTED);
+        self.bar.set_position(done);
+    }
+
+    fn sampling(&self, fit: &str, progress: &Progress) {
+        let phase = match progress.phase {
+            Phase::ModeSearch => "mode search",
+            Phase::Warmup => "warm-up",
+            Phase::Sampling => "sampling",
+        };
+        self.scene(&format!("{fit}: {phase}"), Some(progress.total), COUNTED);
+        let mut message = format!("{} divergences", HumanCount(progress.divergences));
+        if let (Some(ess), Some(r_hat)) = (progress.ess, progress.r_hat) {
+            message = format!("ESS {ess:.0}, R-hat {r_hat:.3}, {message}");
+        }
+        self.bar.set_message(message);
+        self.bar.set_position(progress.done);
+    }
+
+    fn predicting(&self, done: u64, total: u64) {
+        self.scene("predicting", Some(total), COUNTED);
+        self.bar.set_message(format!("{} customers", HumanCount(done)));
+        self.bar.set_position(done);
+    }
+
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            self.bar.suspend(|| eprintln!("note: {text}"));
+        }
+    }
+}

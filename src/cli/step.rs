@@ -1,0 +1,62 @@
+//! One subcommand per step: performs it again, after whatever earlier steps the run still lacks.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Ending, Terminal, outcome, progress::Bars};
+use crate::error::{Error, Result};
+use crate::report;
+use crate::run::{self, RunDir, Step};
+
+#[derive(Debug, Args)]
+pub(super) struct StepArgs {
+    /// A run directory, or a configuration from which to start a new run.
+    target: PathBuf,
+
+    /// Override one key of the configuration: --set sampler.chains=64.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Replace the run that the configuration's output directory holds.
+    #[arg(long)]
+    overwrite: bool,
+}
+
+pub(super) fn step(args: &StepArgs, step: Step, terminal: Terminal) -> Result<Ending> {
+    let mut dir = open(args)?;
+    let bars = Bars::new(terminal);
+    for earlier in Step::ALL.into_iter().take_while(|&s| s != step) {
+        perform(&mut dir, earlier, &bars)?;
+    }
+    run::forget(&dir, step)?;
+    perform(&mut dir, step, &bars)?;
+    bars.clear();
+    outcome::print_step(&dir, step, terminal)
+}
+
+/// Performs one step unless its results stand already. The report is written here because no step knows HTML.
+pub(super) fn perform(dir: &mut RunDir, step: Step, bars: &Bars) -> Result<()> {
+    if run::is_done(dir, step)? {
+        return Ok(());
+    }
+    match step {
+        Step::Report => run::timed(dir, step, bars, |dir, _| {
+            let html = report::render(&report::collect(dir)?)?;
+            dir.write("report.html", html.as_bytes())
+        }),
+        _ => run::perform(dir, step, bars),
+    }
+}
+
+pub(super) fn open(args: &StepArgs) -> Result<RunDir> {
+    if args.target.is_file() {
+        return run::create(&args.target, &args.set, args.overwrite);
+    }
+    if !args.set.is_empty() {
+        return Err(Error::new("--set changes a configuration, and this run's plan is fixed")
+            .at(args.target.display())
+            .advice("start a new run from its config.toml with --set"));
+    }
+    RunDir::open(&args.target)
+}

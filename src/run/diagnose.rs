@@ -1,0 +1,46 @@
+//! Step 3: the draws get their verdict.
+
+use super::{RunDir, models, telemetry};
+use crate::diagnose::{FitInput, Thresholds, diagnose_fit, verdict};
+use crate::draws::DrawStore;
+use crate::error::Result;
+use crate::model::PARAMETER_DIM;
+use crate::target::Schema;
+
+/// Judges every fit and writes `diagnostics.json`.
+pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
+    let store = DrawStore::open(&dir.path("draws"))?;
+    let d = &dir.plan.diagnose;
+    let thresholds = Thresholds {
+        r_hat: d.max_r_hat,
+        // Among many groups some R-hat exceeds the limit by chance; none may exceed five times its distance from 1.
+        r_hat_group: 1.0 + 5.0 * (d.max_r_hat - 1.0),
+        ess: d.min_ess,
+        divergence_share: d.max_divergence_share,
+        e_bfmi: d.min_e_bfmi,
+        ..Thresholds::default()
+    };
+    let mut judged = Vec::new();
+    for (name, _) in models::fits(&dir.plan) {
+        let draws = store.read(name)?;
+        let input = FitInput {
+            fit: name,
+            elements: &draws.schema.elements(),
+            values: draws.constrained.view(),
+            stats: &draws.stats,
+            per_group: &|variable| group_dim(&draws.schema, variable).is_some(),
+            chains_per_superchain: None,
+        };
+        let fit = diagnose_fit(&input, &thresholds)?;
+        let least = fit.parameters.iter().map(|p| p.ess_bulk).fold(f64::INFINITY, f64::min);
+        telemetry::record_ess(dir, name, least.is_finite().then_some(least))?;
+        judged.push(fit);
+    }
+    dir.write_json("diagnostics.json", &verdict(judged))
+}
+
+/// The dimension along which a variable has one value per group, if it has.
+fn group_dim<'a>(schema: &'a Schema, variable: &str) -> Option<&'a str> {
+    let variable = schema.variables.iter().find(|v| v.name == variable)?;
+    variable.dims.iter().map(String::as_str).find(|&dim| dim != PARAMETER_DIM)
+}

@@ -1,0 +1,202 @@
+//! One run directory: what lies where, made and opened safely. What the files mean is documented in
+//! `docs/guide/run_directory.md`; how they are computed is the business of the steps.
+
+use std::fs::{self, File, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::Plan;
+use crate::error::{Error, Result};
+
+/// An open run directory, locked against a second process for as long as it lives.
+#[derive(Debug)]
+pub struct RunDir {
+    root: PathBuf,
+    /// The plan this run follows.
+    pub plan: Plan,
+    _lock: File,
+}
+
+/// Everything a run may leave in its directory; `--overwrite` removes these and nothing else.
+const OWN_FILES: &[&str] = &[
+    "plan.toml",
+    "config.toml",
+    "ingest.json",
+    "rejects.csv",
+    "summary.parquet",
+    "holdout.parquet",
+    "weekly.parquet",
+    "facts.json",
+    "diagnostics.json",
+    "customers.parquet",
+    "customers.csv",
+    "predictions.json",
+    "checks.json",
+    "segments.csv",
+    "segments.json",
+    "holdout.json",
+    "telemetry.json",
+    "report.html",
+];
+const OWN_FOLDERS: &[&str] = &["transactions", "draws"];
+
+impl RunDir {
+    /// Makes the directory of a new run and writes its `plan.toml`, before any data is read.
+    ///
+    /// Errors: the directory holds a run already (unless `overwrite`), holds something else, or cannot be written.
+    pub fn create(plan: Plan, config_text: &str, overwrite: bool) -> Result<Self> {
+        let root = plan.output.dir.clone();
+        fs::create_dir_all(&root).map_err(|e| Error::io("make the run directory", &root, e))?;
+        let lock = lock(&root)?;
+        let foreign = first_foreign_entry(&root)?;
+        if root.join("plan.toml").exists() {
+            if !overwrite {
+                return Err(Error::new("the run directory holds a run already").at(root.display()).advice(format!(
+                    "continue it with `longrun resume {0}`, replace it with --overwrite, or choose another with --set output.dir=…",
+                    root.display()
+                )));
+            }
+            remove_own(&root)?;
+        } else if let Some(entry) = foreign {
+            return Err(Error::new("the output directory is not empty and is no run of longrun")
+                .at(root.display())
+                .seen(entry)
+                .advice("choose another with --set output.dir=…"));
+        }
+        let dir = Self { root, plan, _lock: lock };
+        dir.write("config.toml", config_text.as_bytes())?;
+        dir.write_plan()?;
+        Ok(dir)
+    }
+
+    /// Opens the directory of an existing run.
+    pub fn open(root: &Path) -> Result<Self> {
+        let path = root.join("plan.toml");
+        let text = fs::read_to_string(&path).map_err(|e| {
+            Error::new("this is not a run directory (it has no plan.toml)")
+                .at(root.display())
+                .advice("give the folder that `longrun run` printed, or start a run from its configuration")
+                .because(e)
+        })?;
+        let lock = lock(root)?;
+        let mut plan = Plan::from_toml(&text, &path)?;
+        root.clone_into(&mut plan.output.dir);
+        Ok(Self { root: root.to_owned(), plan, _lock: lock })
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The path of one of the run's files.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Whether one of the run's files exists; files appear only once they are whole.
+    pub fn has(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// Writes a file beside its place and renames it there, so that a reader sees all of it or none.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let (path, partial) = (self.path(name), self.path(&format!("{name}.partial")));
+        let write = || -> std::io::Result<()> {
+            let mut file = File::create(&partial)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&partial, &path)
+        };
+        write().map_err(|e| Error::io("write", &path, e))
+    }
+
+    /// Writes a value as indented JSON.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|e| Error::new("could not write as JSON").at(self.path(name).display()).because(e))?;
+        text.push('\n');
+        self.write(name, text.as_bytes())
+    }
+
+    /// Reads a JSON file that an earlier step wrote; `step` names that step in the message when it is missing.
+    pub fn read_json<T: DeserializeOwned>(&self, name: &str, step: &str) -> Result<T> {
+        let path = self.path(name);
+        let text = fs::read_to_string(&path).map_err(|e| {
+            Error::new(format!("could not read {name}"))
+                .at(path.display())
+                .advice(format!("`longrun {step} {}` writes it", self.root.display()))
+                .because(e)
+        })?;
+        serde_json::from_str(&text).map_err(|e| {
+            Error::new(format!("{name} is damaged or of another version"))
+                .at(path.display())
+                .advice(format!("`longrun {step} {}` writes it again", self.root.display()))
+                .because(e)
+        })
+    }
+
+    /// Writes `plan.toml` as the plan stands now.
+    pub fn write_plan(&self) -> Result<()> {
+        self.write("plan.toml", self.plan.to_toml()?.as_bytes())
+    }
+
+    /// Removes files of later steps, so that no stale result survives an earlier step's new one.
+    pub fn forget(&self, names: &[&str]) -> Result<()> {
+        for name in names {
+            let path = self.path(name);
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| Error::io("remove a stale result", &path, e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock(root: &Path) -> Result<File> {
+    let path = root.join(".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Error::io("write to the run directory", root, e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::new("another longrun process is working in this run directory")
+            .at(root.display())
+            .advice("wait for it, or choose another directory with --set output.dir=…")),
+        Err(TryLockError::Error(e)) => Err(Error::io("lock the run directory", root, e)),
+    }
+}
+
+fn first_foreign_entry(root: &Path) -> Result<Option<String>> {
+    let entries = fs::read_dir(root).map_err(|e| Error::io("list the run directory", root, e))?;
+    let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    // A run killed before its plan was renamed into place leaves only these.
+    let own = |n: &String| n == ".lock" || n.strip_suffix(".partial").unwrap_or(n) == "config.toml" || n == "plan.toml.partial";
+    Ok(names.into_iter().find(|n| !own(n)))
+}
+
+fn remove_own(root: &Path) -> Result<()> {
+    let replacing = |path: &Path, e| Error::io("replace the old run", path, e);
+    for name in OWN_FOLDERS {
+        let path = root.join(name);
+        if path.exists() {
+            fs::remove_dir_all(&path).map_err(|e| replacing(&path, e))?;
+        }
+    }
+    // The plan goes last: until then what remains is still a run, and can be replaced or resumed.
+    for name in OWN_FILES.iter().rev() {
+        for path in [root.join(format!("{name}.partial")), root.join(name)] {
+            if path.exists() {
+                fs::remove_file(&path).map_err(|e| replacing(&path, e))?;
+            }
+        }
+    }
+    Ok(())
+}

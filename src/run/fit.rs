@@ -1,0 +1,173 @@
+//! Step 2: samples the posterior of every fit, from where an earlier attempt stopped if there was one.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use super::backend::Place;
+use super::summarize::read_summary;
+use super::telemetry::{self, FitCost};
+use super::{Observer, RunDir, models};
+use crate::config::{Plan, SamplerKind};
+use crate::data::Groups;
+use crate::dist::{Prior, PriorSpec};
+use crate::draws::DrawStore;
+use crate::error::{Error, Result};
+use crate::model::{Posterior, Scale, family};
+use crate::sampler::{self, Kind, ModeSearch, Settings, Start, Watch};
+use crate::target::LogDensity;
+
+/// Name of the purchase fit.
+pub const PURCHASE: &str = "purchase";
+/// Name of the spend fit.
+pub const SPEND: &str = "spend";
+
+/// Samples whatever fit is not complete yet.
+pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
+    let summary = read_summary(dir)?;
+    let place = Place::of(&dir.plan.compute)?;
+    let mut store = store(dir)?;
+    for (name, model) in models::fits(&dir.plan) {
+        if store.is_complete(name) {
+            continue;
+        }
+        let started = Instant::now();
+        let mut posterior = models::posterior(model, &summary, &place)?;
+        let checkpoint = store.checkpoint(name)?;
+        let settings = settings(&dir.plan, name);
+        let start = Start::at(posterior.start());
+        let outcome = {
+            let schema = posterior.schema().clone();
+            let dim = posterior.dim();
+            let mut sink = store.writer(name, &schema, settings.chains, dim)?;
+            let mut watch = |progress: &sampler::Progress| {
+                observer.sampling(name, progress);
+                Watch::Continue
+            };
+            sampler::sample(&mut posterior, &settings, &start, checkpoint.as_ref(), &mut sink, &mut watch)?
+        };
+        let wall_s = started.elapsed().as_secs_f64();
+        let gradients = outcome.pooled.warmup_gradients + outcome.pooled.sampling_gradients + outcome.other_gradients;
+        let report = serde_json::to_value(&outcome).map_err(|e| Error::new("could not write the sampler's report").because(e))?;
+        store.finish(name, report)?;
+        outcome.notes.iter().for_each(|note| observer.note(&format!("{name}: {note}")));
+        let resumed = checkpoint.is_some();
+        telemetry::record_fit(
+            dir,
+            name,
+            FitCost {
+                wall_s,
+                gradient_evaluations: gradients,
+                gradients_per_s: (!resumed).then(|| gradients as f64 / wall_s),
+                min_ess_bulk: None,
+                min_ess_per_s: None,
+                resumed,
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether every fit of the plan is complete.
+pub(super) fn is_done(dir: &RunDir) -> Result<bool> {
+    if !dir.has("draws/manifest.json") || !dir.has("facts.json") {
+        return Ok(false);
+    }
+    let store = DrawStore::open(&dir.path("draws"))?;
+    Ok(models::fits(&dir.plan).iter().all(|(name, _)| store.is_complete(name)))
+}
+
+/// Opens the run's draws, or begins them; draws of another plan are refused.
+fn store(dir: &RunDir) -> Result<DrawStore> {
+    let path = dir.path("draws");
+    let identity = identity(&dir.plan)?;
+    if !dir.has("draws/manifest.json") {
+        return DrawStore::create(&path, identity);
+    }
+    let store = DrawStore::open(&path)?;
+    if *store.identity() != identity {
+        return Err(Error::new("the draws belong to another plan, or to another version of longrun")
+            .at(path.display())
+            .advice("undo the change to plan.toml, or start a new run"));
+    }
+    Ok(store)
+}
+
+/// What the draws depend on: the program and the plan, less what differs between equal runs (where and when).
+fn identity(plan: &Plan) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(plan).map_err(|e| Error::new("could not write the plan as JSON").because(e))?;
+    for (section, key) in [("output", "dir"), ("output", "title"), ("data", "latest_date"), ("data", "paths"), ("compute", "threads")] {
+        if let Some(table) = value.get_mut(section).and_then(serde_json::Value::as_object_mut) {
+            table.remove(key);
+        }
+    }
+    Ok(serde_json::json!({ "longrun": env!("CARGO_PKG_VERSION"), "plan": value }))
+}
+
+fn settings(plan: &Plan, fit: &str) -> Settings {
+    let s = &plan.sampler;
+    Settings {
+        kind: match s.kind {
+            SamplerKind::Nuts => Kind::Nuts,
+            SamplerKind::Chees => Kind::Chees,
+        },
+        chains: s.chains,
+        warmup: s.warmup,
+        draws: s.draws,
+        target_accept: s.target_accept,
+        max_treedepth: s.max_treedepth,
+        max_leapfrogs: s.max_leapfrogs,
+        shard_draws: s.shard_draws,
+        // The fits are independent posteriors and must not share random numbers.
+        seed: if fit == SPEND { s.seed ^ 0x5EED_0F5B_E4D0_0000 } else { s.seed },
+    }
+}
+
+/// A maximum of the likelihood in constrained space, all groups taken together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MaximumFacts {
+    /// Which fit.
+    pub fit: String,
+    /// Key of the model.
+    pub model: String,
+    /// Log-likelihood there.
+    pub log_likelihood: f64,
+    /// The family's parameters.
+    pub parameters: BTreeMap<String, f64>,
+    /// Gradients it took.
+    pub evaluations: u64,
+    /// Whether the search ended at a stationary point.
+    pub converged: bool,
+}
+
+/// The maximum likelihood of each fit of a summarised run: flat priors, no Jacobian, one group, f64.
+pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
+    let mut summary = read_summary(dir)?;
+    summary.groups = Groups::all();
+    summary.group.iter_mut().for_each(|g| *g = 0);
+    models::fits(&dir.plan)
+        .into_iter()
+        .map(|(name, plan)| {
+            let family = family(&plan.model)?;
+            let priors = family.parameters.iter().map(|p| (p.name.to_owned(), Prior::Flat)).collect();
+            let spec = PriorSpec { priors, hierarchy: None };
+            let likelihood = models::likelihood(family, &summary, &Place::Cpu)?;
+            let posterior = Posterior::new(family, likelihood, &summary.groups, &spec, &Scale::of(&summary))?;
+            let mut posterior = posterior.jacobian(false);
+            let mode = sampler::find_mode(&mut posterior, posterior.start().view(), &ModeSearch::default())?;
+            let point = mode.point.view();
+            let parameters = posterior.parameters(point);
+            let log_likelihood = posterior.log_likelihood(point).map_err(|e| e.0)?;
+            let named = family.parameters.iter().zip(parameters.row(0)).map(|(p, &value)| (p.name.to_owned(), value));
+            Ok(MaximumFacts {
+                fit: name.to_owned(),
+                model: plan.model.clone(),
+                log_likelihood,
+                parameters: named.collect(),
+                evaluations: mode.evaluations,
+                converged: mode.converged,
+            })
+        })
+        .collect()
+}

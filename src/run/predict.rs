@@ -1,0 +1,159 @@
+//! Step 4: every customer's future, the totals of every set of customers, and the checks of the model against its own data.
+
+use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
+use super::fit::{PURCHASE, SPEND};
+use super::summarize::read_summary;
+use super::{Observer, RunDir};
+use crate::config::Plan;
+use crate::data::{Holdout, Summary, WeeklyRepeats};
+use crate::draws::DrawStore;
+use crate::error::{Error, Result};
+use crate::model::family;
+use crate::predict::{self, CustomerWriter, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings};
+use crate::segment::{self, ValueTiers};
+
+/// Customers simulated at a time: with 500 draws some 12 MB of scratch.
+const CHUNK_CUSTOMERS: usize = 2048;
+
+/// Draws behind the tracking plot's band: its ends are quantiles at 5 and 95 %.
+const TRACKING_DRAWS: usize = 200;
+
+/// Everything that later steps derive from the same draws and summary.
+pub(super) struct Basis {
+    pub summary: Summary,
+    pub population: Population,
+    pub settings: Settings,
+    pub expectations: Expectations,
+    pub rfm: Labelling,
+    pub tiers: ValueTiers,
+}
+
+impl Basis {
+    pub fn of(dir: &RunDir) -> Result<Self> {
+        let summary = read_summary(dir)?;
+        let population = population(dir)?;
+        let settings = settings(&dir.plan);
+        let expectations = predict::expectations(&summary, &population, &settings)?;
+        let rfm = segment::rfm_labelling(&segment::rfm_scores(&summary));
+        let tiers = segment::value_tiers(&summary, &expectations);
+        Ok(Self { summary, population, settings, expectations, rfm, tiers })
+    }
+}
+
+/// Writes `customers.parquet` and `.csv`, `predictions.json` and `checks.json`.
+pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
+    let basis = Basis::of(dir)?;
+    let total = basis.summary.len() as u64;
+    let labellings = [
+        Labelling::everyone(&basis.summary),
+        Labelling::groups(&basis.summary),
+        basis.rfm.clone(),
+        basis.tiers.labelling.clone(),
+    ];
+    let placement = segment::placement(&basis.rfm, &basis.tiers);
+    let mut writer = CustomerWriter::create(dir.root(), &basis.summary, &placement)?;
+    let totals = predict::predict_customers(
+        &basis.summary,
+        &basis.population,
+        &basis.settings,
+        &basis.expectations,
+        &labellings,
+        &mut |customers| writer.write(customers),
+        &|done| observer.predicting(done, total),
+    )?;
+    writer.finish()?;
+    dir.write_json("checks.json", &checks(dir, &basis)?)?;
+    let [everyone, groups, rfm, tiers] = <[Totals; 4]>::try_from(totals)
+        .map_err(|t| Error::new("prediction returned another number of totals").seen(t.len()))?;
+    let everyone = everyone.totals.first().ok_or_else(|| Error::new("prediction returned no total"))?;
+    let expectations = &basis.expectations;
+    dir.write_json(
+        "predictions.json",
+        &PredictionFacts {
+            schema_version: 1,
+            horizon_months: basis.settings.horizon_months,
+            monthly_discount: basis.settings.monthly_discount,
+            draws: basis.population.draws(),
+            alive_mean: expectations.p_alive.iter().sum(),
+            purchases: (&everyone.purchases).into(),
+            clv: everyone.clv.as_ref().map(Into::into),
+            groups: groups.totals.iter().map(record).collect(),
+            rfm: rfm.totals.iter().map(record).collect(),
+            tiers: tiers.totals.iter().map(record).collect(),
+        },
+    )
+}
+
+/// The thinned draws of all fits, paired by index.
+pub(super) fn population(dir: &RunDir) -> Result<Population> {
+    let store = DrawStore::open(&dir.path("draws"))?;
+    let parameters = |fit: &str, model: &str| {
+        family(model)?.parameters_of(&store.entry(fit)?.schema, store.thinned(fit, dir.plan.predict.draws)?.view())
+    };
+    let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
+    let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;
+    Ok(Population { purchase, spend })
+}
+
+/// How the plan wants customers predicted.
+pub(super) fn settings(plan: &Plan) -> Settings {
+    Settings {
+        horizon_months: plan.predict.horizon_months,
+        month_time_units: DAYS_PER_MONTH / plan.data.time_unit_days,
+        monthly_discount: plan.predict.monthly_discount,
+        seed: plan.sampler.seed,
+        chunk_customers: CHUNK_CUSTOMERS,
+    }
+}
+
+/// A twelfth of the Julian year.
+const DAYS_PER_MONTH: f64 = 30.4375;
+
+fn checks(dir: &RunDir, basis: &Basis) -> Result<CheckFacts> {
+    let weekly = WeeklyRepeats::read_parquet(&dir.path("weekly.parquet"))?;
+    let observed_after = if dir.has("holdout.parquet") {
+        Holdout::read_parquet(&basis.summary, &dir.path("holdout.parquet"))?.length
+    } else {
+        0.0
+    };
+    let settings = TrackingSettings {
+        seed: dir.plan.sampler.seed,
+        draws: TRACKING_DRAWS,
+        days_per_time_unit: dir.plan.data.time_unit_days,
+        observed_after,
+    };
+    let tracking = predict::track(&basis.summary, &weekly, &basis.population, &settings, &|_| ())?;
+    Ok(CheckFacts {
+        schema_version: 1,
+        tracking: tracking
+            .weeks
+            .iter()
+            .map(|w| TrackingWeek {
+                week_start: w.week_start,
+                actual: w.actual,
+                predicted: (&w.predicted).into(),
+                cumulative: (&w.predicted_cumulative).into(),
+            })
+            .collect(),
+        calibration_weeks: tracking.calibration_weeks,
+        frequency_histogram: tracking
+            .frequencies
+            .iter()
+            .map(|f| HistogramRow {
+                repeat_purchases: f.frequency.clone(),
+                actual: f.actual,
+                predicted: (&f.predicted).into(),
+            })
+            .collect(),
+    })
+}
+
+fn record(total: &Total) -> GroupTotal {
+    GroupTotal {
+        label: total.label.clone(),
+        customers: total.customers,
+        p_alive_mean: total.p_alive,
+        purchases: (&total.purchases).into(),
+        clv: total.clv.as_ref().map(Into::into),
+    }
+}

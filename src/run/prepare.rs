@@ -1,0 +1,32 @@
+//! From a configuration to a checked plan and a run directory, before any data is read.
+
+use std::path::Path;
+
+use super::{RunDir, backend, models};
+use crate::config::{Plan, Source, check};
+use crate::error::Result;
+
+/// Reads, overrides and checks a configuration.
+pub fn plan(config: &Path, overrides: &[String]) -> Result<Plan> {
+    checked(&Source::read(config, overrides)?)
+}
+
+/// Makes the directory of a new run: plan, copy of the configuration, lock.
+pub fn create(config: &Path, overrides: &[String], overwrite: bool) -> Result<RunDir> {
+    let source = Source::read(config, overrides)?;
+    let plan = checked(&source)?;
+    let mut text = String::new();
+    for set in source.overrides() {
+        text.push_str(&format!("# --set {set}\n"));
+    }
+    text.push_str(source.text());
+    RunDir::create(plan, &text, overwrite)
+}
+
+fn checked(source: &Source) -> Result<Plan> {
+    // One day of grace: a log may be written east of this machine.
+    let today = chrono::Local::now().date_naive() + chrono::Days::new(1);
+    let plan = check(source, today, backend::decide(&source.config.compute, &source.config.data.path.to_vec())?.plan)?;
+    models::check_priors(&plan, &|key| source.place(key))?;
+    Ok(plan)
+}

@@ -1,0 +1,179 @@
+//! Step 1: the log becomes the transactions table and the summary; the plan learns the data's scale.
+
+use super::facts::DataFacts;
+use super::{Observer, RunDir, models};
+use crate::config::{self, ColumnRef, DataKind, DataPlan, FileFormat, GroupsPlan};
+use crate::data::{self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, Window};
+use crate::error::{Error, Result};
+
+/// Reads the data, unless an earlier attempt left the whole transactions table, and writes the summary.
+pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
+    let plan = &dir.plan;
+    let (source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
+    let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
+    let grouping = grouping(&plan.groups)?;
+    let (report, made) = match plan.data.kind {
+        DataKind::Transactions => {
+            let report = data::ingest(&source, &rules, dir.root(), &reading)?;
+            let window = Window {
+                calibration_end: plan.data.calibration_end.map(|d| d.0),
+                holdout_end: plan.data.holdout_end.map(|d| d.0),
+            };
+            (report, TransactionTable::open(dir.root())?.summarize(&window, &rules, &grouping)?)
+        }
+        DataKind::Summary => {
+            let (report, made) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;
+            (report, made)
+        }
+    };
+    let Summarized { summary, holdout, weekly, facts } = made;
+    if summary.is_empty() {
+        return Err(Error::new("no customer was first seen in the calibration window")
+            .at("data.calibration_end")
+            .advice("set it after the first purchases"));
+    }
+    summary.write_parquet(&dir.path("summary.parquet"))?;
+    if let Some(holdout) = &holdout {
+        holdout.write_parquet(&summary, &dir.path("holdout.parquet"))?;
+    }
+    weekly.write_parquet(&dir.path("weekly.parquet"))?;
+
+    let mut notes = Vec::new();
+    if facts.spend_customers == 0 && dir.plan.spend.is_some() {
+        notes.push("no customer has a repeat purchase with an amount: the spend model is left out".to_owned());
+        dir.plan.spend = None;
+    }
+    if report.kept_zero > 0 {
+        notes.push(format!("{} purchases with an amount of zero were kept (data.zero_amounts)", report.kept_zero));
+    }
+    if report.rounded_amounts > 0 {
+        notes.push(format!("{} amounts with more than four decimals were rounded to four", report.rounded_amounts));
+    }
+    if facts.calibration_end_cuts_period {
+        notes.push("data.calibration_end cuts a period of data.resolution in two".to_owned());
+    }
+    if facts.group_conflicts > 0 {
+        notes.push(format!("{} customers change groups; the first value in time counts", facts.group_conflicts));
+    }
+    if facts.group_missing > 0 {
+        notes.push(format!("{} customers have no value in the group column", facts.group_missing));
+    }
+    models::resolve_priors(&mut dir.plan, &summary)?;
+    dir.write_plan()?;
+    notes.iter().for_each(|note| observer.note(note));
+    let mut customers = vec![0_u64; summary.groups.labels.len()];
+    summary.group.iter().for_each(|&g| customers[g as usize] += 1);
+    dir.write_json(
+        "facts.json",
+        &DataFacts {
+            schema_version: 1,
+            lines: report.rows,
+            rejected: report.rejected,
+            dropped: report.dropped_negative + report.dropped_zero,
+            customers: facts.customers,
+            repeat_purchases: facts.repeat_purchases,
+            one_time_customers: facts.one_time_customers,
+            cells: facts.cells,
+            spenders: facts.spend_customers,
+            group_column: summary.groups.column.clone(),
+            groups: summary.groups.labels.iter().cloned().zip(customers).collect(),
+            first_date: facts.first_date,
+            last_date: facts.last_date,
+            calibration_end: facts.calibration_end,
+            holdout_end: facts.holdout_end,
+            holdout_length: holdout.as_ref().map(|h| h.length),
+            holdout_only_customers: facts.new_customers,
+            notes,
+        },
+    )
+}
+
+/// The summary that this step left.
+pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
+    Summary::read_parquet(&dir.path("summary.parquet"))
+}
+
+fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
+    let role = |name: &str| plan.columns.get(name).map(column);
+    let mut columns = data::Columns { amount: role("amount"), monetary: role("monetary"), ..data::Columns::default() };
+    let fields = [
+        ("customer", &mut columns.customer),
+        ("date", &mut columns.date),
+        ("frequency", &mut columns.frequency),
+        ("recency", &mut columns.recency),
+        ("age", &mut columns.age),
+    ];
+    for (name, field) in fields {
+        if let Some(column) = role(name) {
+            *field = column;
+        }
+    }
+    if let GroupsPlan::Column { column: by } = groups {
+        columns.extra = vec![data::ExtraColumn { name: group_name(by), column: column(by) }];
+    }
+    Ok(Source {
+        kind: match plan.kind {
+            DataKind::Transactions => data::Kind::Transactions,
+            DataKind::Summary => data::Kind::Summary,
+        },
+        paths: plan.paths.clone(),
+        format: match plan.format {
+            FileFormat::Auto => data::Format::Auto,
+            FileFormat::Csv => data::Format::Csv,
+            FileFormat::Parquet => data::Format::Parquet,
+        },
+        delimiter: match plan.delimiter.as_bytes() {
+            [byte] => data::Delimiter::Byte(*byte),
+            _ => data::Delimiter::Whitespace,
+        },
+        header: plan.header,
+        columns,
+        date_format: plan.date_format.clone(),
+    })
+}
+
+fn rules(plan: &DataPlan) -> Rules {
+    Rules {
+        resolution: match plan.resolution {
+            config::Resolution::Day => data::Resolution::Day,
+            config::Resolution::Week => data::Resolution::Week,
+            config::Resolution::Month => data::Resolution::Month,
+        },
+        time_unit_days: plan.time_unit_days,
+        zero_amounts: match plan.zero_amounts {
+            config::ZeroAmounts::Keep => data::ZeroAmounts::Keep,
+            config::ZeroAmounts::Drop => data::ZeroAmounts::Drop,
+            config::ZeroAmounts::Error => data::ZeroAmounts::Error,
+        },
+        negative_amounts: match plan.negative_amounts {
+            config::NegativeAmounts::Error => data::NegativeAmounts::Error,
+            config::NegativeAmounts::Drop => data::NegativeAmounts::Drop,
+        },
+        max_reject_share: plan.max_reject_share,
+        latest_date: Some(plan.latest_date),
+    }
+}
+
+fn grouping(plan: &GroupsPlan) -> Result<Grouping> {
+    Ok(match plan {
+        GroupsPlan::None => Grouping::None,
+        GroupsPlan::Column { column } => Grouping::Column(group_name(column)),
+        GroupsPlan::Cohort { cohort_days } => Grouping::FirstPurchaseCohort { days: *cohort_days },
+        GroupsPlan::Rfm => Grouping::RfmClass,
+    })
+}
+
+fn column(column: &ColumnRef) -> Column {
+    match column {
+        ColumnRef::Number(number) => Column::Index(*number),
+        ColumnRef::Name(name) => Column::Name(name.clone()),
+    }
+}
+
+/// What a group column is called from here on: its name, or `group` where the file has no names.
+fn group_name(column: &ColumnRef) -> String {
+    match column {
+        ColumnRef::Number(_) => "group".to_owned(),
+        ColumnRef::Name(name) => name.clone(),
+    }
+}

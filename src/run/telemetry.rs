@@ -1,0 +1,91 @@
+//! What a run cost: wall time per step, gradients, effective draws per second. The only record that differs between equal runs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{RunDir, Step};
+use crate::error::Result;
+
+/// The content of `telemetry.json`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// Version of this file's layout.
+    pub schema_version: u32,
+    /// The program.
+    pub longrun_version: String,
+    /// Operating system and processor architecture.
+    pub platform: String,
+    /// Logical processors this process may use.
+    pub cpus: usize,
+    /// Backend and adapter, as the plan says.
+    pub backend: String,
+    /// Wall time per step, by its name.
+    pub steps: BTreeMap<String, StepTime>,
+    /// What each fit cost, by its name.
+    pub fits: BTreeMap<String, FitCost>,
+}
+
+/// Wall time of one step. A resumed fit counts the time of every attempt that completed a commit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// Seconds.
+    pub wall_s: f64,
+}
+
+/// What one fit cost. Gradients count from the beginning, wall time from the last resumption.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FitCost {
+    /// Seconds of wall time, warm-up included.
+    pub wall_s: f64,
+    /// Gradients of one chain's log density.
+    pub gradient_evaluations: u64,
+    /// Gradients per second, for a fit in one piece.
+    pub gradients_per_s: Option<f64>,
+    /// Smallest bulk effective sample size of any population parameter, once diagnosed.
+    pub min_ess_bulk: Option<f64>,
+    /// That, per second of wall time.
+    pub min_ess_per_s: Option<f64>,
+    /// Whether this fit was resumed, so that its cost is a part of the whole.
+    pub resumed: bool,
+}
+
+/// Reads the run's telemetry, or begins it.
+pub(super) fn read(dir: &RunDir) -> Telemetry {
+    dir.read_json("telemetry.json", "run").unwrap_or_else(|_| Telemetry {
+        schema_version: 1,
+        longrun_version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        cpus: std::thread::available_parallelism().map_or(1, usize::from),
+        backend: match &dir.plan.compute.adapter {
+            Some(adapter) => format!("gpu: {adapter}"),
+            None => "cpu".to_owned(),
+        },
+        ..Telemetry::default()
+    })
+}
+
+/// Records the wall time of a step.
+pub(super) fn record_step(dir: &RunDir, step: Step, wall: Duration) -> Result<()> {
+    let mut telemetry = read(dir);
+    telemetry.steps.insert(step.name().to_owned(), StepTime { wall_s: wall.as_secs_f64() });
+    dir.write_json("telemetry.json", &telemetry)
+}
+
+/// Records what a fit cost.
+pub(super) fn record_fit(dir: &RunDir, fit: &str, cost: FitCost) -> Result<()> {
+    let mut telemetry = read(dir);
+    telemetry.fits.insert(fit.to_owned(), cost);
+    dir.write_json("telemetry.json", &telemetry)
+}
+
+/// Adds the effective sample size that the diagnostics found for a fit.
+pub(super) fn record_ess(dir: &RunDir, fit: &str, min_ess_bulk: Option<f64>) -> Result<()> {
+    let mut telemetry = read(dir);
+    if let Some(cost) = telemetry.fits.get_mut(fit) {
+        cost.min_ess_bulk = min_ess_bulk;
+        cost.min_ess_per_s = min_ess_bulk.filter(|_| !cost.resumed).map(|ess| ess / cost.wall_s);
+    }
+    dir.write_json("telemetry.json", &telemetry)
+}

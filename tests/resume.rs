@@ -1,0 +1,119 @@
+//! A run killed at any moment and resumed leaves the same bytes as a run that was never interrupted.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use support::Shop;
+
+/// Every file of the draw store, by name.
+fn draws(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    std::fs::read_dir(run.join("draws"))
+        .expect("a draw store")
+        .map(|entry| entry.expect("readable entry"))
+        .map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).expect("readable file")))
+        .collect()
+}
+
+/// Kills a run each time after `commits` more commits, resumes it, and so on to its end.
+fn killed_after_every(commits: usize, shop: &Shop, sets: &[String], run: &str) -> usize {
+    let dir = format!("output.dir={run}");
+    let mut arguments = vec!["run", "shop.toml", "--quiet", "--set", &dir];
+    for set in sets {
+        arguments.extend(["--set", set]);
+    }
+    let mut kills = 0;
+    loop {
+        let mut child =
+            support::program().current_dir(shop.path()).args(&arguments).spawn().expect("the program starts");
+        let manifest = shop.file(run).join("draws/manifest.json");
+        let mut seen = std::fs::read(&manifest).ok();
+        let mut commits_seen = 0;
+        let deadline = Instant::now() + Duration::from_secs(300);
+        let ended = loop {
+            if let Some(status) = child.try_wait().expect("the child can be asked") {
+                break Some(status);
+            }
+            let now = std::fs::read(&manifest).ok();
+            if now.is_some() && now != seen {
+                commits_seen += 1;
+                seen = now;
+            }
+            if commits_seen >= commits {
+                child.kill().expect("the child can be killed");
+                child.wait().expect("the child ends");
+                break None;
+            }
+            assert!(Instant::now() < deadline, "the run does not end");
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        match ended {
+            Some(status) => {
+                assert!(status.success(), "{status}");
+                return kills;
+            }
+            None => kills += 1,
+        }
+        assert!(kills < 200, "the run makes no progress between kills");
+        arguments = vec!["resume", run, "--quiet"];
+    }
+}
+
+fn resumes_to_the_same_bits(sets: &[String]) {
+    let shop = Shop::new(300);
+    let mut arguments = vec!["run", "shop.toml", "--quiet", "--set", "output.dir=whole"];
+    for set in sets {
+        arguments.extend(["--set", set]);
+    }
+    let whole = shop.longrun(&arguments);
+    assert!(whole.status.success(), "{}", support::stderr(&whole));
+    for commits in [1, 2, 3] {
+        let run = format!("killed-{commits}");
+        let kills = killed_after_every(commits, &shop, sets, &run);
+        assert!(kills > 0, "the run ended before it could be killed");
+        let (expected, seen) = (draws(&shop.file("whole")), draws(&shop.file(&run)));
+        assert_eq!(expected.keys().collect::<Vec<_>>(), seen.keys().collect::<Vec<_>>());
+        for (name, bytes) in &expected {
+            assert!(bytes == &seen[name], "{name} differs after {kills} kills, {commits} commits apart");
+        }
+        for name in ["customers.csv", "segments.csv", "holdout.json", "diagnostics.json"] {
+            let read = |run: &str| std::fs::read(shop.file(run).join(name)).expect("the run is complete");
+            assert!(read("whole") == read(&run), "{name} differs");
+        }
+    }
+}
+
+fn on_cpu(kind: &str) -> Vec<String> {
+    vec![format!("sampler.kind={kind}"), "compute.backend=cpu".to_owned()]
+}
+
+fn on_gpu(kind: &str) -> Option<Vec<String>> {
+    let adapter = support::test_adapter()?;
+    Some(vec![format!("sampler.kind={kind}"), "compute.backend=gpu".to_owned(), format!("compute.adapter={adapter}")])
+}
+
+#[test]
+fn nuts_on_the_cpu() {
+    resumes_to_the_same_bits(&on_cpu("nuts"));
+}
+
+#[test]
+fn chees_on_the_cpu() {
+    resumes_to_the_same_bits(&on_cpu("chees"));
+}
+
+#[test]
+fn nuts_on_a_gpu() {
+    if let Some(sets) = on_gpu("nuts") {
+        resumes_to_the_same_bits(&sets);
+    }
+}
+
+#[test]
+fn chees_on_a_gpu() {
+    if let Some(sets) = on_gpu("chees") {
+        resumes_to_the_same_bits(&sets);
+    }
+}
