@@ -8,6 +8,7 @@ pub mod bg_nbd;
 pub mod device;
 pub mod gamma_gamma;
 pub mod rng;
+mod rows;
 pub mod special;
 
 use std::fmt;

@@ -17,8 +17,13 @@
 //! ln D = ln a − ln(b+x−1) − (r+x) ln(α+t_x),   x > 0      dropped out at t_x
 //! ```
 
+mod cells;
+mod cpu;
 mod future;
 
+pub use cells::Cells;
+pub(crate) use cells::GroupTerms;
+pub use cpu::Cpu;
 pub use future::{Expectation, expected_purchases, expected_purchases_new};
 
 use crate::special::{digamma_rising, ln_rising, logistic, softplus};

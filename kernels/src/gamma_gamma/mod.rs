@@ -14,6 +14,13 @@
 //! ln L = lnΓ(px+q) − lnΓ(px) − lnΓ(q) + q ln v + (px−1) ln m + px ln x − (px+q) ln(xm+v)
 //! ```
 
+mod cpu;
+mod spenders;
+
+pub use cpu::Cpu;
+pub(crate) use spenders::GroupTerms;
+pub use spenders::Rows;
+
 use crate::special::{digamma, ln_gamma};
 
 /// Parameters per group, in the order p, q, v.
