@@ -1,0 +1,198 @@
+//! Dates from whatever a file writes them as. Time of day and offset are read past: a purchase belongs to the day it is written under.
+
+use chrono::NaiveDate;
+use chrono::format::{Item, ParseErrorKind, Parsed, StrftimeItems, parse};
+
+use super::field::{Field, date_of};
+use crate::error::{Error, Result};
+
+/// Purchases before this year are taken for placeholders (spreadsheet zero dates, truncated years).
+const EARLIEST_YEAR: i32 = 1900;
+
+/// Reads dates of one source.
+#[derive(Debug, Clone)]
+pub(super) struct DateReader {
+    pattern: Option<(String, Vec<Item<'static>>)>,
+    latest: Option<NaiveDate>,
+}
+
+impl DateReader {
+    /// A reader for an optional `strftime` pattern that rejects dates after `latest`.
+    pub(super) fn new(pattern: Option<&str>, latest: Option<NaiveDate>) -> Result<Self> {
+        let pattern = pattern
+            .map(|p| {
+                let items = StrftimeItems::new(p).parse_to_owned().map_err(|e| {
+                    Error::new("the date format is not a strftime pattern")
+                        .at("data.date_format")
+                        .seen(format!("{p:?}"))
+                        .advice("%Y-%m-%d reads 1997-01-31; %d.%m.%Y reads 31.01.1997; %Y%m%d reads 19970131")
+                        .because(e)
+                })?;
+                Ok::<_, Error>((p.to_owned(), items))
+            })
+            .transpose()?;
+        Ok(Self { pattern, latest })
+    }
+
+    /// The date in a field, or the reason why there is none.
+    pub(super) fn read(&self, field: &Field<'_>) -> Result<NaiveDate, String> {
+        let date = match field {
+            Field::Missing => return Err("is missing".to_owned()),
+            Field::Days(days) => date_of(*days).ok_or("lies outside the calendar")?,
+            Field::Text(text) => self.read_text(text)?,
+            Field::Integer(_) => self.read_text(&field.text())?,
+            Field::Float(_) | Field::Float32(_) | Field::Decimal(..) => {
+                return Err("is a number, not a date".to_owned());
+            }
+            Field::Unreadable(kind) => return Err(format!("cannot be read from Parquet type {kind}")),
+        };
+        if chrono::Datelike::year(&date) < EARLIEST_YEAR {
+            return Err(format!("lies before {EARLIEST_YEAR}"));
+        }
+        match self.latest {
+            Some(latest) if date > latest => Err(format!("lies in the future (after {latest})")),
+            _ => Ok(date),
+        }
+    }
+
+    fn read_text(&self, text: &str) -> Result<NaiveDate, String> {
+        let Some((pattern, items)) = &self.pattern else {
+            return iso_date(text).ok_or_else(|| {
+                "is not an ISO date (1997-01-31, 1997-01-31T09:30:00); set data.date_format".to_owned()
+            });
+        };
+        if pattern == "%Y%m%d" && text.len() == 8 {
+            return compact_date(text.as_bytes()).ok_or_else(|| "does not match date_format \"%Y%m%d\"".to_owned());
+        }
+        let mut parsed = Parsed::new();
+        parse(&mut parsed, text, items.iter()).and_then(|()| parsed.to_naive_date()).map_err(|e| match e.kind() {
+            ParseErrorKind::NotEnough => format!("date_format {pattern:?} does not give a whole date"),
+            ParseErrorKind::OutOfRange | ParseErrorKind::Impossible => "is not a day of the calendar".to_owned(),
+            _ => format!("does not match date_format {pattern:?}"),
+        })
+    }
+}
+
+/// `1997-01-31`, alone or followed by a time of day.
+fn iso_date(text: &str) -> Option<NaiveDate> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let time = &bytes[10..];
+    let time_follows = match time {
+        [] => true,
+        [b'T' | b't' | b' ', rest @ ..] => is_time_of_day(rest),
+        _ => false,
+    };
+    if !time_follows {
+        return None;
+    }
+    NaiveDate::from_ymd_opt(digits(&bytes[..4])? as i32, digits(&bytes[5..7])?, digits(&bytes[8..10])?)
+}
+
+fn compact_date(bytes: &[u8]) -> Option<NaiveDate> {
+    NaiveDate::from_ymd_opt(digits(&bytes[..4])? as i32, digits(&bytes[4..6])?, digits(&bytes[6..8])?)
+}
+
+/// `HH:MM`, `HH:MM:SS`, `HH:MM:SS.fraction`, each with an optional `Z` or offset.
+fn is_time_of_day(text: &[u8]) -> bool {
+    let two = |at: usize, below: u32| text.get(at..at + 2).and_then(digits).is_some_and(|n| n < below);
+    if !(two(0, 25) && text.get(2) == Some(&b':') && two(3, 60)) {
+        return false;
+    }
+    let mut rest = &text[5..];
+    if let [b':', seconds @ ..] = rest {
+        // 60 is a leap second.
+        if !seconds.get(..2).and_then(digits).is_some_and(|n| n < 61) {
+            return false;
+        }
+        rest = &seconds[2..];
+        if let [b'.' | b',', fraction @ ..] = rest {
+            let length = fraction.iter().take_while(|b| b.is_ascii_digit()).count();
+            if length == 0 {
+                return false;
+            }
+            rest = &fraction[length..];
+        }
+    }
+    match rest.trim_ascii_start() {
+        [] | b"Z" | b"z" | b"UTC" => true,
+        [b'+' | b'-', offset @ ..] => {
+            matches!(offset.len(), 2 | 4 | 5) && offset.iter().all(|b| b.is_ascii_digit() || *b == b':')
+        }
+        _ => false,
+    }
+}
+
+fn digits(bytes: &[u8]) -> Option<u32> {
+    bytes.iter().try_fold(0, |n, b| b.is_ascii_digit().then(|| n * 10 + u32::from(b - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(y: i32, m: u32, d: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(y, m, d).unwrap()
+    }
+
+    fn read(pattern: Option<&str>, text: &str) -> Result<NaiveDate, String> {
+        DateReader::new(pattern, None).unwrap().read(&Field::Text(text))
+    }
+
+    #[test]
+    fn iso_dates_and_date_times_are_read_by_default() {
+        for text in [
+            "1997-01-31",
+            "1997-01-31T09:30",
+            "1997-01-31 23:59:59",
+            "1997-01-31T23:59:59.123456Z",
+            "1997-01-31 23:59:59+02:00",
+            "1997-01-31 23:59:59.5 UTC",
+        ] {
+            assert_eq!(read(None, text), Ok(day(1997, 1, 31)), "{text}");
+        }
+        for text in [
+            "1997-02-30",
+            "31.01.1997",
+            "1997-1-3",
+            "1997-01-31x",
+            "1997-01-31T99:00",
+            "19970131",
+            "yesterday",
+            "1997-01-31 ",
+        ] {
+            assert!(read(None, text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_reads_its_own_dates_alone() {
+        assert_eq!(read(Some("%Y%m%d"), "19970131"), Ok(day(1997, 1, 31)));
+        assert_eq!(read(Some("%d.%m.%Y"), "31.01.1997"), Ok(day(1997, 1, 31)));
+        assert_eq!(read(Some("%m/%d/%y %H:%M"), "01/31/97 10:05"), Ok(day(1997, 1, 31)));
+        assert!(read(Some("%Y%m%d"), "19970230").unwrap_err().contains("%Y%m%d"));
+        assert!(read(Some("%d.%m.%Y"), "1997-01-31").unwrap_err().contains("%d.%m.%Y"));
+        assert!(read(Some("%d.%m.%Y"), "31.02.1997").unwrap_err().contains("calendar"));
+        assert!(read(Some("%H:%M"), "10:05").unwrap_err().contains("whole date"));
+        assert!(DateReader::new(Some("%Q"), None).unwrap_err().to_string().contains("strftime"));
+    }
+
+    #[test]
+    fn future_dates_and_placeholders_have_their_reasons() {
+        let reader = DateReader::new(None, Some(day(2020, 6, 1))).unwrap();
+        assert!(reader.read(&Field::Text("2020-06-01")).is_ok());
+        assert!(reader.read(&Field::Text("2020-06-02")).unwrap_err().contains("future"));
+        assert!(reader.read(&Field::Text("1899-12-30")).unwrap_err().contains("1900"));
+        assert!(reader.read(&Field::Missing).unwrap_err().contains("missing"));
+    }
+
+    #[test]
+    fn parquet_dates_are_read_as_days() {
+        let reader = DateReader::new(Some("%Y%m%d"), None).unwrap();
+        assert_eq!(reader.read(&Field::Days(9862)), Ok(day(1997, 1, 1)));
+        assert_eq!(reader.read(&Field::Integer(19_970_131)), Ok(day(1997, 1, 31)));
+        assert!(reader.read(&Field::Float(1.0)).is_err());
+    }
+}

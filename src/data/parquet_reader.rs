@@ -1,0 +1,137 @@
+//! Parquet in: any integer or text identifier, dates as date, timestamp or text, amounts as float, integer, decimal or text.
+
+use std::fs::File;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{DataType, TimeUnit};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use rayon::prelude::*;
+
+use super::columns::places;
+use super::field::Field;
+use super::rows::{Address, Consumer, Reading};
+use crate::error::{Error, Result};
+
+/// Reads one Parquet file, its row groups on all cores.
+pub(super) fn read<C: Consumer>(
+    reading: &Reading<'_>,
+    file_ix: usize,
+    consumer: &(impl Fn() -> C + Sync),
+) -> Result<()> {
+    let path = &reading.files[file_ix];
+    let broken = |e: Box<dyn std::error::Error + Send + Sync>| {
+        Error::new("could not read the Parquet file")
+            .at(path.display())
+            .advice("the file may be damaged or cut short")
+            .because(e)
+    };
+    let open = || File::open(path).map_err(|e| Error::io("open the input file", path, e));
+    let file = open()?;
+    let bytes = file.metadata().map_err(|e| Error::io("read the input file", path, e))?.len();
+    // Without the embedded Arrow schema every file has the few types of Parquet itself (no dictionaries, no views).
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load(&file, options).map_err(|e| broken(e.into()))?;
+
+    let names: Vec<String> = metadata.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let places = places(&reading.wanted, &names, path, None)?;
+    let groups = metadata.metadata().row_groups();
+    let first_rows: Vec<u64> = groups
+        .iter()
+        .scan(0_u64, |next, g| {
+            let first = *next;
+            *next += g.num_rows().unsigned_abs();
+            Some(first)
+        })
+        .collect();
+    let share = bytes / groups.len().max(1) as u64;
+
+    (0..groups.len()).into_par_iter().try_for_each(|group| {
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), places.iter().copied());
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(open()?, metadata.clone())
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .build()
+            .map_err(|e| broken(e.into()))?;
+        let mut row = first_rows[group];
+        let mut rows = consumer();
+        for batch in batches {
+            let batch = batch.map_err(|e| broken(e.into()))?;
+            let columns: Vec<&ArrayRef> = places
+                .iter()
+                .map(|&place| {
+                    batch.column_by_name(&names[place]).ok_or_else(|| {
+                        Error::new(format!("the Parquet file lost its column {:?} while it was read", names[place]))
+                            .at(path.display())
+                    })
+                })
+                .collect::<Result<_>>()?;
+            let mut fields = vec![Field::Missing; columns.len()];
+            for i in 0..batch.num_rows() {
+                for (field, column) in fields.iter_mut().zip(&columns) {
+                    *field = field_at(column, i);
+                }
+                rows.row(Address { file: file_ix, place: row, line: row + 1 }, &fields);
+                row += 1;
+            }
+        }
+        rows.finish()?;
+        reading.advance(share);
+        reading.tell();
+        Ok(())
+    })
+}
+
+/// One value of a Parquet column.
+fn field_at(array: &ArrayRef, i: usize) -> Field<'_> {
+    if array.is_null(i) {
+        return Field::Missing;
+    }
+    macro_rules! int {
+        ($t:ty) => {
+            Field::Integer(array.as_primitive::<$t>().value(i).into())
+        };
+    }
+    const DAY: i64 = 86_400;
+    let days = |value: i64, per_second: i64| Field::Days(value.div_euclid(per_second * DAY));
+    match array.data_type() {
+        DataType::Utf8 => Field::from_text(array.as_string::<i32>().value(i)),
+        DataType::LargeUtf8 => Field::from_text(array.as_string::<i64>().value(i)),
+        DataType::Binary => {
+            std::str::from_utf8(array.as_binary::<i32>().value(i)).map_or(Field::Unreadable("binary"), Field::from_text)
+        }
+        DataType::Int8 => int!(Int8Type),
+        DataType::Int16 => int!(Int16Type),
+        DataType::Int32 => int!(Int32Type),
+        DataType::Int64 => int!(Int64Type),
+        DataType::UInt8 => int!(UInt8Type),
+        DataType::UInt16 => int!(UInt16Type),
+        DataType::UInt32 => int!(UInt32Type),
+        DataType::UInt64 => int!(UInt64Type),
+        DataType::Float32 => Field::Float32(array.as_primitive::<Float32Type>().value(i)),
+        DataType::Float64 => Field::Float(array.as_primitive::<Float64Type>().value(i)),
+        DataType::Date32 => Field::Days(array.as_primitive::<Date32Type>().value(i).into()),
+        DataType::Date64 => days(array.as_primitive::<Date64Type>().value(i), 1_000),
+        DataType::Timestamp(TimeUnit::Second, _) => days(array.as_primitive::<TimestampSecondType>().value(i), 1),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            days(array.as_primitive::<TimestampMillisecondType>().value(i), 1_000)
+        }
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            days(array.as_primitive::<TimestampMicrosecondType>().value(i), 1_000_000)
+        }
+        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+            days(array.as_primitive::<TimestampNanosecondType>().value(i), 1_000_000_000)
+        }
+        DataType::Decimal32(_, scale) => Field::Decimal(array.as_primitive::<Decimal32Type>().value(i).into(), *scale),
+        DataType::Decimal64(_, scale) => Field::Decimal(array.as_primitive::<Decimal64Type>().value(i).into(), *scale),
+        DataType::Decimal128(_, scale) => Field::Decimal(array.as_primitive::<Decimal128Type>().value(i), *scale),
+        DataType::Boolean => Field::Text(if array.as_boolean().value(i) { "true" } else { "false" }),
+        _ => Field::Unreadable("nested or unsupported"),
+    }
+}

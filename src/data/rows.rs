@@ -1,0 +1,156 @@
+//! Every row of every file of a source, handed block by block to consumers on all cores.
+//!
+//! The order in which blocks are handed out depends on threads; the address of a row does not. Whoever consumes rows must give
+//! the same result for any order, and can, by their addresses.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+use super::columns::{Wanted, wanted};
+use super::field::Field;
+use super::rejects::lock;
+use super::source::{Format, Source};
+use super::{csv_reader, parquet_reader};
+use crate::error::{Error, Result};
+
+/// Where a row stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Address {
+    /// Index of the file among the source's files.
+    pub(super) file: usize,
+    /// Grows with the row's place in the file.
+    pub(super) place: u64,
+    /// Line of a text file or row of a Parquet file, from 1.
+    pub(super) line: u64,
+}
+
+/// Takes the rows of one block.
+pub(super) trait Consumer {
+    /// One row: the wanted fields in their order.
+    fn row(&mut self, at: Address, fields: &[Field<'_>]);
+
+    /// A row that has no fields to look at: the column at fault, what stood there, and why it cannot be used.
+    fn malformed(&mut self, at: Address, column: &str, value: &str, reason: &str);
+
+    /// The block is over.
+    fn finish(self) -> Result<()>;
+}
+
+/// How far the reading has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IngestProgress {
+    /// Bytes read from disk.
+    pub bytes_done: u64,
+    /// Bytes of all files.
+    pub bytes_total: u64,
+}
+
+/// What all blocks of one reading share.
+pub(super) struct Reading<'a> {
+    pub(super) source: &'a Source,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) wanted: Vec<Wanted>,
+    /// Bytes of text in one block.
+    pub(super) block_bytes: usize,
+    pub(super) bytes_total: u64,
+    bytes_done: AtomicU64,
+    progress: &'a (dyn Fn(IngestProgress) + Sync),
+    last_told: Mutex<u64>,
+}
+
+impl<'a> Reading<'a> {
+    /// Finds the files of a source.
+    pub(super) fn new(
+        source: &'a Source,
+        block_bytes: usize,
+        progress: &'a (dyn Fn(IngestProgress) + Sync),
+    ) -> Result<Self> {
+        source.check()?;
+        let files = source.files()?;
+        let mut bytes_total = 0;
+        for file in &files {
+            bytes_total += std::fs::metadata(file).map_err(|e| Error::io("read the input file", file, e))?.len();
+        }
+        if bytes_total == 0 {
+            let place = files.first().map_or_else(|| source.paths.join(", "), |f| f.display().to_string());
+            return Err(Error::new("the input is empty (0 bytes)").at(place).advice("check how the file was exported"));
+        }
+        Ok(Self {
+            source,
+            files,
+            wanted: wanted(source),
+            block_bytes,
+            bytes_total,
+            bytes_done: AtomicU64::new(0),
+            progress,
+            last_told: Mutex::new(0),
+        })
+    }
+
+    /// Reads every row; `consumer` makes the consumer of one block.
+    pub(super) fn run<C: Consumer>(&self, consumer: &(impl Fn() -> C + Sync)) -> Result<()> {
+        // The first file in order that fails is the one told, whichever thread finds its error first.
+        let results: Vec<Result<()>> =
+            (0..self.files.len()).into_par_iter().map(|file| self.run_file(file, consumer)).collect();
+        results.into_iter().collect()
+    }
+
+    fn run_file<C: Consumer>(&self, file_ix: usize, consumer: &(impl Fn() -> C + Sync)) -> Result<()> {
+        let path = &self.files[file_ix];
+        let first = first_bytes(path)?;
+        let is_parquet = first.starts_with(b"PAR1");
+        match (self.source.format, is_parquet) {
+            _ if first.is_empty() => Ok(()),
+            (Format::Auto | Format::Parquet, true) => parquet_reader::read(self, file_ix, consumer),
+            (Format::Parquet, false) => Err(Error::new("the file is not Parquet")
+                .at(path.display())
+                .seen(format!("a file that begins with {:?}", String::from_utf8_lossy(&first)))
+                .advice("set data.format to \"csv\" or \"auto\"")),
+            (Format::Csv, true) => Err(Error::new("the file is Parquet, not text")
+                .at(path.display())
+                .advice("set data.format to \"parquet\" or \"auto\"")),
+            (Format::Auto | Format::Csv, false) => {
+                refuse_foreign(path, &first)?;
+                csv_reader::read(self, file_ix, first.starts_with(&[0x1f, 0x8b]), consumer)
+            }
+        }
+    }
+
+    /// Counts bytes as read, and tells the caller now and then.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Tells the caller how far the reading has come; never tells less than before.
+    pub(super) fn tell(&self) {
+        let mut told = lock(&self.last_told);
+        let done = self.bytes_done.load(Ordering::Relaxed).min(self.bytes_total);
+        if done > *told {
+            *told = done;
+            (self.progress)(IngestProgress { bytes_done: done, bytes_total: self.bytes_total });
+        }
+    }
+}
+
+fn first_bytes(path: &Path) -> Result<Vec<u8>> {
+    let mut first = Vec::new();
+    let file = File::open(path).map_err(|e| Error::io("open the input file", path, e))?;
+    file.take(8).read_to_end(&mut first).map_err(|e| Error::io("read the input file", path, e))?;
+    Ok(first)
+}
+
+/// Kinds of files that people hand over in place of a text table.
+fn refuse_foreign(path: &Path, first: &[u8]) -> Result<()> {
+    let (what, advice) = match first {
+        [b'P', b'K', 3, 4, ..] => ("a zip archive or an Excel workbook", "save it as CSV"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ("UTF-16 text", "save it as UTF-8"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => ("a zstd archive", "unpack it, or pack it with gzip"),
+        _ => return Ok(()),
+    };
+    Err(Error::new("the input file is not a text table").at(path.display()).seen(what).advice(advice))
+}

@@ -1,0 +1,135 @@
+//! How purchases become customer histories: the period in which they merge, the model's clock, which amounts count.
+
+use chrono::{Datelike, Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The period in which the purchases of one customer merge into one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    /// Calendar day.
+    #[default]
+    Day,
+    /// Week that begins on Monday.
+    Week,
+    /// Calendar month.
+    Month,
+}
+
+impl Resolution {
+    /// First day of the period that holds `date`.
+    pub fn period_start(self, date: NaiveDate) -> NaiveDate {
+        match self {
+            Self::Day => date,
+            Self::Week => date - Days::new(u64::from(date.weekday().num_days_from_monday())),
+            Self::Month => date - Days::new(u64::from(date.day0())),
+        }
+    }
+}
+
+/// What to do with purchases whose amount is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ZeroAmounts {
+    /// They are purchases that happened to cost nothing (CDNOW's published counts need this).
+    #[default]
+    Keep,
+    /// They are left out and counted.
+    Drop,
+    /// They are rejected.
+    Error,
+}
+
+/// What to do with negative amounts (refunds, corrections).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NegativeAmounts {
+    /// They are rejected.
+    #[default]
+    Error,
+    /// They are left out and counted.
+    Drop,
+}
+
+/// The rules by which rows are read, rejected and merged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Period in which a customer's purchases merge.
+    pub resolution: Resolution,
+    /// Length of the model's time unit, in days; 7 is a week.
+    pub time_unit_days: f64,
+    /// Zero amounts.
+    pub zero_amounts: ZeroAmounts,
+    /// Negative amounts.
+    pub negative_amounts: NegativeAmounts,
+    /// Share of rejected rows above which reading stops, 0 to 1.
+    pub max_reject_share: f64,
+    /// Purchases dated later are rejected; the caller gives today.
+    pub latest_date: Option<NaiveDate>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            resolution: Resolution::default(),
+            time_unit_days: 7.0,
+            zero_amounts: ZeroAmounts::default(),
+            negative_amounts: NegativeAmounts::default(),
+            max_reject_share: 0.001,
+            latest_date: None,
+        }
+    }
+}
+
+impl Rules {
+    /// Refuses numbers that mean nothing.
+    pub(super) fn check(&self) -> Result<()> {
+        if !(self.time_unit_days.is_finite() && self.time_unit_days > 0.0) {
+            return Err(Error::new("data.time_unit must be above 0 days")
+                .seen(self.time_unit_days)
+                .advice("7 measures time in weeks"));
+        }
+        if !(0.0..=1.0).contains(&self.max_reject_share) {
+            return Err(Error::new("data.max_reject_share must lie between 0 and 1")
+                .seen(self.max_reject_share)
+                .advice("0.001 allows one row in a thousand"));
+        }
+        Ok(())
+    }
+
+    /// Time from `from` to `to` in time units, both taken at the start of their period, so that no purchase can come after the
+    /// end of its own window at any resolution.
+    pub(super) fn units_between(&self, from: NaiveDate, to: NaiveDate) -> f64 {
+        let (from, to) = (self.resolution.period_start(from), self.resolution.period_start(to));
+        (to - from).num_days() as f64 / self.time_unit_days
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(y: i32, m: u32, d: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(y, m, d).unwrap()
+    }
+
+    #[test]
+    fn periods_start_on_the_day_the_monday_or_the_first() {
+        let thursday = day(2026, 1, 1);
+        assert_eq!(Resolution::Day.period_start(thursday), thursday);
+        assert_eq!(Resolution::Week.period_start(thursday), day(2025, 12, 29));
+        assert_eq!(Resolution::Week.period_start(day(2025, 12, 29)), day(2025, 12, 29));
+        assert_eq!(Resolution::Month.period_start(day(2024, 2, 29)), day(2024, 2, 1));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let bad_unit = Rules { time_unit_days: 0.0, ..Rules::default() };
+        assert!(bad_unit.check().unwrap_err().to_string().contains("time_unit"));
+        let bad_share = Rules { max_reject_share: 1.5, ..Rules::default() };
+        assert!(bad_share.check().unwrap_err().to_string().contains("max_reject_share"));
+        assert!(Rules::default().check().is_ok());
+    }
+}

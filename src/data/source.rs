@@ -1,0 +1,320 @@
+//! Where the rows come from: files, their format, and which column means what.
+//!
+//! A `Source` is what a person said about their files; nothing here opens more than a folder listing and a file's first bytes.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// What one row of the source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One purchase line: customer, date, amount.
+    #[default]
+    Transactions,
+    /// One customer: frequency, recency, age, mean spend.
+    Summary,
+}
+
+/// How the bytes of a file are laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Parquet when the file begins with Parquet's magic bytes, delimited text (gzip or plain) otherwise.
+    #[default]
+    Auto,
+    /// Delimited text, gzip-compressed or plain.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// What separates the fields of a text line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delimiter {
+    /// One byte; fields may be quoted with `"`.
+    Byte(u8),
+    /// Any run of blanks and tabs, leading ones ignored; no quoting.
+    Whitespace,
+}
+
+impl Default for Delimiter {
+    fn default() -> Self {
+        Self::Byte(b',')
+    }
+}
+
+/// A column of the source: by its name in the header, or by its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Column {
+    /// Place, counted from 1.
+    Index(usize),
+    /// Name, exactly as the header or the Parquet schema writes it.
+    Name(String),
+}
+
+impl From<&str> for Column {
+    fn from(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => write!(f, "column {index}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// A column that is kept beside the transactions, as a candidate for grouping.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtraColumn {
+    /// What it is called from here on.
+    pub name: String,
+    /// Where it stands in the source.
+    pub column: Column,
+}
+
+impl ExtraColumn {
+    /// A column that keeps the name it has in the source.
+    pub fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), column: name.into() }
+    }
+}
+
+/// Which column means what. `date` and `amount` belong to [`Kind::Transactions`]; the four after them to [`Kind::Summary`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Columns {
+    /// Customer identifier, text or integer.
+    pub customer: Column,
+    /// Date of the purchase.
+    pub date: Column,
+    /// Amount of the purchase; without it there is no spend model.
+    pub amount: Option<Column>,
+    /// x: repeat purchases.
+    pub frequency: Column,
+    /// t_x: time of the last purchase since the first, in time units.
+    pub recency: Column,
+    /// T: time since the first purchase, in time units.
+    pub age: Column,
+    /// m: mean spend per repeat purchase; without it there is no spend model.
+    pub monetary: Option<Column>,
+    /// Columns kept for grouping.
+    pub extra: Vec<ExtraColumn>,
+}
+
+impl Default for Columns {
+    fn default() -> Self {
+        Self {
+            customer: "customer_id".into(),
+            date: "date".into(),
+            amount: Some("amount".into()),
+            frequency: "frequency".into(),
+            recency: "recency".into(),
+            age: "age".into(),
+            monetary: Some("monetary".into()),
+            extra: Vec::new(),
+        }
+    }
+}
+
+/// The source of the data, as its owner describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// What a row is.
+    pub kind: Kind,
+    /// Files, folders (their files, not those of subfolders) or glob patterns.
+    pub paths: Vec<String>,
+    /// Layout of the files.
+    pub format: Format,
+    /// Separator of text files.
+    pub delimiter: Delimiter,
+    /// Whether the first line of a text file names its columns.
+    pub header: bool,
+    /// Which column means what.
+    pub columns: Columns,
+    /// A `strftime` pattern for dates written as text; without it ISO dates and date-times are read.
+    pub date_format: Option<String>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            kind: Kind::default(),
+            paths: Vec::new(),
+            format: Format::default(),
+            delimiter: Delimiter::default(),
+            header: true,
+            columns: Columns::default(),
+            date_format: None,
+        }
+    }
+}
+
+/// Names that the project's own tables use; an extra column may not take one of them.
+const RESERVED: [&str; 10] = [
+    "customer_id",
+    "date",
+    "amount",
+    "purchases",
+    "first_purchase",
+    "frequency",
+    "recency",
+    "age",
+    "monetary",
+    "spend",
+];
+
+impl Source {
+    /// A source of transactions with the default columns (`customer_id`, `date`, `amount`).
+    pub fn transactions(path: impl AsRef<Path>) -> Self {
+        Self { paths: vec![path.as_ref().to_string_lossy().into_owned()], ..Self::default() }
+    }
+
+    /// A source of customer summaries with the default columns (`customer_id`, `frequency`, `recency`, `age`, `monetary`).
+    pub fn summary(path: impl AsRef<Path>) -> Self {
+        Self { kind: Kind::Summary, ..Self::transactions(path) }
+    }
+
+    /// Refuses descriptions that no file could satisfy.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.paths.is_empty() {
+            return Err(Error::new("no input files are named")
+                .at("data.paths")
+                .advice("give a file, a folder or a glob pattern"));
+        }
+        let c = &self.columns;
+        let mut all = vec![&c.customer];
+        match self.kind {
+            Kind::Transactions => all.extend([&c.date].into_iter().chain(&c.amount)),
+            Kind::Summary => all.extend([&c.frequency, &c.recency, &c.age].into_iter().chain(&c.monetary)),
+        }
+        all.extend(c.extra.iter().map(|e| &e.column));
+        if all.contains(&&Column::Index(0)) {
+            return Err(Error::new("columns are counted from 1").at("data.columns").seen("0"));
+        }
+        for (i, extra) in c.extra.iter().enumerate() {
+            if RESERVED.contains(&extra.name.as_str()) || extra.name.is_empty() {
+                return Err(Error::new("an extra column needs a name that the tables do not use themselves")
+                    .at("data.columns.extra")
+                    .seen(format!("{:?}", extra.name))
+                    .advice("give it another name"));
+            }
+            if c.extra[..i].iter().any(|e| e.name == extra.name) {
+                return Err(Error::new("two extra columns have the same name")
+                    .at("data.columns.extra")
+                    .seen(format!("{:?}", extra.name)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The files behind [`Source::paths`], sorted within each path, none twice.
+    pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for path in &self.paths {
+            let found = expand(path)?;
+            files.extend(found.into_iter().filter(|f| !files.contains(f)).collect::<Vec<_>>());
+        }
+        Ok(files)
+    }
+}
+
+/// The files that one path stands for.
+fn expand(pattern: &str) -> Result<Vec<PathBuf>> {
+    let path = Path::new(pattern);
+    if path.is_file() {
+        return Ok(vec![path.to_owned()]);
+    }
+    if path.is_dir() {
+        let listing = std::fs::read_dir(path).map_err(|e| Error::io("list the input folder", path, e))?;
+        let mut files = Vec::new();
+        for entry in listing {
+            let entry = entry.map_err(|e| Error::io("list the input folder", path, e))?;
+            let hidden = entry.file_name().to_string_lossy().starts_with(['.', '_']);
+            if !hidden && entry.path().is_file() {
+                files.push(entry.path());
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            return Err(Error::new("the input folder has no files").at(path.display()).advice(
+                "files whose names begin with . or _ and subfolders are not read; a glob pattern can reach them",
+            ));
+        }
+        return Ok(files);
+    }
+    if pattern.contains(['*', '?', '[']) {
+        let matches =
+            glob::glob(pattern).map_err(|e| Error::new("the glob pattern is malformed").at(pattern).because(e))?;
+        let mut files = Vec::new();
+        for found in matches {
+            let found =
+                found.map_err(|e| Error::new("could not list the files of a glob pattern").at(pattern).because(e))?;
+            if found.is_file() {
+                files.push(found);
+            }
+        }
+        files.sort();
+        if files.is_empty() {
+            return Err(Error::new("no file matches the glob pattern")
+                .at(pattern)
+                .advice("check the pattern; relative paths start at the working directory"));
+        }
+        return Ok(files);
+    }
+    let sibling = nearest_sibling(path).map_or_else(
+        || "check the path; relative paths start at the working directory".to_owned(),
+        |s| format!("did you mean {}?", s.display()),
+    );
+    Err(Error::new("the input file does not exist").at(path.display()).advice(sibling))
+}
+
+/// The file beside a missing one whose name is most like it.
+fn nearest_sibling(path: &Path) -> Option<PathBuf> {
+    let wanted = path.file_name()?.to_string_lossy().into_owned();
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let names: Vec<String> =
+        std::fs::read_dir(folder).ok()?.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    super::columns::nearest(&wanted, &names).map(|name| folder.join(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_expand_to_files_in_order_and_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["b.csv", "a.csv", "_SUCCESS", ".hidden.csv"] {
+            std::fs::write(dir.path().join(name), "x").unwrap();
+        }
+        let mut source = Source::transactions(dir.path());
+        source.paths.push(dir.path().join("*.csv").to_string_lossy().into_owned());
+        let names: Vec<String> =
+            source.files().unwrap().iter().map(|f| f.file_name().unwrap().to_string_lossy().into_owned()).collect();
+        assert_eq!(names, ["a.csv", "b.csv", ".hidden.csv"]);
+    }
+
+    #[test]
+    fn missing_paths_are_told_with_the_nearest_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("orders.csv"), "x").unwrap();
+        let missing = expand(&dir.path().join("order.csv").to_string_lossy()).unwrap_err().to_string();
+        assert!(missing.contains("does not exist") && missing.contains("did you mean"), "{missing}");
+        assert!(missing.contains("orders.csv"), "{missing}");
+        let none = expand(&dir.path().join("*.parquet").to_string_lossy()).unwrap_err().to_string();
+        assert!(none.contains("no file matches"), "{none}");
+        let empty = tempfile::tempdir().unwrap();
+        let folder = expand(&empty.path().to_string_lossy()).unwrap_err().to_string();
+        assert!(folder.contains("has no files"), "{folder}");
+    }
+}

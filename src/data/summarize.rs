@@ -1,0 +1,318 @@
+//! Purchases become one row per customer, for any calibration and holdout window. Dates become time units here and nowhere else.
+//!
+//! | symbol | meaning |
+//! | --- | --- |
+//! | x | periods with a purchase in the calibration window, less the first |
+//! | t_x | from the start of the first such period to the start of the last, in time units |
+//! | T | from the start of the first period to the start of the period that holds the calibration end, in time units |
+//! | m | amounts of all such periods but the first, over x |
+//!
+//! With day resolution periods are days and T is plainly calibration end − first purchase. With weeks or months everything is
+//! counted between period starts, so that 0 ≤ t_x ≤ T always. A window that ends inside a period cuts the period: what was bought
+//! before counts before, what was bought after counts in the holdout.
+
+use chrono::NaiveDate;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::amount::UNITS;
+use super::field::date_of;
+use super::grouping::{Grouping, MISSING_LABEL};
+use super::holdout::Holdout;
+use super::rules::{Resolution, Rules};
+use super::summary::Summary;
+use super::transactions::TransactionTable;
+use super::weekly::{WeeklyRepeats, weeks_between};
+use crate::error::{Error, Result};
+
+/// The fitting window and the later one that judges the fit. Both ends are inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Window {
+    /// Last day of the fitting window; the last day of the data when not given.
+    pub calibration_end: Option<NaiveDate>,
+    /// Last day of the holdout window; the last day of the data when not given.
+    pub holdout_end: Option<NaiveDate>,
+}
+
+/// What a summary was made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SummaryFacts {
+    /// Date of the earliest purchase in the data; none when the source was a summary.
+    pub first_date: Option<NaiveDate>,
+    /// Date of the latest purchase in the data; none when the source was a summary.
+    pub last_date: Option<NaiveDate>,
+    /// Last day of the calibration window; none when the source was a summary.
+    pub calibration_end: Option<NaiveDate>,
+    /// Last day of the holdout window, if there is one.
+    pub holdout_end: Option<NaiveDate>,
+    /// Whether the calibration end cuts a week or a month in two.
+    pub calibration_end_cuts_period: bool,
+    /// Customers of the summary.
+    pub customers: u64,
+    /// Customers with x = 0.
+    pub one_time_customers: u64,
+    /// Σx.
+    pub repeat_purchases: u64,
+    /// Customers with x > 0 and m > 0: the rows of a spend model.
+    pub spend_customers: u64,
+    /// Distinct (group, x, t_x, T).
+    pub cells: u64,
+    /// Purchases in the holdout window by customers of the summary.
+    pub holdout_purchases: u64,
+    /// Customers first seen in the holdout window.
+    pub new_customers: u64,
+    /// Customers whose grouping column changes; the first value in time counts.
+    pub group_conflicts: u64,
+    /// Customers without any value in the grouping column.
+    pub group_missing: u64,
+}
+
+/// Everything that the transactions say about a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summarized {
+    /// One row per customer.
+    pub summary: Summary,
+    /// What they did afterwards; none when the data end with the calibration window.
+    pub holdout: Option<Holdout>,
+    /// Repeat purchases week by week.
+    pub weekly: WeeklyRepeats,
+    /// What it was made of.
+    pub facts: SummaryFacts,
+}
+
+/// The windows, checked against the data.
+struct Windows<'a> {
+    rules: &'a Rules,
+    calibration_end: NaiveDate,
+    holdout_end: Option<NaiveDate>,
+    weekly: WeeklyRepeats,
+}
+
+/// One customer's purchases, folded in the order of dates.
+#[derive(Debug, Default)]
+struct Customer {
+    id: String,
+    first: Option<NaiveDate>,
+    last: NaiveDate,
+    x: u32,
+    repeat_units: i128,
+    group: Option<String>,
+    group_conflict: bool,
+    holdout_last: Option<NaiveDate>,
+    holdout_purchases: u32,
+    holdout_units: i128,
+}
+
+/// What one part of the table folds into.
+#[derive(Default)]
+struct Folded {
+    customers: Vec<Customer>,
+    weekly: Vec<u64>,
+    new_customers: u64,
+}
+
+impl TransactionTable {
+    /// One row per customer first seen in the calibration window, and what followed.
+    ///
+    /// # Errors
+    /// When the windows do not fit the data, the grouping column is not in the table, or the table cannot be read.
+    pub fn summarize(&self, window: &Window, rules: &Rules, grouping: &Grouping) -> Result<Summarized> {
+        rules.check()?;
+        let windows = self.windows(window, rules)?;
+        let column = match grouping {
+            Grouping::Column(name) if !self.extra.contains(name) => return Err(self.no_such_group(name)),
+            Grouping::Column(name) => Some(name.as_str()),
+            _ => None,
+        };
+        let parts: Vec<Folded> =
+            self.parts.par_iter().map(|part| self.fold_part(part, &windows, column)).collect::<Result<_>>()?;
+
+        let Windows { calibration_end, holdout_end, mut weekly, .. } = windows;
+        let mut customers = Vec::new();
+        let mut new_customers = 0;
+        for part in parts {
+            customers.extend(part.customers);
+            new_customers += part.new_customers;
+            weekly.repeats.iter_mut().zip(&part.weekly).for_each(|(sum, n)| *sum += n);
+        }
+        if customers.is_empty() {
+            return Err(Error::new("no customer bought anything in the calibration window")
+                .at("data.calibration_end")
+                .seen(calibration_end)
+                .advice(format!("the data begin on {}", self.first_date)));
+        }
+        customers.par_sort_unstable_by(|a, b| a.id.cmp(&b.id));
+
+        let group_conflicts = customers.iter().filter(|c| c.group_conflict).count() as u64;
+        let group_missing =
+            if column.is_some() { customers.iter().filter(|c| c.group.is_none()).count() as u64 } else { 0 };
+        let labels: Vec<String> =
+            customers.iter_mut().map(|c| c.group.take().unwrap_or_else(|| MISSING_LABEL.to_owned())).collect();
+        let holdout = holdout_end.map(|end| Holdout {
+            length: rules.units_between(calibration_end, end),
+            purchases: customers.iter().map(|c| c.holdout_purchases).collect(),
+            spend: customers.iter().map(|c| c.holdout_units as f64 / UNITS).collect(),
+            new_customers,
+        });
+        let mut summary = rows(customers, calibration_end, rules);
+        grouping.apply(&mut summary, &labels)?;
+
+        let period_of_next_day = calibration_end.succ_opt().map(|d| rules.resolution.period_start(d));
+        let facts = SummaryFacts {
+            first_date: Some(self.first_date),
+            last_date: Some(self.last_date),
+            calibration_end: Some(calibration_end),
+            holdout_end,
+            calibration_end_cuts_period: period_of_next_day == Some(rules.resolution.period_start(calibration_end)),
+            holdout_purchases: holdout.as_ref().map_or(0, |h| h.purchases.iter().map(|&n| u64::from(n)).sum()),
+            new_customers,
+            group_conflicts,
+            group_missing,
+            ..SummaryFacts::of(&summary)
+        };
+        Ok(Summarized { summary, holdout, weekly, facts })
+    }
+
+    fn windows<'a>(&self, window: &Window, rules: &'a Rules) -> Result<Windows<'a>> {
+        let calibration_end = window.calibration_end.unwrap_or(self.last_date);
+        if calibration_end < self.first_date {
+            return Err(Error::new("the calibration window ends before the first purchase")
+                .at("data.calibration_end")
+                .seen(calibration_end)
+                .advice(format!("the data run from {} to {}", self.first_date, self.last_date)));
+        }
+        if let Some(end) = window.holdout_end.filter(|end| *end <= calibration_end) {
+            return Err(Error::new("the holdout window must end after the calibration window")
+                .at("data.holdout_end")
+                .seen(end)
+                .advice(format!("the calibration window ends on {calibration_end}")));
+        }
+        let holdout_end = window.holdout_end.or((self.last_date > calibration_end).then_some(self.last_date));
+        // Weeks count from the first purchase; at weekly resolution they are the periods themselves.
+        let first_week = match rules.resolution {
+            Resolution::Week => Resolution::Week.period_start(self.first_date),
+            Resolution::Day | Resolution::Month => self.first_date,
+        };
+        let weekly = WeeklyRepeats::covering(first_week, calibration_end, holdout_end.unwrap_or(calibration_end));
+        Ok(Windows { rules, calibration_end, holdout_end, weekly })
+    }
+
+    fn no_such_group(&self, name: &str) -> Error {
+        let error = Error::new(format!("the transactions have no column {name:?} to group by")).at("model.group");
+        if self.extra.is_empty() {
+            return error.advice("name it under data.columns.extra, so that it is kept when the source is read");
+        }
+        let error = error.seen(format!("columns kept: {}", self.extra.join(", ")));
+        match super::columns::nearest(name, &self.extra) {
+            Some(near) => error.advice(format!("did you mean {near:?}?")),
+            None => error.advice("name it under data.columns.extra, so that it is kept when the source is read"),
+        }
+    }
+
+    fn fold_part(&self, part: &std::path::Path, windows: &Windows<'_>, column: Option<&str>) -> Result<Folded> {
+        let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], ..Folded::default() };
+        let mut customer = Customer::default();
+        let mut begun = false;
+        self.read_part(part, column, |id, day, units, group| {
+            if !begun || customer.id != id {
+                if begun {
+                    folded.close(std::mem::take(&mut customer));
+                }
+                begun = true;
+                id.clone_into(&mut customer.id);
+            }
+            // The table's dates were dates when it was written.
+            let date = date_of(day.into()).unwrap_or_default();
+            customer.buy(date, units, group, windows, &mut folded.weekly);
+        })?;
+        if begun {
+            folded.close(customer);
+        }
+        Ok(folded)
+    }
+}
+
+impl Customer {
+    /// Adds one purchase; dates do not decrease from call to call.
+    fn buy(&mut self, date: NaiveDate, units: i64, group: Option<&str>, windows: &Windows<'_>, weekly: &mut [u64]) {
+        let period = windows.rules.resolution.period_start(date);
+        let week = weeks_between(windows.weekly.week_start[0], date);
+        if date <= windows.calibration_end {
+            match self.first {
+                None => {
+                    self.first = Some(period);
+                    self.last = period;
+                }
+                Some(_) if period != self.last => {
+                    self.last = period;
+                    self.x += 1;
+                    weekly[week] += 1;
+                }
+                Some(_) => {}
+            }
+            if self.x > 0 {
+                self.repeat_units += i128::from(units);
+            }
+            match (&self.group, group) {
+                (None, Some(value)) => self.group = Some(value.to_owned()),
+                (Some(known), Some(value)) if known != value => self.group_conflict = true,
+                _ => {}
+            }
+        } else if windows.holdout_end.is_some_and(|end| date <= end) {
+            if self.holdout_last != Some(period) {
+                self.holdout_last = Some(period);
+                self.holdout_purchases += 1;
+                if self.first.is_some() {
+                    weekly[week] += 1;
+                }
+            }
+            self.holdout_units += i128::from(units);
+        }
+    }
+}
+
+impl Folded {
+    fn close(&mut self, customer: Customer) {
+        if customer.first.is_some() {
+            self.customers.push(customer);
+        } else if customer.holdout_last.is_some() {
+            self.new_customers += 1;
+        }
+    }
+}
+
+fn rows(customers: Vec<Customer>, calibration_end: NaiveDate, rules: &Rules) -> Summary {
+    let mut summary = Summary::default();
+    for c in customers {
+        let first = c.first.unwrap_or_default();
+        summary.first_purchase.push(first);
+        summary.frequency.push(c.x);
+        summary.recency.push(rules.units_between(first, c.last));
+        summary.age.push(rules.units_between(first, calibration_end));
+        summary.monetary.push(if c.x == 0 { 0.0 } else { c.repeat_units as f64 / (UNITS * f64::from(c.x)) });
+        summary.customer_id.push(c.id);
+    }
+    summary
+}
+
+impl SummaryFacts {
+    /// The facts that a summary tells by itself.
+    pub(super) fn of(summary: &Summary) -> Self {
+        Self {
+            first_date: None,
+            last_date: None,
+            calibration_end: None,
+            holdout_end: None,
+            calibration_end_cuts_period: false,
+            customers: summary.len() as u64,
+            one_time_customers: summary.frequency.iter().filter(|x| **x == 0).count() as u64,
+            repeat_purchases: summary.frequency.iter().map(|&x| u64::from(x)).sum(),
+            spend_customers: summary.spend_rows().row.len() as u64,
+            cells: summary.cells().len() as u64,
+            holdout_purchases: 0,
+            new_customers: 0,
+            group_conflicts: 0,
+            group_missing: 0,
+        }
+    }
+}

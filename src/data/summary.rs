@@ -1,0 +1,167 @@
+//! One row per customer, and its table `summary.parquet`. How a row comes about is told in `summarize` and `summary_source`.
+//!
+//! Columns of the table: `customer_id` (text), `first_purchase` (date; absent when the source was a summary), `frequency`
+//! (uint32), `recency`, `age`, `monetary` (double), and the grouping column under its own name (text; absent without grouping).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, Date32Array, Float64Array, UInt32Array};
+use chrono::NaiveDate;
+
+use super::field::date_of;
+use super::table_file::{self, TableReader, dates, texts};
+use crate::error::{Error, Result};
+
+const VERSION: &str = "summary-1";
+const GROUP_KEY: &str = "longrun.group_column";
+
+/// One row per customer first seen in the calibration window, sorted by customer id (bytewise), as parallel columns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Summary {
+    /// Customer identifier as written in the source.
+    pub customer_id: Vec<String>,
+    /// Date of the first purchase (start of its period at the data's resolution). Empty when the source was itself a summary,
+    /// which has no dates.
+    pub first_purchase: Vec<NaiveDate>,
+    /// x: repeat purchases in the calibration window (periods with a purchase, less the first).
+    pub frequency: Vec<u32>,
+    /// t_x: time of the last purchase since the first, in time units; 0 when x = 0.
+    pub recency: Vec<f64>,
+    /// T: time from the first purchase to the calibration end, in time units.
+    pub age: Vec<f64>,
+    /// m: mean spend per repeat purchase, in currency; 0 when x = 0, and for everyone when the source has no amounts.
+    pub monetary: Vec<f64>,
+    /// Index into [`Groups::labels`].
+    pub group: Vec<u32>,
+    /// The groups of partial pooling.
+    pub groups: Groups,
+}
+
+/// The groups of partial pooling: which column they come from and what each is called.
+///
+/// Without grouping: no column, one group labelled `all`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups {
+    /// The column's name as users know it (`cohort`, `country`, …); `None` without grouping.
+    pub column: Option<String>,
+    /// Labels in sorted order, each with at least one customer.
+    pub labels: Vec<String>,
+}
+
+impl Groups {
+    /// One group of everyone.
+    pub fn all() -> Self {
+        Self { column: None, labels: vec!["all".to_owned()] }
+    }
+
+    /// Groups by label: the sorted labels, and the index of each customer's.
+    pub(super) fn of_labels(column: &str, label_of: &[String]) -> (Self, Vec<u32>) {
+        let labels: Vec<String> =
+            label_of.iter().collect::<std::collections::BTreeSet<_>>().into_iter().cloned().collect();
+        // Every label is in the list that was made of them.
+        let index = label_of.iter().map(|l| labels.binary_search(l).unwrap_or(0) as u32).collect();
+        (Self { column: Some(column.to_owned()), labels }, index)
+    }
+}
+
+/// What the spend model reads of a customer: those with x > 0 and m > 0, in the order of the summary.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SpendRows {
+    /// Row in the summary.
+    pub row: Vec<usize>,
+    /// Group index.
+    pub group: Vec<u32>,
+    /// x.
+    pub frequency: Vec<u32>,
+    /// m, in currency.
+    pub monetary: Vec<f64>,
+}
+
+impl Summary {
+    /// Number of customers.
+    pub fn len(&self) -> usize {
+        self.customer_id.len()
+    }
+
+    /// Whether there is no customer at all.
+    pub fn is_empty(&self) -> bool {
+        self.customer_id.is_empty()
+    }
+
+    /// The rows that a spend model reads.
+    pub fn spend_rows(&self) -> SpendRows {
+        let row: Vec<usize> = (0..self.len()).filter(|&i| self.frequency[i] > 0 && self.monetary[i] > 0.0).collect();
+        SpendRows {
+            group: row.iter().map(|&i| self.group[i]).collect(),
+            frequency: row.iter().map(|&i| self.frequency[i]).collect(),
+            monetary: row.iter().map(|&i| self.monetary[i]).collect(),
+            row,
+        }
+    }
+
+    /// Writes `summary.parquet`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_parquet(&self, path: &Path) -> Result<()> {
+        let mut columns: Vec<(&str, ArrayRef)> =
+            vec![("customer_id", texts(self.customer_id.iter().map(String::as_str)))];
+        if !self.first_purchase.is_empty() {
+            columns.push(("first_purchase", dates(self.first_purchase.iter().copied())));
+        }
+        columns.push(("frequency", Arc::new(UInt32Array::from(self.frequency.clone()))));
+        for (name, values) in [("recency", &self.recency), ("age", &self.age), ("monetary", &self.monetary)] {
+            columns.push((name, Arc::new(Float64Array::from(values.clone()))));
+        }
+        let mut facts = Vec::new();
+        if let Some(column) = &self.groups.column {
+            columns.push((column, texts(self.group.iter().map(|&g| self.groups.labels[g as usize].as_str()))));
+            facts.push((GROUP_KEY, column.clone()));
+        }
+        table_file::write(path, VERSION, columns, &facts)
+    }
+
+    /// Reads `summary.parquet` back, equal to what was written.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not such a table.
+    pub fn read_parquet(path: &Path) -> Result<Self> {
+        let table = TableReader::open(path, VERSION)?;
+        let has_dates = table.names().iter().any(|n| n == "first_purchase");
+        let column = table.fact(GROUP_KEY).map(str::to_owned);
+        let mut summary = Self::default();
+        let mut labels = Vec::new();
+        table.read(|rows| {
+            summary.customer_id.extend(rows.texts("customer_id")?.iter().map(|t| t.unwrap_or_default().to_owned()));
+            if has_dates {
+                extend_dates(&mut summary.first_purchase, rows.dates("first_purchase")?, path)?;
+            }
+            summary.frequency.extend_from_slice(rows.counts("frequency")?);
+            summary.recency.extend_from_slice(rows.numbers("recency")?);
+            summary.age.extend_from_slice(rows.numbers("age")?);
+            summary.monetary.extend_from_slice(rows.numbers("monetary")?);
+            if let Some(column) = &column {
+                labels.extend(rows.texts(column)?.iter().map(|t| t.unwrap_or_default().to_owned()));
+            }
+            Ok(())
+        })?;
+        (summary.groups, summary.group) = match &column {
+            Some(column) => Groups::of_labels(column, &labels),
+            None => (Groups::all(), vec![0; summary.len()]),
+        };
+        Ok(summary)
+    }
+}
+
+/// Adds a column of dates to a vector of them.
+pub(super) fn extend_dates(out: &mut Vec<NaiveDate>, column: &Date32Array, path: &Path) -> Result<()> {
+    debug_assert_eq!(column.null_count(), 0);
+    for &days in column.values() {
+        out.push(
+            date_of(days.into())
+                .ok_or_else(|| Error::new("a date lies outside the calendar").at(path.display()).seen(days))?,
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! A source that already holds one row per customer (`data.kind = "summary"`), read and checked into a `Summary`.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::dates::DateReader;
+use super::field::Field;
+use super::grouping::{Grouping, MISSING_LABEL};
+use super::ingest::{IngestReport, Sizes, labels};
+use super::rejects::{Reject, RejectLog, lock, shown};
+use super::rows::{Address, Consumer, IngestProgress, Reading};
+use super::rules::Rules;
+use super::source::{Kind, Source};
+use super::summarize::SummaryFacts;
+use super::summary::Summary;
+use crate::error::{Error, Result};
+
+/// Reads a source of customer summaries: x a whole number, 0 ≤ t_x ≤ T, t_x = 0 exactly when x = 0, m ≥ 0, everything finite, no
+/// customer twice. Times are in the model's time units as they stand. Rejected rows go to `out_dir/rejects.csv`.
+///
+/// # Errors
+/// As [`super::ingest`]; also when the grouping needs dates, which summaries do not have.
+pub fn ingest_summary(
+    source: &Source,
+    rules: &Rules,
+    grouping: &Grouping,
+    out_dir: &Path,
+    progress: &(dyn Fn(IngestProgress) + Sync),
+) -> Result<(Summary, SummaryFacts, IngestReport)> {
+    if source.kind != Kind::Summary {
+        return Err(Error::new("this source holds transactions, not customer summaries").at("data.kind"));
+    }
+    rules.check()?;
+    let group_column = match grouping {
+        Grouping::Column(name) => Some(source.columns.extra.iter().position(|e| e.name == *name).ok_or_else(|| {
+            let kept: Vec<&str> = source.columns.extra.iter().map(|e| e.name.as_str()).collect();
+            Error::new(format!("the source has no column {name:?} to group by"))
+                .at("model.group")
+                .seen(format!("columns kept: {}", kept.join(", ")))
+                .advice("name it under data.columns.extra")
+        })?),
+        _ => None,
+    };
+    // A pattern that no date will ever meet is still told.
+    DateReader::new(source.date_format.as_deref(), None)?;
+    let reading = Reading::new(source, Sizes::default().block_bytes, progress)?;
+    std::fs::create_dir_all(out_dir).map_err(|e| Error::io("make the output folder", out_dir, e))?;
+    let shared = Shared {
+        labels: labels(&reading.wanted),
+        has_monetary: source.columns.monetary.is_some(),
+        group_column,
+        rejects: RejectLog::default(),
+        found: Mutex::default(),
+    };
+    reading.run(&|| Customers { shared: &shared, rows: Vec::new(), rejects: Vec::new(), seen: 0 })?;
+
+    let Shared { labels, has_monetary, rejects, found, .. } = shared;
+    let (mut rows, seen, mut rejected) = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if seen == 0 {
+        return Err(Error::new("the input has no rows")
+            .at(source.paths.join(", "))
+            .advice("only header or blank lines were found"));
+    }
+    rows.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.at.cmp(&b.at)));
+    let mut twice = Vec::new();
+    rows.dedup_by(|later, kept| {
+        let same = later.id == kept.id;
+        if same {
+            let reason =
+                format!("appears before, on line {} of {}", kept.at.line, reading.files[kept.at.file].display());
+            twice.push(Reject {
+                file: later.at.file,
+                line: later.at.line,
+                column: labels[0].clone(),
+                value: shown(&later.id),
+                reason,
+            });
+        }
+        same
+    });
+    rejected += twice.len() as u64;
+    rejects.extend(twice);
+    rejects.settle(&out_dir.join("rejects.csv"), &reading.files, rejected, seen, rules.max_reject_share)?;
+    if rows.is_empty() {
+        return Err(Error::new("no customer is left: every row was rejected").at(out_dir.join("rejects.csv").display()));
+    }
+
+    let mut summary = Summary::default();
+    let mut group_labels = Vec::with_capacity(rows.len());
+    let mut group_missing = 0;
+    for row in rows {
+        summary.customer_id.push(row.id);
+        summary.frequency.push(row.x);
+        summary.recency.push(row.t_x);
+        summary.age.push(row.age);
+        summary.monetary.push(row.m);
+        group_missing += u64::from(group_column.is_some() && row.group.is_none());
+        group_labels.push(row.group.unwrap_or_else(|| MISSING_LABEL.to_owned()));
+    }
+    grouping.apply(&mut summary, &group_labels)?;
+    let facts = SummaryFacts { group_missing, ..SummaryFacts::of(&summary) };
+    let customers = summary.len() as u64;
+    let report = IngestReport {
+        rows: seen,
+        rejected,
+        purchases: customers,
+        customers,
+        ..IngestReport::new(&reading, has_monetary)
+    };
+    Ok((summary, facts, report))
+}
+
+/// One customer, checked.
+struct Row {
+    id: String,
+    at: Address,
+    x: u32,
+    t_x: f64,
+    age: f64,
+    m: f64,
+    group: Option<String>,
+}
+
+struct Shared {
+    labels: Vec<String>,
+    has_monetary: bool,
+    group_column: Option<usize>,
+    rejects: RejectLog,
+    /// Rows kept, rows seen, rows rejected.
+    found: Mutex<(Vec<Row>, u64, u64)>,
+}
+
+/// Judges the rows of one block.
+struct Customers<'a> {
+    shared: &'a Shared,
+    rows: Vec<Row>,
+    rejects: Vec<Reject>,
+    seen: u64,
+}
+
+impl Customers<'_> {
+    /// The row, or the index of the field at fault and what is wrong with it.
+    fn judge(&self, at: Address, fields: &[Field<'_>]) -> Result<Row, (usize, String)> {
+        let id = match fields[0] {
+            Field::Missing => return Err((0, "is missing".to_owned())),
+            Field::Unreadable(kind) => return Err((0, format!("cannot be read from Parquet type {kind}"))),
+            field => field.text().into_owned(),
+        };
+        let number = |i: usize| fields[i].number().map_err(|reason| (i, reason));
+        let (x, t_x, age) = (number(1)?, number(2)?, number(3)?);
+        if x < 0.0 || x.fract() != 0.0 || x > f64::from(u32::MAX) {
+            return Err((1, "is not a whole number of repeat purchases, 0 or more".to_owned()));
+        }
+        if age < 0.0 {
+            return Err((3, "is negative".to_owned()));
+        }
+        if !(0.0..=age).contains(&t_x) {
+            return Err((2, format!("does not lie between 0 and the age {age}")));
+        }
+        if (x == 0.0) != (t_x == 0.0) {
+            return Err((
+                2,
+                format!("contradicts frequency {x}: recency is 0 exactly when there is no repeat purchase"),
+            ));
+        }
+        let m = if self.shared.has_monetary && (x > 0.0 || fields[4] != Field::Missing) { number(4)? } else { 0.0 };
+        if m < 0.0 {
+            return Err((4, "is negative".to_owned()));
+        }
+        let own = 4 + usize::from(self.shared.has_monetary);
+        let group = self.shared.group_column.map(|c| fields[own + c].text().into_owned()).filter(|g| !g.is_empty());
+        // Adding zero turns −0 into 0, so that equal times have equal bits. Spend without a repeat purchase is not repeat spend.
+        let m = if x > 0.0 { m + 0.0 } else { 0.0 };
+        Ok(Row { id, at, x: x as u32, t_x: t_x + 0.0, age: age + 0.0, m, group })
+    }
+}
+
+impl Consumer for Customers<'_> {
+    fn row(&mut self, at: Address, fields: &[Field<'_>]) {
+        match self.judge(at, fields) {
+            Ok(row) => {
+                self.seen += 1;
+                self.rows.push(row);
+            }
+            Err((i, reason)) => self.malformed(at, &self.shared.labels[i].clone(), &fields[i].text(), &reason),
+        }
+    }
+
+    fn malformed(&mut self, at: Address, column: &str, value: &str, reason: &str) {
+        self.seen += 1;
+        self.rejects.push(Reject {
+            file: at.file,
+            line: at.line,
+            column: column.to_owned(),
+            value: shown(value),
+            reason: reason.to_owned(),
+        });
+    }
+
+    fn finish(self) -> Result<()> {
+        let mut found = lock(&self.shared.found);
+        found.0.extend(self.rows);
+        found.1 += self.seen;
+        found.2 += self.rejects.len() as u64;
+        drop(found);
+        self.shared.rejects.extend(self.rejects);
+        Ok(())
+    }
+}
