@@ -502,3 +502,38 @@ fn specifications_are_completed_and_refused_in_words() {
     let error = Posterior::new(bg_nbd, two, &clash, &PriorSpec::default(), &scale).err().unwrap().to_string();
     assert!(error.contains("rename the column"), "{error}");
 }
+
+#[test]
+fn the_kernels_see_the_summary_as_the_plain_sum_does() {
+    let (groups, scale, rows) = world(2, 200);
+    let summary = crate::data::Summary {
+        customer_id: (0..rows.len()).map(|i| i.to_string()).collect(),
+        frequency: rows.iter().map(|r| r.1).collect(),
+        recency: rows.iter().map(|r| r.2).collect(),
+        age: rows.iter().map(|r| r.3).collect(),
+        monetary: rows.iter().map(|r| r.4).collect(),
+        group: rows.iter().map(|r| r.0 as u32).collect(),
+        groups: groups.clone(),
+        ..Default::default()
+    };
+    assert_eq!(Scale::of(&summary).repeaters, scale.repeaters);
+    let cells = crate::model::bg_nbd::cells(summary.cells(), &groups);
+    let spend = crate::model::gamma_gamma::rows(summary.spend_rows(), &groups);
+    let likelihoods: [(&str, Box<dyn Likelihood>); 2] = [
+        ("bg_nbd", Box::new(bg_nbd::Cpu::new(cells).unwrap())),
+        ("gamma_gamma", Box::new(gamma_gamma::Cpu::new(spend).unwrap())),
+    ];
+    for (key, likelihood) in likelihoods {
+        let spec = PriorSpec::default();
+        let mut fast = Posterior::new(family(key).unwrap(), likelihood, &groups, &spec, &scale).unwrap();
+        let mut plain = posterior(key, 2, 200, &spec);
+        for which in 0..3 {
+            let point = near_start(&plain, which, 0.3);
+            let ((a, da), (b, db)) = (at(&mut fast, &point), at(&mut plain, &point));
+            // Sums of 400 terms near 5 in another order: 1e-12 relative.
+            assert!((a - b).abs() < 1e-11 * b.abs(), "{key}: {a} against {b}");
+            assert!(da.iter().zip(&db).all(|(x, y)| (x - y).abs() < 1e-9 * (1.0 + y.abs())), "{key}");
+            fast.recentre(point.view()).unwrap();
+        }
+    }
+}
