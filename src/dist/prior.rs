@@ -10,10 +10,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Gamma, InverseGamma, StudentsT};
 use statrs::function::erf::{erf_inv, erfc_inv};
-use statrs::function::gamma::ln_gamma;
 
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
+use crate::kernels::special::ln_gamma;
 
 /// ln √(2π).
 const LN_SQRT_TAU: f64 = 0.918_938_533_204_672_8;

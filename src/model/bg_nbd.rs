@@ -13,6 +13,8 @@
 //! hierarchy speak of the latter.
 
 use super::{Alternative, Family, Parameter, Role};
+use crate::data;
+use crate::kernels::bg_nbd as kernel;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -50,6 +52,12 @@ pub const FAMILY: Family = Family {
     to_natural,
     pull_back,
 };
+
+/// The cells of a summary as the kernel takes them.
+pub fn cells(cells: data::Cells, groups: &data::Groups) -> kernel::Cells {
+    let data::Cells { group, frequency, recency, age, weight } = cells;
+    kernel::Cells { n_groups: groups.labels.len().max(1), group, frequency, recency, age, weight }
+}
 
 fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     natural.copy_from_slice(values);

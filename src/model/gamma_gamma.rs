@@ -11,6 +11,8 @@
 //! condition number 772, that of (ln p, ln(q−1), ln M) 10: default priors and the hierarchy speak of the latter.
 
 use super::{Alternative, Family, Parameter, Role};
+use crate::data;
+use crate::kernels::gamma_gamma as kernel;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -38,6 +40,12 @@ pub const FAMILY: Family = Family {
     to_natural,
     pull_back,
 };
+
+/// The spending customers of a summary as the kernel takes them, one row each: mean spend is continuous and does not merge.
+pub fn rows(spend: data::SpendRows, groups: &data::Groups) -> kernel::Rows {
+    let data::SpendRows { group, frequency, monetary, row } = spend;
+    kernel::Rows { n_groups: groups.labels.len().max(1), group, frequency, monetary, weight: vec![1.0; row.len()] }
+}
 
 fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     natural.copy_from_slice(values);

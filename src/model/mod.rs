@@ -71,6 +71,9 @@ pub struct Alternative {
     pub parameters: &'static [Parameter],
 }
 
+/// `(chart, values, natural, d_natural, d_values)`: given ∂L/∂natural, writes ∂L/∂values.
+type PullBack = fn(&[bool], &[f64], &[f64], &[f64], &mut [f64]);
+
 /// One model family: its names, its alternative parametrisations and the maps between them.
 ///
 /// A *chart* is one choice per [`Alternative`]: `true` for the derived names. Values of a chart and natural parameters are
@@ -92,8 +95,8 @@ pub struct Family {
     spread: &'static [f64],
     /// `(chart, values, natural)`: natural parameters of chart values.
     to_natural: fn(&[bool], &[f64], &mut [f64]),
-    /// `(chart, values, natural, d_natural, d_values)`: the chain rule from natural parameters to chart values.
-    pull_back: fn(&[bool], &[f64], &[f64], &[f64], &mut [f64]),
+    /// The chain rule from natural parameters to chart values.
+    pull_back: PullBack,
 }
 
 impl Family {

@@ -292,3 +292,6 @@ fn flat(array: &mut Array3<f64>) -> &mut [f64] {
 fn broken(error: KernelError) -> EvalError {
     EvalError(Error::new(error.what).advice(error.advice))
 }
+
+#[cfg(test)]
+mod tests;

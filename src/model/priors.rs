@@ -192,3 +192,71 @@ impl Family {
 fn list(parameters: &[Parameter]) -> String {
     parameters.iter().map(|p| format!("`{}`", p.name)).collect::<Vec<_>>().join(" and ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::family;
+
+    fn summary(rows: &[(u32, f64, f64, u32)]) -> Summary {
+        Summary {
+            frequency: rows.iter().map(|r| r.0).collect(),
+            age: rows.iter().map(|r| r.1).collect(),
+            monetary: rows.iter().map(|r| r.2).collect(),
+            group: rows.iter().map(|r| r.3).collect(),
+            groups: Groups { column: Some("shop".into()), labels: vec!["a".into(), "b".into()] },
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn the_scale_is_measured_from_the_summary() {
+        let scale = Scale::of(&summary(&[(3, 10.0, 20.0, 0), (0, 20.0, 0.0, 0), (1, 10.0, 40.0, 1)]));
+        assert_eq!(scale, Scale { purchase_rate: 0.1, mean_spend: 30.0, repeaters: vec![1, 1] });
+    }
+
+    #[test]
+    fn defaults_exist_without_any_repeat_purchase_or_time() {
+        for rows in [&[(0, 10.0, 0.0, 0), (0, 30.0, 0.0, 1)][..], &[(0, 0.0, 0.0, 0)], &[]] {
+            let summary = summary(rows);
+            let scale = Scale::of(&summary);
+            for key in ["bg_nbd", "gamma_gamma"] {
+                let family = family(key).unwrap();
+                let one = Groups { column: None, labels: vec!["all".into()] };
+                for groups in [&one, &summary.groups] {
+                    PriorSpec::default().resolve(family, groups, &scale).unwrap().check(family, "").unwrap();
+                }
+                assert!(start_values(family.parameters, &scale).iter().all(|x| x.is_finite() && *x > 0.0));
+            }
+        }
+    }
+
+    /// The same data counted in days instead of weeks and cents instead of units give the same priors, moved.
+    #[test]
+    fn defaults_move_with_the_units() {
+        let weeks = Scale { purchase_rate: 0.032, mean_spend: 35.0, repeaters: vec![900] };
+        let days = Scale { purchase_rate: 0.032 / 7.0, mean_spend: 3500.0, repeaters: vec![900] };
+        let groups = Groups { column: None, labels: vec!["all".into()] };
+        let centre = |key: &str, scale: &Scale, name: &str| {
+            let spec = PriorSpec::default().resolve(family(key).unwrap(), &groups, scale).unwrap();
+            spec.priors[name].quantile(0.5).unwrap()
+        };
+        // Rounding to three digits moves a centre by half a percent at most.
+        let ratio = centre("bg_nbd", &weeks, "rate") / centre("bg_nbd", &days, "rate");
+        assert!((ratio / 7.0 - 1.0).abs() < 0.01);
+        let ratio = centre("gamma_gamma", &days, "mean_spend") / centre("gamma_gamma", &weeks, "mean_spend");
+        assert!((ratio / 100.0 - 1.0).abs() < 0.01);
+        assert_eq!(centre("bg_nbd", &weeks, "r"), centre("bg_nbd", &days, "r"));
+    }
+
+    /// A parameter that joins a family must say what it is thought to be.
+    #[test]
+    fn every_parameter_has_a_guess_of_its_own() {
+        let scale = Scale { purchase_rate: 0.032, mean_spend: 35.0, repeaters: vec![1] };
+        for family in crate::model::MODELS {
+            for name in family.names() {
+                assert!(guess(name, &scale).centre != 1.0, "{name}");
+            }
+        }
+    }
+}
