@@ -16,7 +16,7 @@ mod segment;
 mod summarize;
 mod telemetry;
 
-pub use backend::{Decision, decide as decide_backend};
+pub use backend::{AUTO_RULE, decide as decide_backend};
 pub use dir::RunDir;
 pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,

@@ -26,7 +26,9 @@ pub fn create(config: &Path, overrides: &[String], overwrite: bool) -> Result<Ru
 fn checked(source: &Source) -> Result<Plan> {
     // One day of grace: a log may be written east of this machine.
     let today = chrono::Local::now().date_naive() + chrono::Days::new(1);
-    let plan = check(source, today, backend::decide(&source.config.compute, &source.config.data.path.to_vec())?.plan)?;
+    let config = &source.config;
+    let compute = backend::decide(&config.compute, config.sampler.chains, &config.data.path.to_vec())?;
+    let plan = check(source, today, compute)?;
     models::check_priors(&plan, &|key| source.place(key))?;
     Ok(plan)
 }
