@@ -37,9 +37,10 @@ case $status in
     ;;
 esac
 
+# A directory of its own, so that running this again replaces nothing else.
 say "longrun run $config"
 status=0
-"$longrun" run "$config" || status=$?
+"$longrun" run "$config" --set output.dir=runs/quickstart --overwrite || status=$?
 case $status in
 0) ;;
 1) printf '\nquickstart: the run finished, but its diagnostics refuse the result; the report says why\n' >&2 ;;

@@ -199,7 +199,7 @@ mod on_bad_houses {
         let whole = [
             ("kernels/src/sbg.rs", ""),
             ("shaders/sbg.wgsl", "// x"),
-            ("src/model/sbg.rs", ""),
+            ("src/model/sbg.rs", "const FAMILY: Family = Family { key: \"sbg\" };"),
             ("docs/math/sbg.md", ""),
             ("kernels/golden/models.json", "{\"model\": \"sbg\"}"),
         ];

@@ -4,7 +4,8 @@ use super::config::print_json;
 use super::{Ending, Terminal};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
-use crate::evaluate::HoldoutEvaluation;
+use crate::evaluate::HoldoutScores;
+use crate::model::PARAMETER_DIM;
 use crate::report::number::{count, money, percent};
 use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry};
 
@@ -75,7 +76,7 @@ struct Outcome {
     data: DataFacts,
     diagnostics: Diagnostics,
     predictions: PredictionFacts,
-    holdout: Option<HoldoutEvaluation>,
+    holdout: Option<HoldoutScores>,
     telemetry: Telemetry,
 }
 
@@ -124,8 +125,8 @@ impl Outcome {
             println!("holdout: {} purchases happened; predicted {}", count(h.total.actual), {
                 interval(&Interval { mean: h.total.mean, q05: h.total.q05, q95: h.total.q95 }, count)
             });
-            let of = |key: &str| h.coverage.get(key).copied().unwrap_or(f64::NAN);
-            println!("  50 % intervals cover {} of customers, 90 % intervals {}", percent(of("50")), percent(of("90")));
+            let (half, ninety) = (percent(h.coverage.half), percent(h.coverage.ninety));
+            println!("  50 % intervals cover {half} of customers, 90 % intervals {ninety}");
         }
         println!();
         print_verdict(&self.diagnostics);
@@ -163,7 +164,7 @@ fn print_parameters(diagnostics: &Diagnostics) {
         "fit", "parameter", "mean", "sd", "5 %", "95 %", "R-hat", "ESS bulk", "ESS tail"
     );
     let shared: Vec<_> = if diagnostics.parameters.len() > MOST {
-        diagnostics.parameters.iter().filter(|p| !p.per_group).collect()
+        diagnostics.parameters.iter().filter(|p| p.coords.keys().all(|dim| dim == PARAMETER_DIM)).collect()
     } else {
         diagnostics.parameters.iter().collect()
     };

@@ -239,7 +239,7 @@ fn purchases_of<'a>(spec: &SimulateSpec, laws: &'a [GroupLaw<'a>], customer: u64
 /// Where simulated purchases go.
 enum Output {
     Csv(BufWriter<File>),
-    Parquet(Option<TableWriter>),
+    Parquet(Option<Box<TableWriter>>),
 }
 
 /// Simulates and writes transactions to `path` (`.csv` or `.parquet`) and the truth to `truth.json` beside it.
@@ -291,7 +291,7 @@ pub fn simulate(spec: &SimulateSpec, path: &Path) -> Result<SimulateReport> {
                 for purchases in &made {
                     let batch = parquet_batch(purchases, width)?;
                     if writer.is_none() {
-                        *writer = Some(TableWriter::create(path, "simulated-1", batch.schema())?);
+                        *writer = Some(Box::new(TableWriter::create(path, "simulated-1", batch.schema())?));
                     }
                     if let Some(writer) = writer {
                         writer.write(&batch)?;

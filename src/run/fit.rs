@@ -155,7 +155,8 @@ pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
             let likelihood = models::likelihood(family, &summary, &Place::Cpu)?;
             let posterior = Posterior::new(family, likelihood, &summary.groups, &spec, &Scale::of(&summary))?;
             let mut posterior = posterior.jacobian(false);
-            let mode = sampler::find_mode(&mut posterior, posterior.start().view(), &ModeSearch::default())?;
+            let start = posterior.start();
+            let mode = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())?;
             let point = mode.point.view();
             let parameters = posterior.parameters(point);
             let log_likelihood = posterior.log_likelihood(point).map_err(|e| e.0)?;

@@ -51,7 +51,7 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
         basis.tiers.labelling.clone(),
     ];
     let placement = segment::placement(&basis.rfm, &basis.tiers);
-    let mut writer = CustomerWriter::create(dir.root(), &basis.summary, &placement)?;
+    let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement)?;
     let totals = predict::predict_customers(
         &basis.summary,
         &basis.population,

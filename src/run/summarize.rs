@@ -3,7 +3,7 @@
 use super::facts::DataFacts;
 use super::{Observer, RunDir, models};
 use crate::config::{self, ColumnRef, DataKind, DataPlan, FileFormat, GroupsPlan};
-use crate::data::{self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, Window};
+use crate::data::{self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats, Window};
 use crate::error::{Error, Result};
 
 /// Reads the data, unless an earlier attempt left the whole transactions table, and writes the summary.
@@ -22,8 +22,8 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             (report, TransactionTable::open(dir.root())?.summarize(&window, &rules, &grouping)?)
         }
         DataKind::Summary => {
-            let (report, made) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;
-            (report, made)
+            let (summary, facts, report) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;
+            (report, Summarized { summary, holdout: None, weekly: WeeklyRepeats::default(), facts })
         }
     };
     let Summarized { summary, holdout, weekly, facts } = made;

@@ -147,7 +147,10 @@ pub fn five_files(house: &House) -> Vec<Complaint> {
         let inner = move |p: &str| p[folder.len()..].trim_end_matches(ext).trim_end_matches('.').to_owned();
         house.under(folder, ext).map(move |(p, _)| inner(p)).filter(|s| !s.contains('/'))
     };
-    let stems: BTreeSet<String> = stems_of("shaders/", "wgsl").chain(stems_of("docs/math/", "md")).collect();
+    let keys = house.under("src/model/", "rs").flat_map(|(_, text)| text.split("key: \"").skip(1));
+    let keys = keys.filter_map(|rest| rest.split('"').next()).map(str::to_owned);
+    let stems: BTreeSet<String> =
+        stems_of("shaders/", "wgsl").chain(stems_of("docs/math/", "md")).chain(keys).collect();
     let golden: Vec<&str> = house.under("", "json").filter(|(p, _)| p.contains("golden/")).map(|(_, t)| t).collect();
     let mut found = Vec::new();
     for stem in &stems {
