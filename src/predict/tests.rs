@@ -251,6 +251,20 @@ fn tracking_means_follow_the_new_customer_expectation() {
     assert!((zeros.mean - expected).abs() < 0.5 * (zeros.q95 - zeros.q05) / 3.29, "{zeros:?} against {expected}");
 }
 
+/// A summary read from a file has no dates: the histogram remains.
+#[test]
+fn tracking_without_dates_keeps_the_histogram() {
+    let mut undated = mixed();
+    undated.first_purchase.clear();
+    let settings = TrackingSettings { seed: 4, draws: 10, days_per_time_unit: 7.0, observed_after: 0.0 };
+    let on = |weekly: &WeeklyRepeats| track(&undated, weekly, &varied(10, 1), &settings, &quiet);
+    let tracking = on(&WeeklyRepeats::default()).unwrap();
+    assert!(tracking.weeks.is_empty());
+    assert_eq!(tracking.frequencies.iter().map(|class| class.actual).sum::<u64>(), 7);
+    let one_week = WeeklyRepeats { week_start: vec![NaiveDate::default()], repeats: vec![0], calibration_weeks: 1 };
+    assert!(on(&one_week).unwrap_err().to_string().contains("0 dates for 7 customers"));
+}
+
 #[test]
 fn refusals_say_what_is_wrong() {
     let (summary, good, settings) = (first_three(), varied(3, 1), settings());

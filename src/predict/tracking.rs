@@ -69,10 +69,11 @@ pub struct Tracking {
 
 /// Simulates every customer's history from the first purchase to the end of observation, under each of a thinned set of draws.
 ///
-/// Memory: weeks × draws.
+/// Memory: weeks × draws. `progress` hears how many draws are done. A source without dates has no weeks; its histogram is there all
+/// the same.
 ///
 /// # Errors
-/// Settings or draws that make no sense.
+/// Settings or draws that make no sense; weeks without counts or customers without dates.
 pub fn track(
     summary: &Summary,
     weekly: &WeeklyRepeats,
@@ -92,6 +93,15 @@ pub fn track(
         .seen(format!("{settings:?}")));
     }
     let weeks = weekly.week_start.len();
+    if weekly.repeats.len() != weeks || (weeks > 0 && summary.first_purchase.len() != summary.len()) {
+        return Err(Error::new("weekly tracking needs a count for every week and a first purchase for every customer")
+            .seen(format!(
+                "{} counts for {weeks} weeks, {} dates for {} customers",
+                weekly.repeats.len(),
+                summary.first_purchase.len(),
+                summary.len()
+            )));
+    }
     let draws = thinned(population.draws(), settings.draws);
     let mut replicates = Vec::with_capacity(draws.len());
     for (done, &draw) in draws.iter().enumerate() {
@@ -190,9 +200,12 @@ fn simulate_history(
     let rng = &mut Stream::new(settings.seed, Purpose::Tracking, address, draw as u32);
     let age = summary.age[i];
     let end = age + settings.observed_after;
-    let first_day = weekly.week_start.first().map_or(0, |start| (summary.first_purchase[i] - *start).num_days());
     // The middle of the day: a purchase t days later falls on the day that t rounds to, which is the day it would be dated.
-    let first_day = first_day as f64 + 0.5;
+    // A source that was itself a summary has neither dates nor weeks.
+    let first_day = match (weekly.week_start.first(), summary.first_purchase.get(i)) {
+        (Some(start), Some(first)) => (*first - *start).num_days() as f64 + 0.5,
+        _ => 0.0,
+    };
 
     let lambda = simulate::gamma(rng, r) / alpha;
     let mut dropout = None;

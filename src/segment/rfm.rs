@@ -41,6 +41,9 @@ pub const RFM_SEGMENTS: [RfmSegment; 11] = [
 ];
 
 /// Index into [`RFM_SEGMENTS`] by frequency score (rows, 1 to 5) and recency score (columns, 1 to 5).
+///
+/// A frequency score of 1 means one purchase ever, so that no first-time buyer is called loyal. The more often someone used to buy, the
+/// sooner silence is a warning: the rows turn to `At risk` and `Cannot lose them` earlier.
 const GRID: [[u8; 5]; 5] = {
     const CHAMPIONS: u8 = 0;
     const LOYAL: u8 = 1;
@@ -55,10 +58,10 @@ const GRID: [[u8; 5]; 5] = {
     const LOST: u8 = 10;
     [
         [LOST, HIBERNATING, SLEEPY, PROMISING, NEW],
-        [LOST, HIBERNATING, SLEEPY, PROMISING, POTENTIAL],
-        [AT_RISK, AT_RISK, ATTENTION, POTENTIAL, POTENTIAL],
-        [AT_RISK, AT_RISK, ATTENTION, LOYAL, LOYAL],
-        [PRECIOUS, PRECIOUS, LOYAL, CHAMPIONS, CHAMPIONS],
+        [HIBERNATING, HIBERNATING, SLEEPY, PROMISING, POTENTIAL],
+        [AT_RISK, AT_RISK, ATTENTION, ATTENTION, POTENTIAL],
+        [AT_RISK, AT_RISK, AT_RISK, LOYAL, LOYAL],
+        [PRECIOUS, PRECIOUS, PRECIOUS, LOYAL, CHAMPIONS],
     ]
 };
 
@@ -76,9 +79,9 @@ fn segment_index(recency: u8, frequency: u8) -> u8 {
 pub struct RfmScores {
     /// By time since the last purchase, T − t_x; shorter is better.
     pub recency: Vec<u8>,
-    /// By number of repeat purchases; customers without any always score 1.
+    /// By number of repeat purchases: 1 without any, 2 to 5 by quintile among those with some.
     pub frequency: Vec<u8>,
-    /// By mean spend per repeat purchase; customers without any always score 1.
+    /// By mean spend per repeat purchase: 1 without any, 2 to 5 by quintile among those with some.
     pub monetary: Vec<u8>,
 }
 
@@ -86,15 +89,24 @@ pub struct RfmScores {
 pub fn rfm_scores(summary: &Summary) -> RfmScores {
     let nearness: Vec<f64> = summary.age.iter().zip(&summary.recency).map(|(t, t_x)| t_x - t).collect();
     let frequency: Vec<f64> = summary.frequency.iter().map(|&x| f64::from(x)).collect();
-    // Where nobody has come back, everyone ties at the middle score; a single purchase is still no habit.
-    let of_repeaters = |scores: Vec<u8>| -> Vec<u8> {
-        scores.into_iter().zip(&summary.frequency).map(|(score, &x)| if x == 0 { 1 } else { score }).collect()
-    };
     RfmScores {
         recency: quintile_scores(&nearness),
-        frequency: of_repeaters(quintile_scores(&frequency)),
-        monetary: of_repeaters(quintile_scores(&summary.monetary)),
+        frequency: scores_of_repeaters(summary, &frequency),
+        monetary: scores_of_repeaters(summary, &summary.monetary),
     }
+}
+
+/// 1 without a repeat purchase; otherwise the quintile among repeat buyers, at least 2.
+///
+/// Quintiles of everyone would call the second purchase of a customer exceptional wherever most never return.
+fn scores_of_repeaters(summary: &Summary, values: &[f64]) -> Vec<u8> {
+    let repeaters = || summary.frequency.iter().enumerate().filter(|&(_, &x)| x > 0).map(|(i, _)| i);
+    let theirs: Vec<f64> = repeaters().map(|i| values[i]).collect();
+    let mut scores = vec![1; summary.len()];
+    for (i, score) in repeaters().zip(quintile_scores(&theirs)) {
+        scores[i] = score.max(2);
+    }
+    scores
 }
 
 /// Every customer's RFM segment, labels in the order of [`RFM_SEGMENTS`].
