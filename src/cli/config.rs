@@ -24,7 +24,11 @@ pub(super) fn config(command: &ConfigCommand, terminal: Terminal) -> Result<Endi
             if terminal.json {
                 println!("{}", serde_json::json!({ "ok": true, "output_dir": plan.output.dir }));
             } else {
-                println!("{}: in order; the run directory will be {}", args.config.display(), plan.output.dir.display());
+                println!(
+                    "{}: in order; the run directory will be {}",
+                    args.config.display(),
+                    plan.output.dir.display()
+                );
             }
         }
         ConfigCommand::Schema => print_json(&config::json_schema())?,

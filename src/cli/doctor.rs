@@ -30,7 +30,12 @@ pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
         }))?;
         return Ok(Ending::Healthy);
     }
-    println!("longrun {} on {} {}, {cpus} processors", env!("CARGO_PKG_VERSION"), std::env::consts::OS, std::env::consts::ARCH);
+    println!(
+        "longrun {} on {} {}, {cpus} processors",
+        env!("CARGO_PKG_VERSION"),
+        std::env::consts::OS,
+        std::env::consts::ARCH
+    );
     println!();
     if let Some(why) = why_none {
         println!("no graphics adapter: {why}");

@@ -25,7 +25,10 @@ pub(super) fn maximum(args: &MaximumArgs, terminal: Terminal) -> Result<Ending> 
         print_json(&fits)?;
     } else {
         for fit in &fits {
-            println!("{} ({}): log-likelihood {:.6} after {} gradients", fit.fit, fit.model, fit.log_likelihood, fit.evaluations);
+            println!(
+                "{} ({}): log-likelihood {:.6} after {} gradients",
+                fit.fit, fit.model, fit.log_likelihood, fit.evaluations
+            );
             if !fit.converged {
                 println!("  the search did not end at a maximum: the likelihood may have none");
             }

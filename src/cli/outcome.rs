@@ -35,7 +35,9 @@ pub(super) fn print_step(dir: &RunDir, step: Step, terminal: Terminal) -> Result
     if terminal.json {
         let files: Vec<_> = step.files().iter().map(|f| dir.path(f)).filter(|p| p.exists()).collect();
         let verdict = diagnostics.as_ref().map(|d| d.verdict);
-        print_json(&serde_json::json!({ "run_dir": dir.root(), "step": step.name(), "files": files, "verdict": verdict }))?;
+        print_json(
+            &serde_json::json!({ "run_dir": dir.root(), "step": step.name(), "files": files, "verdict": verdict }),
+        )?;
     } else {
         match step {
             Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?),

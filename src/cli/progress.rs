@@ -19,7 +19,11 @@ pub(super) struct Bars {
 impl Bars {
     pub(super) fn new(terminal: Terminal) -> Self {
         let target = if terminal.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(8) };
-        Self { bar: ProgressBar::with_draw_target(None, target), scene: Mutex::new(String::new()), quiet: terminal.quiet }
+        Self {
+            bar: ProgressBar::with_draw_target(None, target),
+            scene: Mutex::new(String::new()),
+            quiet: terminal.quiet,
+        }
     }
 
     pub(super) fn clear(&self) {

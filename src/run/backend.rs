@@ -42,12 +42,16 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
             let work = input_bytes(paths).saturating_mul(chains as u64);
             Ok(match hardware {
                 None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
-                Some(a) if work >= AUTO_GPU_BYTE_CHAINS => {
-                    plan(Backend::Gpu, Some(a), format!("auto: input bytes × chains are {work}, at least {AUTO_GPU_BYTE_CHAINS}"))
-                }
-                Some(_) => {
-                    plan(Backend::Cpu, None, format!("auto: input bytes × chains are {work}, below {AUTO_GPU_BYTE_CHAINS}"))
-                }
+                Some(a) if work >= AUTO_GPU_BYTE_CHAINS => plan(
+                    Backend::Gpu,
+                    Some(a),
+                    format!("auto: input bytes × chains are {work}, at least {AUTO_GPU_BYTE_CHAINS}"),
+                ),
+                Some(_) => plan(
+                    Backend::Cpu,
+                    None,
+                    format!("auto: input bytes × chains are {work}, below {AUTO_GPU_BYTE_CHAINS}"),
+                ),
             })
         }
     }

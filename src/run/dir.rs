@@ -178,7 +178,9 @@ fn first_foreign_entry(root: &Path) -> Result<Option<String>> {
     let mut names: Vec<String> = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect();
     names.sort();
     // A run killed before its plan was renamed into place leaves only these.
-    let own = |n: &String| n == ".lock" || n.strip_suffix(".partial").unwrap_or(n) == "config.toml" || n == "plan.toml.partial";
+    let own = |n: &String| {
+        n == ".lock" || n.strip_suffix(".partial").unwrap_or(n) == "config.toml" || n == "plan.toml.partial"
+    };
     Ok(names.into_iter().find(|n| !own(n)))
 }
 

@@ -17,8 +17,7 @@ pub(super) fn evaluate(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let holdout = Holdout::read_parquet(&summary, &dir.path("holdout.parquet"))?;
     let (population, settings) = (population(dir)?, settings(&dir.plan));
     let total = summary.len() as u64;
-    let window =
-        predict_window(&summary, &holdout, &population, &settings, &|done| observer.predicting(done, total))?;
+    let window = predict_window(&summary, &holdout, &population, &settings, &|done| observer.predicting(done, total))?;
     let scores = evaluate_holdout(&summary, &holdout, &window, settings.seed)?;
     write_holdout(&dir.path("holdout.json"), &scores)
 }

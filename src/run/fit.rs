@@ -49,7 +49,8 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
         };
         let wall_s = started.elapsed().as_secs_f64();
         let gradients = outcome.pooled.warmup_gradients + outcome.pooled.sampling_gradients + outcome.other_gradients;
-        let report = serde_json::to_value(&outcome).map_err(|e| Error::new("could not write the sampler's report").because(e))?;
+        let report = serde_json::to_value(&outcome)
+            .map_err(|e| Error::new("could not write the sampler's report").because(e))?;
         store.finish(name, report)?;
         outcome.notes.iter().for_each(|note| observer.note(&format!("{name}: {note}")));
         let resumed = checkpoint.is_some();
@@ -96,8 +97,11 @@ fn store(dir: &RunDir) -> Result<DrawStore> {
 
 /// What the draws depend on: the program and the plan, less what differs between equal runs (where and when).
 fn identity(plan: &Plan) -> Result<serde_json::Value> {
-    let mut value = serde_json::to_value(plan).map_err(|e| Error::new("could not write the plan as JSON").because(e))?;
-    for (section, key) in [("output", "dir"), ("output", "title"), ("data", "latest_date"), ("data", "paths"), ("compute", "threads")] {
+    let mut value =
+        serde_json::to_value(plan).map_err(|e| Error::new("could not write the plan as JSON").because(e))?;
+    for (section, key) in
+        [("output", "dir"), ("output", "title"), ("data", "latest_date"), ("data", "paths"), ("compute", "threads")]
+    {
         if let Some(table) = value.get_mut(section).and_then(serde_json::Value::as_object_mut) {
             table.remove(key);
         }

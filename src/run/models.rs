@@ -71,7 +71,8 @@ pub(super) fn likelihood(family: &Family, summary: &Summary, place: &Place) -> R
         "gamma_gamma" => {
             let s = summary.spend_rows();
             let weight = vec![1.0; s.group.len()];
-            let rows = gamma_gamma::Rows { n_groups, group: s.group, frequency: s.frequency, monetary: s.monetary, weight };
+            let rows =
+                gamma_gamma::Rows { n_groups, group: s.group, frequency: s.frequency, monetary: s.monetary, weight };
             match place {
                 Place::Cpu => gamma_gamma::Cpu::new(rows).map(|l| Box::new(l) as Box<dyn Likelihood>),
                 Place::Gpu(device) => gamma_gamma::Cpu::new(rows).map(|l| Box::new(l) as Box<dyn Likelihood>),

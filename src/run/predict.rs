@@ -9,7 +9,9 @@ use crate::data::{Holdout, Summary, WeeklyRepeats};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
 use crate::model::family;
-use crate::predict::{self, CustomerWriter, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings};
+use crate::predict::{
+    self, CustomerWriter, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings,
+};
 use crate::segment::{self, ValueTiers};
 
 /// Customers simulated at a time: with 500 draws some 12 MB of scratch.

@@ -2,9 +2,9 @@
 
 use ndarray::Array2;
 
+use super::RunDir;
 use super::facts::{GroupTotal, PredictionFacts, SegmentFacts};
 use super::predict::Basis;
-use super::RunDir;
 use crate::error::Result;
 use crate::predict::{Interval, Labelling, Total, Totals};
 use crate::segment::{segment_rows, write_segments};

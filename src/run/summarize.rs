@@ -3,7 +3,9 @@
 use super::facts::DataFacts;
 use super::{Observer, RunDir, models};
 use crate::config::{self, ColumnRef, DataKind, DataPlan, FileFormat, GroupsPlan};
-use crate::data::{self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats, Window};
+use crate::data::{
+    self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats, Window,
+};
 use crate::error::{Error, Result};
 
 /// Reads the data, unless an earlier attempt left the whole transactions table, and writes the summary.
