@@ -146,14 +146,13 @@ impl Reason {
     /// Stands for the failures of one kind that are not listed one by one.
     pub(super) fn more(kind: Kind, fit: &str, count: usize) -> Self {
         let what = match kind {
-            Kind::RHat => "R-hat",
-            Kind::Ess => "the effective sample size",
-            Kind::EBfmi => "E-BFMI",
-            Kind::Constant => "a constant value",
-            _ => "draws that are not finite",
+            Kind::RHat => "R-hats fail",
+            Kind::Ess => "effective sample sizes fail",
+            Kind::EBfmi => "chains fail by E-BFMI",
+            Kind::Constant => "parameters never change",
+            _ => "parameters have draws that are not finite",
         };
-        let (s, verb) = if count == 1 { ("", "fails") } else { ("s", "fail") };
-        let text = format!("{count} more figure{s} of {fit} {verb} by {what}: see diagnostics.json");
+        let text = format!("{fit}, beyond those listed: {what} ({count} more, see diagnostics.json)");
         Self::new(kind, f64::NAN, f64::NAN, text)
     }
 }

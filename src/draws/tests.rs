@@ -240,6 +240,18 @@ fn a_full_disk_costs_nothing_but_the_block() {
     }
 }
 
+#[test]
+fn killed_before_the_first_manifest_begins_anew() {
+    let scratch = tempfile::tempdir().unwrap();
+    for name in ["manifest.json.partial", "writer.lock"] {
+        std::fs::write(scratch.path().join(name), "{").unwrap();
+    }
+    assert!(DrawStore::open(scratch.path()).unwrap_err().to_string().contains("the manifest is missing"));
+    let mut store = DrawStore::create(scratch.path(), identity()).unwrap();
+    run(&mut store, 1).unwrap();
+    assert_holds(&store.read("purchase").unwrap(), 1);
+}
+
 /// Not a test of its own: what the killed process of the next test does.
 #[test]
 #[ignore = "started and killed by `kill_9_leaves_a_commit`"]
