@@ -8,19 +8,16 @@ use statrs::function::erf::erfc_inv;
 
 /// Average ranks, from 1, of all values together: equal values share the mean of the ranks they take up.
 pub(super) fn average_ranks(values: ArrayView2<'_, f64>) -> Array2<f64> {
-    let flat: Vec<f64> = values.iter().copied().collect();
-    let mut order: Vec<usize> = (0..flat.len()).collect();
-    order.sort_unstable_by(|&i, &j| flat[i].total_cmp(&flat[j]).then(i.cmp(&j)));
-    let mut ranks = vec![0.0; flat.len()];
-    for tie in order.chunk_by(|&i, &j| flat[i] == flat[j]).scan(0, |start, tie| {
-        let first = *start;
-        *start += tie.len();
-        Some((first, tie))
-    }) {
-        let (first, members) = tie;
-        // The mean of first + 1 … first + len.
-        let rank = first as f64 + (members.len() as f64 + 1.0) / 2.0;
-        members.iter().for_each(|&i| ranks[i] = rank);
+    // Pairs sort faster than places that point at values: the comparison stays within the cache line.
+    let mut order: Vec<(f64, usize)> = values.iter().copied().zip(0..).collect();
+    order.sort_unstable_by(|(x, i), (y, j)| x.total_cmp(y).then(i.cmp(j)));
+    let mut ranks = vec![0.0; order.len()];
+    let mut before = 0;
+    for tie in order.chunk_by(|(x, _), (y, _)| x == y) {
+        // The mean of before + 1 … before + len.
+        let rank = before as f64 + (tie.len() as f64 + 1.0) / 2.0;
+        tie.iter().for_each(|(_, i)| ranks[*i] = rank);
+        before += tie.len();
     }
     let mut out = Array2::zeros(values.dim());
     out.iter_mut().zip(ranks).for_each(|(to, rank)| *to = rank);
