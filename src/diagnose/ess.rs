@@ -8,7 +8,7 @@
 //! | V̂ | W (N − 1)/N + variance of the chains' means |
 //! | ρ̂ₜ | 1 − (W − γ̄ₜ) / V̂ |
 //!
-//! ESS = M N / τ̂, τ̂ = −1 + 2 Σ ρ̂ₜ over Geyer's initial monotone sequence of pairs, at least 1 / log₁₀(M N) (Vehtari et al. 2021, §3;
+//! ESS = M N / τ̂, τ̂ = −1 + 2 Σ ρ̂ₜ over Geyer's initial monotone sequence of pairs, at least 1 / log₁₀(M N) (Vehtari et al. 2021;
 //! the treatment of the last pair is ArviZ's and Stan's). Autocovariances are taken lag by lag and only as far as the
 //! sequence goes: on chains that mix this is cheaper than a Fourier transform, on a stuck chain of 1,000 it costs the same.
 

@@ -12,7 +12,7 @@ use super::chains::{MIN_DRAWS, varies};
 use super::energy::{e_bfmi, e_bfmi_pooled};
 use super::parameter::{Parameter, null_is_nan, nulls_are_nan};
 use super::r_hat::{nested_r_hat_limit, r_hat_nested};
-use super::reason::{Kind, Reason, percent};
+use super::reason::{Kind, Reason, draws_for_r_hat, percent, plainly};
 use super::thresholds::Thresholds;
 use super::verdict::Verdict;
 use crate::error::{Error, Result};
@@ -257,20 +257,29 @@ fn r_hat_reasons(input: &FitInput<'_>, facts: &FitFacts, parameters: &[&Paramete
         let share = percent(limits.r_hat_group_share);
         (
             strict,
-            format!("must be below {strict:.4} for {share} of the {} group parameters; {over} are not", group.len()),
+            format!(
+                "must be below {} for {share} of the {} group parameters; {over} are not",
+                plainly(strict),
+                group.len()
+            ),
         )
     } else {
-        (lax, format!("must be below {lax:.4} for a group parameter"))
+        (lax, format!("must be below {} for a group parameter", plainly(lax)))
     };
-    let hyper_text = format!("must be below {strict:.4}");
+    let hyper_text = format!("must be below {}", plainly(strict));
     let hyper = hyper.into_iter().map(|p| (p, strict, &hyper_text));
     let group = group.into_iter().map(|p| (p, group_limit, &group_text));
     let mut failed: Vec<_> = hyper.chain(group).filter(|(p, limit, _)| too_high(p.r_hat, *limit)).collect();
     failed.sort_by(|(a, ..), (b, ..)| b.r_hat.is_nan().cmp(&a.r_hat.is_nan()).then(b.r_hat.total_cmp(&a.r_hat)));
-    failed
-        .into_iter()
-        .map(|(p, limit, text)| Reason::r_hat(&p.to_string(), p.r_hat, limit, text, p.ess_bulk / facts.chains as f64))
-        .collect()
+    // Where all chains together have the effective draws they need, they agree; only each alone is short.
+    let too_short = |p: &Parameter, limit: f64| {
+        let per_chain = p.ess_bulk / facts.chains as f64;
+        (p.ess_bulk > limits.ess && per_chain < draws_for_r_hat(limit)).then_some(per_chain)
+    };
+    let reason = |(p, limit, text): (&Parameter, f64, &String)| {
+        Reason::r_hat(&p.to_string(), p.r_hat, limit, text, too_short(p, limit))
+    };
+    failed.into_iter().map(reason).collect()
 }
 
 fn ess_reasons(facts: &FitFacts, parameters: &[&Parameter]) -> Vec<Reason> {

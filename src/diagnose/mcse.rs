@@ -1,7 +1,7 @@
 //! Monte Carlo standard errors: how far a figure would move if the sampling were repeated.
 //!
 //! Mean: sd / √ESS. Standard deviation: delta method on the variance of squared distances, as ArviZ and posterior. Quantile: half the
-//! distance between the draws at the 15.9 % and 84.1 % points of Beta(ESS p + 1, ESS (1 − p) + 1) (Vehtari et al. 2021, §4.4).
+//! distance between the draws at the 15.9 % and 84.1 % points of Beta(ESS p + 1, ESS (1 − p) + 1) (Vehtari et al. 2021).
 
 use ndarray::ArrayView2;
 use statrs::function::beta::inv_beta_reg;

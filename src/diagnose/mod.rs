@@ -36,6 +36,8 @@ mod verdict;
 
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod tests;
 
 pub use density::{density, histogram};
 pub use energy::{e_bfmi, e_bfmi_pooled};

@@ -7,7 +7,7 @@
 //! | W | mean of the chains' variances |
 //!
 //! R̂ = √((B / W + N − 1) / N), on normal scores of the halves of every chain, and again on their distances from the median; the
-//! greater of both (Vehtari et al. 2021, §4). Nested: Margossian et al. (2024), "Nested R̂", Bayesian Analysis.
+//! greater of both (Vehtari et al. 2021). Nested: Margossian et al. (2024), "Nested R̂", Bayesian Analysis.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 

@@ -1,6 +1,6 @@
 //! Ranks: average ranks, the normal scores made of them, and the counts behind a rank plot.
 //!
-//! Normal score of a value with average rank ρ among S (Blom 1958, as Vehtari et al. 2021, eq. 14):
+//! Normal score of a value with average rank ρ among S (Blom 1958, as Vehtari et al. 2021):
 //! z = Φ⁻¹((ρ − 3/8) / (S + 1/4)).
 
 use ndarray::{Array2, ArrayView2};
@@ -8,19 +8,16 @@ use statrs::function::erf::erfc_inv;
 
 /// Average ranks, from 1, of all values together: equal values share the mean of the ranks they take up.
 pub(super) fn average_ranks(values: ArrayView2<'_, f64>) -> Array2<f64> {
-    let flat: Vec<f64> = values.iter().copied().collect();
-    let mut order: Vec<usize> = (0..flat.len()).collect();
-    order.sort_unstable_by(|&i, &j| flat[i].total_cmp(&flat[j]).then(i.cmp(&j)));
-    let mut ranks = vec![0.0; flat.len()];
-    for tie in order.chunk_by(|&i, &j| flat[i] == flat[j]).scan(0, |start, tie| {
-        let first = *start;
-        *start += tie.len();
-        Some((first, tie))
-    }) {
-        let (first, members) = tie;
-        // The mean of first + 1 … first + len.
-        let rank = first as f64 + (members.len() as f64 + 1.0) / 2.0;
-        members.iter().for_each(|&i| ranks[i] = rank);
+    // Pairs sort faster than places that point at values: the comparison stays within the cache line.
+    let mut order: Vec<(f64, usize)> = values.iter().copied().zip(0..).collect();
+    order.sort_unstable_by(|(x, i), (y, j)| x.total_cmp(y).then(i.cmp(j)));
+    let mut ranks = vec![0.0; order.len()];
+    let mut before = 0;
+    for tie in order.chunk_by(|(x, _), (y, _)| x == y) {
+        // The mean of before + 1 … before + len.
+        let rank = before as f64 + (tie.len() as f64 + 1.0) / 2.0;
+        tie.iter().for_each(|(_, i)| ranks[*i] = rank);
+        before += tie.len();
     }
     let mut out = Array2::zeros(values.dim());
     out.iter_mut().zip(ranks).for_each(|(to, rank)| *to = rank);
@@ -86,7 +83,7 @@ mod tests {
     fn scores_are_normal_quantiles() {
         // scipy 1.17.1: norm.ppf((r − 3/8) / (10 + 1/4)) for r = 1, 2.5, 10; 1e-13 is the accuracy of erfc_inv.
         for (rank, expected) in
-            [(1.0, -1.546_635_290_091_434_7), (2.5, -0.815_544_403_783_316_7), (10.0, 1.546_635_290_091_434_7)]
+            [(1.0, -1.546_635_271_399_23), (2.5, -0.815_765_713_930_934_4), (10.0, 1.546_635_271_399_23)]
         {
             assert!((score(rank, 10) - expected).abs() < 1e-13, "{rank}: {}", score(rank, 10));
         }

@@ -107,19 +107,17 @@ impl Reason {
         Self::new(Kind::EBfmi, figure, limit, text)
     }
 
-    /// `limit_text` says the limit in words, `per_chain` how many effective draws a chain has.
-    pub(super) fn r_hat(name: &str, figure: f64, limit: f64, limit_text: &str, per_chain: f64) -> Self {
-        // Chains that agree perfectly differ by chance: R̂² ≈ 1 + 1 / (effective draws of a half chain).
-        let needed = 2.0 / (limit * limit - 1.0);
-        let cause = if figure < (1.0 + 4.0 / per_chain).sqrt() && per_chain < needed {
-            format!(
-                "each chain has only about {per_chain:.0} effective draws, and with fewer than {needed:.0} even chains that agree \
-                 rarely get there; set sampler.draws higher"
-            )
-        } else {
-            "the chains disagree; run longer (sampler.warmup, sampler.draws), and if that does not help look at the trace plot \
-             for chains in different places: then tighten the priors"
-                .to_owned()
+    /// `limit_text` says the limit in words; `too_short` has the effective draws of a chain where those alone explain the figure.
+    pub(super) fn r_hat(name: &str, figure: f64, limit: f64, limit_text: &str, too_short: Option<f64>) -> Self {
+        let cause = match too_short {
+            Some(per_chain) => format!(
+                "each chain has only about {per_chain:.0} effective draws, and with fewer than {:.0} even chains that agree \
+                 rarely get there; set sampler.draws higher",
+                draws_for_r_hat(limit)
+            ),
+            None => "the chains disagree; run longer (sampler.warmup, sampler.draws), and if that does not help look at the trace \
+                     plot for chains in different places: then tighten the priors"
+                .to_owned(),
         };
         let text = format!("R-hat of {name} is {} ({limit_text}): {cause}", beside(figure, limit));
         Self::new(Kind::RHat, figure, limit, text)
@@ -148,19 +146,18 @@ impl Reason {
     /// Stands for the failures of one kind that are not listed one by one.
     pub(super) fn more(kind: Kind, fit: &str, count: usize) -> Self {
         let what = match kind {
-            Kind::RHat => "R-hat",
-            Kind::Ess => "the effective sample size",
-            Kind::EBfmi => "E-BFMI",
-            Kind::Constant => "a constant value",
-            _ => "draws that are not finite",
+            Kind::RHat => "R-hats fail",
+            Kind::Ess => "effective sample sizes fail",
+            Kind::EBfmi => "chains fail by E-BFMI",
+            Kind::Constant => "parameters never change",
+            _ => "parameters have draws that are not finite",
         };
-        let (s, verb) = if count == 1 { ("", "fails") } else { ("s", "fail") };
-        let text = format!("{count} more figure{s} of {fit} {verb} by {what}: see diagnostics.json");
+        let text = format!("{fit}, beyond those listed: {what} ({count} more, see diagnostics.json)");
         Self::new(kind, f64::NAN, f64::NAN, text)
     }
 }
 
-/// A limit as people write it, and a figure with enough digits not to look like it.
+/// A figure with enough digits not to look like its limit.
 pub(super) fn beside(figure: f64, limit: f64) -> String {
     for digits in [3, 4, 5, 6] {
         let text = format!("{figure:.digits$}");
@@ -169,6 +166,18 @@ pub(super) fn beside(figure: f64, limit: f64) -> String {
         }
     }
     format!("{figure}")
+}
+
+/// Effective draws that a chain needs before its R-hat can be expected below `limit`: chains of one distribution differ by chance,
+/// R̂² ≈ 1 + 1 / (effective draws of a half chain).
+pub(super) fn draws_for_r_hat(limit: f64) -> f64 {
+    2.0 / (limit * limit - 1.0)
+}
+
+/// A limit as people write it.
+pub(super) fn plainly(limit: f64) -> String {
+    let text = format!("{limit:.4}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// A share in percent, without needless digits.
@@ -185,6 +194,7 @@ mod tests {
     fn figures_do_not_look_like_their_limit() {
         assert_eq!(beside(1.034, 1.01), "1.034");
         assert_eq!(beside(1.010_04, 1.01), "1.01004");
+        assert_eq!((plainly(1.01), plainly(1.122_497_2)), ("1.01".into(), "1.1225".into()));
         assert_eq!(
             (percent(0.001), percent(0.123_456), percent(0.1)),
             ("0.1 %".into(), "12.346 %".into(), "10 %".into())

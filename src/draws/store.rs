@@ -40,7 +40,7 @@ impl DrawStore {
                 .advice("continue them with `longrun resume`, or choose another output folder"));
         }
         let mut store = Self { disk: Disk::new(dir), manifest: Manifest::new(identity), lock: None };
-        store.lock = store.acquire()?;
+        store.lock = Some(store.acquire()?);
         store.replace_manifest(store.manifest.clone())?;
         Ok(store)
     }
@@ -221,24 +221,23 @@ impl DrawStore {
     /// Becomes the one that writes, and learns what others wrote before.
     fn lock(&mut self) -> Result<()> {
         if self.lock.is_none() {
-            self.lock = self.acquire()?;
+            self.lock = Some(self.acquire()?);
             self.manifest = Manifest::read(self.disk.dir())?;
             self.check_presence()?;
         }
         Ok(())
     }
 
-    fn acquire(&self) -> Result<Option<File>> {
+    fn acquire(&self) -> Result<File> {
         let path = self.disk.path(LOCK);
         let file = File::create(&path).map_err(|e| Error::io("lock the folder of the draws", &path, e))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(Error::new("another process is writing these draws")
                 .at(self.dir().display())
                 .advice("let it finish or stop it, then run `longrun resume`")),
             // Some network file systems have no locks; the store still works, unguarded.
-            Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => Ok(Some(file)),
-            Err(TryLockError::Error(e)) => Err(Error::io("lock the folder of the draws", &path, e)),
+            Err(TryLockError::Error(_)) => Ok(file),
         }
     }
 

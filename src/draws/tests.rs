@@ -103,10 +103,10 @@ fn assert_holds(draws: &FitDraws, blocks: usize) {
     for n in 1..=blocks {
         let (b, _) = block(n);
         let held = (n - 1) * PER_BLOCK..n * PER_BLOCK;
-        assert_eq!(bits(&draws.constrained.slice(s![.., held.clone(), ..])), bits(&b.constrained));
-        assert_eq!(bits(&draws.unconstrained.slice(s![.., held.clone(), ..])), bits(&b.unconstrained));
+        assert_eq!(bits(draws.constrained.slice(s![.., held.clone(), ..])), bits(&b.constrained));
+        assert_eq!(bits(draws.unconstrained.slice(s![.., held.clone(), ..])), bits(&b.unconstrained));
         for (name, values) in &b.stats {
-            assert_eq!(bits(&draws.stats[*name].slice(s![.., held.clone()])), bits(values), "{name}");
+            assert_eq!(bits(draws.stats[*name].slice(s![.., held.clone()])), bits(values), "{name}");
         }
     }
 }
@@ -130,7 +130,7 @@ fn every_bit_comes_back() {
     let all = store.read("purchase").unwrap();
     assert_holds(&all, 3);
     // alpha[1997-01-08, a] is the fifth of alpha's six elements, the sixth value of a row.
-    assert_eq!(bits(&all.variable("alpha").unwrap().slice(s![.., .., 4])), bits(&all.constrained.slice(s![.., .., 5])));
+    assert_eq!(bits(all.variable("alpha").unwrap().slice(s![.., .., 4])), bits(all.constrained.slice(s![.., .., 5])));
     assert!(all.variable("beta").is_none());
 
     let shards: Vec<_> = store.shards("purchase").unwrap().map(Result::unwrap).collect();
@@ -238,6 +238,18 @@ fn a_full_disk_costs_nothing_but_the_block() {
         run(&mut store, 3).unwrap();
         assert_holds(&DrawStore::open(&dir).unwrap().read("purchase").unwrap(), 3);
     }
+}
+
+#[test]
+fn killed_before_the_first_manifest_begins_anew() {
+    let scratch = tempfile::tempdir().unwrap();
+    for name in ["manifest.json.partial", "writer.lock"] {
+        std::fs::write(scratch.path().join(name), "{").unwrap();
+    }
+    assert!(DrawStore::open(scratch.path()).unwrap_err().to_string().contains("the manifest is missing"));
+    let mut store = DrawStore::create(scratch.path(), identity()).unwrap();
+    run(&mut store, 1).unwrap();
+    assert_holds(&store.read("purchase").unwrap(), 1);
 }
 
 /// Not a test of its own: what the killed process of the next test does.
