@@ -226,3 +226,96 @@ pub(super) fn count_refusals(chains: &mut [Chain], steps: &[Step]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::outcome::Facts;
+    use crate::sampler::targets::Toy;
+
+    fn standard_normal_chains(n: usize, dim: usize) -> Vec<Chain> {
+        (0..n)
+            .map(|c| {
+                let mut stream = Stream::new(8, Purpose::Test, c as u64, 0);
+                let q: Vec<f64> = (0..dim).map(|_| stream.normal()).collect();
+                let gradient = q.iter().map(|x| -x).collect();
+                let log_density = -0.5 * q.iter().map(|x| x * x).sum::<f64>();
+                Chain { q, log_density, gradient, facts: Facts::default(), refusals: 0 }
+            })
+            .collect()
+    }
+
+    /// For a standard normal the flow is x′ = x cos T + p sin T, so the criterion is dim · sin² T and its gradient with respect to ln T is
+    /// dim · T · sin 2T: positive before a quarter period, zero there, negative after. Scaling the coordinates changes nothing (whitening).
+    #[test]
+    fn the_gradient_is_that_of_the_criterion() {
+        let (n, dim) = (20_000, 3);
+        for scale in [1.0, 30.0] {
+            let mut toy = Toy::new(dim, move |q, g| {
+                g.iter_mut().zip(q).for_each(|(g, q)| *g = -q / (scale * scale));
+                -0.5 * q.iter().map(|x| x * x).sum::<f64>() / (scale * scale)
+            });
+            let inverse_mass = vec![scale * scale; dim];
+            for t in [0.4, 0.8, std::f64::consts::FRAC_PI_2, 2.2] {
+                let mut chains = standard_normal_chains(n, dim);
+                for chain in &mut chains {
+                    chain.q.iter_mut().for_each(|q| *q *= scale);
+                    chain.gradient.iter_mut().for_each(|g| *g /= scale);
+                }
+                let starts: Vec<f64> = chains.iter().flat_map(|c| c.q.iter().copied()).collect();
+                let leapfrogs = 20;
+                let shared = Shared {
+                    inverse_mass: &inverse_mass,
+                    step_size: t / f64::from(leapfrogs),
+                    leapfrogs,
+                    seed: 1,
+                    transition: 0,
+                };
+                let mut ensemble = Ensemble::new(n, dim);
+                ensemble.propose(&mut toy, &chains, &shared, &mut |_| Ok(())).expect("toys do not break");
+                let mut steps = Vec::new();
+                ensemble.decide(&mut chains, &shared, &mut steps);
+                let stuck = vec![false; n];
+                let found = ensemble.criterion_gradient(&starts, &steps, &stuck, &inverse_mass, t, None);
+                let expected = dim as f64 * t * (2.0 * t).sin();
+                // One term has a standard deviation near 3 · dim · T; four standard errors of 20,000, and ε² for the integrator.
+                let tolerance = 4.0 * 3.0 * dim as f64 * t / (n as f64).sqrt() + 0.01;
+                assert!((found - expected).abs() < tolerance, "T {t}: {found} against {expected} ± {tolerance}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_lost_chain_does_not_set_the_step_size() {
+        let step = |acceptance| Step { acceptance, energy: 0.0, diverged: false, accepted: false };
+        let steps: Vec<Step> = (0..1000).map(|c| step(if c == 0 { 0.0 } else { 0.8 })).collect();
+        let mut stuck = vec![false; 1000];
+        // 1000 / (999/0.8 + 1/1e-3).
+        assert!((harmonic_acceptance(&steps, &stuck) - 1000.0 / (999.0 / 0.8 + 1000.0)).abs() < 1e-12);
+        stuck[0] = true;
+        assert!((harmonic_acceptance(&steps, &stuck) - 0.8).abs() < 1e-12);
+    }
+
+    #[test]
+    fn refusals_count_only_against_a_moving_crowd() {
+        let mut chains = standard_normal_chains(4, 1);
+        let steps = |rest: f64| -> Vec<Step> {
+            (0..4)
+                .map(|c| Step {
+                    acceptance: if c == 0 { 0.0 } else { rest },
+                    energy: 0.0,
+                    diverged: false,
+                    accepted: false,
+                })
+                .collect()
+        };
+        (0..30).for_each(|_| count_refusals(&mut chains, &steps(0.01)));
+        assert!(!chains[0].is_stuck(), "all refuse: the step size is too large, nobody is stuck");
+        (0..30).for_each(|_| count_refusals(&mut chains, &steps(0.7)));
+        assert!(chains[0].is_stuck() && chains[1..].iter().all(|c| !c.is_stuck()));
+        let mut moving = steps(0.7);
+        moving[0].acceptance = 0.5;
+        count_refusals(&mut chains, &moving);
+        assert!(!chains[0].is_stuck());
+    }
+}

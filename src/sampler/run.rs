@@ -19,7 +19,7 @@ use super::nuts::Ending;
 use super::optimise::find_mode_watched;
 use super::outcome::{Facts, Outcome};
 use super::progress::{Phase, Progress, Running, Watch};
-use super::step_size::{DualAveraging, pool};
+use super::step_size::{DualAveraging, pool, speaks};
 use super::trajectory_length::TrajectoryLength;
 use super::warmup::{Window, windows};
 use super::{Kind, SampleError, Settings, Start};
@@ -55,6 +55,9 @@ pub fn sample(
     watch: &mut dyn FnMut(&Progress) -> Watch,
 ) -> Result<Outcome, SampleError> {
     settings.check()?;
+    if density.dim() == 0 {
+        return Err(SampleError::Start(Error::new("there is nothing to sample: the density has no coordinates")));
+    }
     let mut report = Report::new(settings, watch);
     let state = match resume {
         Some(checkpoint) => {
@@ -337,10 +340,14 @@ impl Run<'_> {
         }
         let averaged: Vec<f64> =
             fleet.lanes.iter().filter_map(|l| l.averaging.as_ref()).map(DualAveraging::log_averaged).collect();
-        let mut pooled = Contribution::new(self.density.dim());
-        fleet.lanes.iter().for_each(|l| pooled.merge(&l.contribution));
-        self.state.chains = fleet.lanes.into_iter().map(|l| l.chain).collect();
         self.state.step_size = pool(&averaged);
+        let mut pooled = Contribution::new(self.density.dim());
+        for (lane, log_step) in fleet.lanes.iter().zip(&averaged) {
+            if speaks(*log_step, self.state.step_size) {
+                pooled.merge(&lane.contribution);
+            }
+        }
+        self.state.chains = fleet.lanes.into_iter().map(|l| l.chain).collect();
         self.close_window(window, &pooled)?;
         Ok(())
     }
