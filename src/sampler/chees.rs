@@ -21,8 +21,10 @@ use super::leapfrog::{MAX_ENERGY_ERROR, draw_momentum, energy, kick, kick_and_dr
 use super::{Purpose, SampleError, Stream};
 use crate::target::{Evaluation, LogDensity};
 
-/// Acceptances enter the harmonic mean no lower than this: one lost chain among many must not set the step size alone.
+/// Acceptances below this are refusals, and enter the harmonic mean as this much at least (see [`harmonic_acceptance`]).
 const ACCEPTANCE_FLOOR: f64 = 1e-3;
+/// Refusals in a row after which a chain has no say in adaptation, until it moves again. (It is named stuck only later.)
+const SUSPENDED_AFTER: u32 = 3;
 /// Chains below this acceptance teach nothing about T.
 const LOWEST_WEIGHT: f64 = 1e-4;
 /// A refusal counts towards being stuck only when the median chain accepts at least this often: otherwise the step size is at fault.
@@ -153,7 +155,7 @@ impl Ensemble {
         &self,
         starts: &[f64],
         steps: &[Step],
-        stuck: &[bool],
+        suspended: &[bool],
         inverse_mass: &[f64],
         used: f64,
         centre: Option<&[f64]>,
@@ -161,7 +163,11 @@ impl Ensemble {
         let dim = inverse_mass.len();
         let weight: Vec<f64> = (0..steps.len())
             .map(|c| {
-                if stuck[c] || self.lost[c] || steps[c].acceptance < LOWEST_WEIGHT { 0.0 } else { steps[c].acceptance }
+                if suspended[c] || self.lost[c] || steps[c].acceptance < LOWEST_WEIGHT {
+                    0.0
+                } else {
+                    steps[c].acceptance
+                }
             })
             .collect();
         let total: f64 = weight.iter().sum();
@@ -175,8 +181,8 @@ impl Ensemble {
                 m_prime.copy_from_slice(centre);
             }
             None => {
-                let n = stuck.iter().filter(|s| !**s).count() as f64;
-                for c in (0..steps.len()).filter(|c| !stuck[*c]) {
+                let n = suspended.iter().filter(|s| !**s).count() as f64;
+                for c in (0..steps.len()).filter(|c| !suspended[*c]) {
                     let q = self.q.row(c);
                     for i in 0..dim {
                         m[i] += starts[c * dim + i] / n;
@@ -206,11 +212,20 @@ impl Ensemble {
     }
 }
 
-/// The harmonic mean of the acceptances of chains that are not stuck.
-pub(super) fn harmonic_acceptance(steps: &[Step], stuck: &[bool]) -> f64 {
-    let healthy = || steps.iter().zip(stuck).filter(|(_, stuck)| !**stuck).map(|(s, _)| s.acceptance);
+/// Whether a chain has no say in adaptation.
+pub(super) fn is_suspended(chain: &Chain) -> bool {
+    chain.refusals >= SUSPENDED_AFTER
+}
+
+/// The harmonic mean of the acceptances of chains that are not suspended.
+///
+/// One lost chain among C must not set the step size for all before it is suspended, so acceptances are floored at 1/C (at 10⁻³ with many
+/// chains, and at ¼ with four or fewer): it then weighs about as much as all the others.
+pub(super) fn harmonic_acceptance(steps: &[Step], suspended: &[bool]) -> f64 {
+    let healthy = || steps.iter().zip(suspended).filter(|(_, suspended)| !**suspended).map(|(s, _)| s.acceptance);
     let n = healthy().count() as f64;
-    n / healthy().map(|a| 1.0 / a.max(ACCEPTANCE_FLOOR)).sum::<f64>()
+    let floor = (1.0 / n).clamp(ACCEPTANCE_FLOOR, 0.25);
+    n / healthy().map(|a| 1.0 / a.max(floor)).sum::<f64>()
 }
 
 /// Counts refusals in a row of chains that refuse while most others move.
@@ -275,8 +290,8 @@ mod tests {
                 ensemble.propose(&mut toy, &chains, &shared, &mut |_| Ok(())).expect("toys do not break");
                 let mut steps = Vec::new();
                 ensemble.decide(&mut chains, &shared, &mut steps);
-                let stuck = vec![false; n];
-                let found = ensemble.criterion_gradient(&starts, &steps, &stuck, &inverse_mass, t, None);
+                let suspended = vec![false; n];
+                let found = ensemble.criterion_gradient(&starts, &steps, &suspended, &inverse_mass, t, None);
                 let expected = dim as f64 * t * (2.0 * t).sin();
                 // One term has a standard deviation near 3 · dim · T; four standard errors of 20,000, and ε² for the integrator.
                 let tolerance = 4.0 * 3.0 * dim as f64 * t / (n as f64).sqrt() + 0.01;
@@ -288,12 +303,16 @@ mod tests {
     #[test]
     fn one_lost_chain_does_not_set_the_step_size() {
         let step = |acceptance| Step { acceptance, energy: 0.0, diverged: false, accepted: false };
-        let steps: Vec<Step> = (0..1000).map(|c| step(if c == 0 { 0.0 } else { 0.8 })).collect();
-        let mut stuck = vec![false; 1000];
-        // 1000 / (999/0.8 + 1/1e-3).
-        assert!((harmonic_acceptance(&steps, &stuck) - 1000.0 / (999.0 / 0.8 + 1000.0)).abs() < 1e-12);
-        stuck[0] = true;
-        assert!((harmonic_acceptance(&steps, &stuck) - 0.8).abs() < 1e-12);
+        for n in [8usize, 1000, 4000] {
+            let steps: Vec<Step> = (0..n).map(|c| step(if c == 0 { 0.0 } else { 0.8 })).collect();
+            let mut suspended = vec![false; n];
+            let floor = (1.0 / n as f64).max(1e-3);
+            let expected = n as f64 / ((n - 1) as f64 / 0.8 + 1.0 / floor);
+            assert!((harmonic_acceptance(&steps, &suspended) - expected).abs() < 1e-12);
+            assert!(expected > 0.4, "{n} chains: {expected}");
+            suspended[0] = true;
+            assert!((harmonic_acceptance(&steps, &suspended) - 0.8).abs() < 1e-12);
+        }
     }
 
     #[test]

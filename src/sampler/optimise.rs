@@ -357,7 +357,7 @@ mod tests {
         });
         let mode = search(&mut toy, &[3.0, -2.0, 1.0]);
         assert!(mode.evaluations < 300, "{} evaluations", mode.evaluations);
-        assert!(mode.log_density > -1e5 - 0.05, "{mode:?}");
+        assert!(mode.converged && mode.log_density > -1e5 - 0.05, "{mode:?}");
         assert!(mode.rough_variance.iter().all(|v| v.is_finite() && *v > 0.0));
     }
 

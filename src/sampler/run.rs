@@ -79,6 +79,8 @@ pub fn sample(
     let mut run = Run { density, settings, state, sink, report };
     run.warm_up()?;
     run.draw()?;
+    // Everything is committed: too late to stop.
+    run.report.tell();
     Ok(Outcome::new(&run.state, settings))
 }
 
@@ -106,6 +108,13 @@ impl<'a> Report<'a> {
     /// After a batch of `points` gradients.
     fn tick(&mut self, points: u64) -> Result<(), SampleError> {
         self.gradients += points;
+        match self.tell() {
+            Watch::Continue => Ok(()),
+            Watch::Stop => Err(SampleError::Stopped),
+        }
+    }
+
+    fn tell(&mut self) -> Watch {
         let (r_hat, ess) = self.running.as_mut().map_or((None, None), Running::figures);
         let progress = Progress {
             phase: self.phase,
@@ -116,10 +125,7 @@ impl<'a> Report<'a> {
             r_hat,
             ess,
         };
-        match (self.watch)(&progress) {
-            Watch::Continue => Ok(()),
-            Watch::Stop => Err(SampleError::Stopped),
-        }
+        (self.watch)(&progress)
     }
 }
 
@@ -445,15 +451,15 @@ impl Run<'_> {
             let used = trajectory.map_or(step_size, TrajectoryLength::next_used);
             let (leapfrogs, _) = self.leapfrogs(used, step_size);
             let (steps, shared) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
-            let stuck: Vec<bool> = self.state.chains.iter().map(Chain::is_stuck).collect();
-            averaging.learn(chees::harmonic_acceptance(&steps, &stuck));
+            let suspended: Vec<bool> = self.state.chains.iter().map(chees::is_suspended).collect();
+            averaging.learn(chees::harmonic_acceptance(&steps, &suspended));
             if chains < FEW_CHAINS {
                 self.state.chains.iter().for_each(|c| centre.push(&c.q));
             }
             if let (false, Some(t)) = (single, &mut self.state.trajectory) {
                 let few = (chains < FEW_CHAINS).then_some(centre.mean());
                 let mass = &self.state.inverse_mass;
-                let gradient = ensemble.criterion_gradient(&starts, &steps, &stuck, mass, used, few);
+                let gradient = ensemble.criterion_gradient(&starts, &steps, &suspended, mass, used, few);
                 t.learn(gradient, shared, settings.max_leapfrogs);
             }
             if transition >= window.learn_from {
