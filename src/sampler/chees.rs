@@ -21,8 +21,10 @@ use super::leapfrog::{MAX_ENERGY_ERROR, draw_momentum, energy, kick, kick_and_dr
 use super::{Purpose, SampleError, Stream};
 use crate::target::{Evaluation, LogDensity};
 
-/// Acceptances enter the harmonic mean no lower than this: one lost chain among many must not set the step size alone.
+/// Acceptances below this are refusals, and enter the harmonic mean as this much at least (see [`harmonic_acceptance`]).
 const ACCEPTANCE_FLOOR: f64 = 1e-3;
+/// Refusals in a row after which a chain has no say in adaptation, until it moves again. (It is named stuck only later.)
+const SUSPENDED_AFTER: u32 = 3;
 /// Chains below this acceptance teach nothing about T.
 const LOWEST_WEIGHT: f64 = 1e-4;
 /// A refusal counts towards being stuck only when the median chain accepts at least this often: otherwise the step size is at fault.
@@ -153,7 +155,7 @@ impl Ensemble {
         &self,
         starts: &[f64],
         steps: &[Step],
-        stuck: &[bool],
+        suspended: &[bool],
         inverse_mass: &[f64],
         used: f64,
         centre: Option<&[f64]>,
@@ -161,7 +163,11 @@ impl Ensemble {
         let dim = inverse_mass.len();
         let weight: Vec<f64> = (0..steps.len())
             .map(|c| {
-                if stuck[c] || self.lost[c] || steps[c].acceptance < LOWEST_WEIGHT { 0.0 } else { steps[c].acceptance }
+                if suspended[c] || self.lost[c] || steps[c].acceptance < LOWEST_WEIGHT {
+                    0.0
+                } else {
+                    steps[c].acceptance
+                }
             })
             .collect();
         let total: f64 = weight.iter().sum();
@@ -175,8 +181,8 @@ impl Ensemble {
                 m_prime.copy_from_slice(centre);
             }
             None => {
-                let n = stuck.iter().filter(|s| !**s).count() as f64;
-                for c in (0..steps.len()).filter(|c| !stuck[*c]) {
+                let n = suspended.iter().filter(|s| !**s).count() as f64;
+                for c in (0..steps.len()).filter(|c| !suspended[*c]) {
                     let q = self.q.row(c);
                     for i in 0..dim {
                         m[i] += starts[c * dim + i] / n;
@@ -206,11 +212,20 @@ impl Ensemble {
     }
 }
 
-/// The harmonic mean of the acceptances of chains that are not stuck.
-pub(super) fn harmonic_acceptance(steps: &[Step], stuck: &[bool]) -> f64 {
-    let healthy = || steps.iter().zip(stuck).filter(|(_, stuck)| !**stuck).map(|(s, _)| s.acceptance);
+/// Whether a chain has no say in adaptation.
+pub(super) fn is_suspended(chain: &Chain) -> bool {
+    chain.refusals >= SUSPENDED_AFTER
+}
+
+/// The harmonic mean of the acceptances of chains that are not suspended.
+///
+/// One lost chain among C must not set the step size for all before it is suspended, so acceptances are floored at 1/C (at 10⁻³ with many
+/// chains, and at ¼ with four or fewer): it then weighs about as much as all the others.
+pub(super) fn harmonic_acceptance(steps: &[Step], suspended: &[bool]) -> f64 {
+    let healthy = || steps.iter().zip(suspended).filter(|(_, suspended)| !**suspended).map(|(s, _)| s.acceptance);
     let n = healthy().count() as f64;
-    n / healthy().map(|a| 1.0 / a.max(ACCEPTANCE_FLOOR)).sum::<f64>()
+    let floor = (1.0 / n).clamp(ACCEPTANCE_FLOOR, 0.25);
+    n / healthy().map(|a| 1.0 / a.max(floor)).sum::<f64>()
 }
 
 /// Counts refusals in a row of chains that refuse while most others move.
@@ -224,5 +239,102 @@ pub(super) fn count_refusals(chains: &mut [Chain], steps: &[Step]) {
         } else if median >= HEALTHY_MEDIAN {
             chain.refusals = chain.refusals.saturating_add(1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::outcome::Facts;
+    use crate::sampler::targets::Toy;
+
+    fn standard_normal_chains(n: usize, dim: usize) -> Vec<Chain> {
+        (0..n)
+            .map(|c| {
+                let mut stream = Stream::new(8, Purpose::Test, c as u64, 0);
+                let q: Vec<f64> = (0..dim).map(|_| stream.normal()).collect();
+                let gradient = q.iter().map(|x| -x).collect();
+                let log_density = -0.5 * q.iter().map(|x| x * x).sum::<f64>();
+                Chain { q, log_density, gradient, facts: Facts::default(), refusals: 0 }
+            })
+            .collect()
+    }
+
+    /// For a standard normal the flow is x′ = x cos T + p sin T, so the criterion is dim · sin² T and its gradient with respect to ln T is
+    /// dim · T · sin 2T: positive before a quarter period, zero there, negative after. Scaling the coordinates changes nothing (whitening).
+    #[test]
+    fn the_gradient_is_that_of_the_criterion() {
+        let (n, dim) = (20_000, 3);
+        for scale in [1.0, 30.0] {
+            let mut toy = Toy::new(dim, move |q, g| {
+                g.iter_mut().zip(q).for_each(|(g, q)| *g = -q / (scale * scale));
+                -0.5 * q.iter().map(|x| x * x).sum::<f64>() / (scale * scale)
+            });
+            let inverse_mass = vec![scale * scale; dim];
+            for t in [0.4, 0.8, std::f64::consts::FRAC_PI_2, 2.2] {
+                let mut chains = standard_normal_chains(n, dim);
+                for chain in &mut chains {
+                    chain.q.iter_mut().for_each(|q| *q *= scale);
+                    chain.gradient.iter_mut().for_each(|g| *g /= scale);
+                }
+                let starts: Vec<f64> = chains.iter().flat_map(|c| c.q.iter().copied()).collect();
+                let leapfrogs = 20;
+                let shared = Shared {
+                    inverse_mass: &inverse_mass,
+                    step_size: t / f64::from(leapfrogs),
+                    leapfrogs,
+                    seed: 1,
+                    transition: 0,
+                };
+                let mut ensemble = Ensemble::new(n, dim);
+                ensemble.propose(&mut toy, &chains, &shared, &mut |_| Ok(())).expect("toys do not break");
+                let mut steps = Vec::new();
+                ensemble.decide(&mut chains, &shared, &mut steps);
+                let suspended = vec![false; n];
+                let found = ensemble.criterion_gradient(&starts, &steps, &suspended, &inverse_mass, t, None);
+                let expected = dim as f64 * t * (2.0 * t).sin();
+                // One term has a standard deviation near 3 · dim · T; four standard errors of 20,000, and ε² for the integrator.
+                let tolerance = 4.0 * 3.0 * dim as f64 * t / (n as f64).sqrt() + 0.01;
+                assert!((found - expected).abs() < tolerance, "T {t}: {found} against {expected} ± {tolerance}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_lost_chain_does_not_set_the_step_size() {
+        let step = |acceptance| Step { acceptance, energy: 0.0, diverged: false, accepted: false };
+        for n in [8usize, 1000, 4000] {
+            let steps: Vec<Step> = (0..n).map(|c| step(if c == 0 { 0.0 } else { 0.8 })).collect();
+            let mut suspended = vec![false; n];
+            let floor = (1.0 / n as f64).max(1e-3);
+            let expected = n as f64 / ((n - 1) as f64 / 0.8 + 1.0 / floor);
+            assert!((harmonic_acceptance(&steps, &suspended) - expected).abs() < 1e-12);
+            assert!(expected > 0.4, "{n} chains: {expected}");
+            suspended[0] = true;
+            assert!((harmonic_acceptance(&steps, &suspended) - 0.8).abs() < 1e-12);
+        }
+    }
+
+    #[test]
+    fn refusals_count_only_against_a_moving_crowd() {
+        let mut chains = standard_normal_chains(4, 1);
+        let steps = |rest: f64| -> Vec<Step> {
+            (0..4)
+                .map(|c| Step {
+                    acceptance: if c == 0 { 0.0 } else { rest },
+                    energy: 0.0,
+                    diverged: false,
+                    accepted: false,
+                })
+                .collect()
+        };
+        (0..30).for_each(|_| count_refusals(&mut chains, &steps(0.01)));
+        assert!(!chains[0].is_stuck(), "all refuse: the step size is too large, nobody is stuck");
+        (0..30).for_each(|_| count_refusals(&mut chains, &steps(0.7)));
+        assert!(chains[0].is_stuck() && chains[1..].iter().all(|c| !c.is_stuck()));
+        let mut moving = steps(0.7);
+        moving[0].acceptance = 0.5;
+        count_refusals(&mut chains, &moving);
+        assert!(!chains[0].is_stuck());
     }
 }

@@ -245,3 +245,115 @@ pub(super) fn draw_starts(
     }
     Ok(Starts { points, at, evaluations, pulled: pulled.iter().filter(|p| **p).count() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::targets::Toy;
+    use crate::sampler::{ModeSearch, find_mode};
+
+    fn approximate(toy: &mut Toy, at: &[f64]) -> Laplace {
+        let mode = find_mode(toy, ndarray::ArrayView1::from(at), &ModeSearch::default()).expect("a mode");
+        laplace(toy, mode).expect("a curvature")
+    }
+
+    /// A normal is its own approximation: covariance S (I + c 11ᵀ) S, its whitened largest eigenvalue, and draws that have it.
+    #[test]
+    fn a_normal_is_recovered() {
+        let sd = [1e-2, 1.0, 50.0, 3.0];
+        let c = 2.0;
+        let mut toy = Toy::rank_one(sd.to_vec(), c);
+        let approximation = approximate(&mut toy, &[0.01, -1.0, 20.0, 1.0]);
+        let Curvature::Dense { covariance, ridge, .. } = &approximation.curvature else { panic!("{approximation:?}") };
+        assert_eq!(*ridge, 0.0);
+        for i in 0..4 {
+            for j in 0..4 {
+                let expected = sd[i] * sd[j] * (c + f64::from(u8::from(i == j)));
+                // Differences of a linear gradient are exact up to rounding of about 1e-16 / 0.05 per unit of curvature.
+                assert!((covariance[[i, j]] / expected - 1.0).abs() < 1e-6, "{i} {j}: {}", covariance[[i, j]]);
+            }
+        }
+        // D_i = s_i² √((1 + c) / (1 − c/(1 + 4c))), and the covariance whitened by it has largest eigenvalue s²(1 + 4c)/D.
+        let d = ((1.0 + c) / (1.0 - c / (1.0 + 4.0 * c))).sqrt();
+        for (found, sd) in approximation.inverse_mass().iter().zip(sd) {
+            assert!((found / (sd * sd * d) - 1.0).abs() < 1e-6);
+        }
+        // Power iteration stops at 0.1 %.
+        assert!((approximation.whitened_largest_eigenvalue() / ((1.0 + 4.0 * c) / d) - 1.0).abs() < 2e-3);
+
+        let n = 4000;
+        let mut square = 0.0;
+        for k in 0..n {
+            let x = approximation.draw(2.0, &mut Stream::new(9, Purpose::Test, k, 0));
+            square += (x[2] / 50.0).powi(2) / n as f64;
+        }
+        // Inflated by 2: variance 4 · (1 + c); five standard errors of a variance.
+        assert!((square / (4.0 * (1.0 + c)) - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt(), "{square}");
+    }
+
+    /// At the saddle of x²y² − (x⁴ + y⁴) style densities the Hessian is no precision matrix; a ridge makes one and is reported.
+    #[test]
+    fn a_saddle_gets_a_ridge() {
+        let mut toy = Toy::new(2, |q, g| {
+            g[0] = -q[0] + 0.1 * q[1];
+            g[1] = 0.5 * q[1] + 0.1 * q[0];
+            -0.5 * q[0] * q[0] + 0.25 * q[1] * q[1] + 0.1 * q[0] * q[1]
+        });
+        let mode = Mode {
+            point: Array1::zeros(2),
+            log_density: 0.0,
+            gradient_norm: 0.0,
+            promised: 0.0,
+            iterations: 0,
+            evaluations: 0,
+            converged: false,
+            gradient: Array1::zeros(2),
+            rough_variance: Array1::ones(2),
+        };
+        let approximation = laplace(&mut toy, mode).expect("a curvature");
+        let Curvature::Dense { covariance, ridge, .. } = &approximation.curvature else { panic!("{approximation:?}") };
+        assert!(*ridge > 0.0);
+        assert!(covariance.iter().all(|v| v.is_finite()) && covariance[[0, 0]] > 0.0 && covariance[[1, 1]] > 0.0);
+        assert!(approximation.inverse_mass().iter().all(|d| *d > 0.0 && d.is_finite()));
+    }
+
+    /// Half of the plane is impossible: every start ends inside, those outside were pulled, those inside were not touched.
+    #[test]
+    fn starts_are_pulled_into_the_possible() {
+        let mut toy = Toy::new(2, |q, g| {
+            (g[0], g[1]) = (-q[0], -q[1]);
+            if q[0] > 0.2 { f64::NEG_INFINITY } else { -0.5 * (q[0] * q[0] + q[1] * q[1]) }
+        });
+        let approximation = approximate(&mut toy, &[-1.0, 1.0]);
+        let starts = draw_starts(&mut toy, &approximation, 200, 4).expect("starts");
+        assert!(starts.points.column(0).iter().all(|x| *x <= 0.2));
+        // P(2 z > 0.2) = 0.460; five standard errors of a proportion of 200.
+        assert!((starts.pulled as f64 / 200.0 - 0.460).abs() < 5.0 * 0.0353, "{}", starts.pulled);
+        let spread = starts.points.column(1).iter().map(|y| y * y).sum::<f64>() / 200.0;
+        assert!(spread > 1.5, "starts must be wider than the density: {spread}");
+    }
+
+    #[test]
+    fn no_possible_start_is_an_error() {
+        let mut toy = Toy::new(1, |q, g| {
+            g[0] = f64::NAN;
+            -q[0] * q[0]
+        });
+        let approximation = Laplace {
+            mode: Mode {
+                point: Array1::zeros(1),
+                log_density: 0.0,
+                gradient_norm: 0.0,
+                promised: 0.0,
+                iterations: 0,
+                evaluations: 0,
+                converged: true,
+                gradient: Array1::zeros(1),
+                rough_variance: Array1::ones(1),
+            },
+            curvature: Curvature::Diagonal(Array1::ones(1)),
+            evaluations: 0,
+        };
+        assert!(matches!(draw_starts(&mut toy, &approximation, 3, 1), Err(SampleError::Start(_))));
+    }
+}

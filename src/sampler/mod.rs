@@ -27,6 +27,8 @@ mod warmup;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
+mod recursive_nuts;
+#[cfg(test)]
 mod targets;
 
 use std::fmt;

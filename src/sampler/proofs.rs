@@ -2,10 +2,16 @@
 //!
 //! Proofs of single parts stand beside them; what needs a run stands here.
 
-use ndarray::Array1;
+use ndarray::{Array1, Array2, s};
 
+use super::async_nuts::{Fixed, Fleet};
+use super::checkpoint::Chain;
+use super::nuts::{Begin, Tree};
 use super::targets::{Full, Memory, Toy, mean_and_mcse};
 use super::*;
+use crate::target::{Checkpoint, Evaluation, LogDensity};
+
+const BOTH: [Kind; 2] = [Kind::Nuts, Kind::Chees];
 
 fn settings(kind: Kind, chains: usize, warmup: usize, draws: usize) -> Settings {
     Settings { kind, chains, warmup, draws, shard_draws: draws.div_ceil(4), seed: 20, ..Settings::default() }
@@ -13,7 +19,7 @@ fn settings(kind: Kind, chains: usize, warmup: usize, draws: usize) -> Settings 
 
 fn run(density: &mut Toy, settings: &Settings) -> (Memory, Outcome) {
     let mut memory = Memory::default();
-    let start = Start::at(Array1::from_elem(crate::target::LogDensity::dim(density), 0.1));
+    let start = Start::at(Array1::from_elem(density.dim(), 0.1));
     let outcome =
         sample(density, settings, &start, None, &mut memory, &mut |_| Watch::Continue).expect("the run must finish");
     (memory, outcome)
@@ -33,22 +39,494 @@ fn check_moments(name: &str, memory: &Memory, mean: impl Fn(usize) -> f64, varia
     }
 }
 
+/// Both samplers with few and with many chains, on densities whose moments are known.
 #[test]
-fn nuts_probe() {
+fn moments_are_those_of_the_density() {
     let sd: Vec<f64> = (0..10).map(|i| 10f64.powi(i % 3 - 1)).collect();
-    let mut toy = Toy::independent(sd.clone());
-    let s = settings(Kind::Nuts, 4, 300, 500);
-    let (memory, outcome) = run(&mut toy, &s);
-    eprintln!("{:?} step {} {:?}", outcome.pooled, outcome.step_size, outcome.notes);
-    check_moments("independent", &memory, |i| (i + 1) as f64, |i| sd[i] * sd[i]);
+    let wide: Vec<f64> = (0..4).map(|i| 10f64.powi(i - 2)).collect();
+    for (kind, chains, draws) in
+        [(Kind::Nuts, 4, 1500), (Kind::Nuts, 64, 120), (Kind::Chees, 4, 1500), (Kind::Chees, 64, 200)]
+    {
+        let settings = settings(kind, chains, 300, draws);
+        let name = |what: &str| format!("{what}, {kind}, {chains} chains");
+
+        let (memory, outcome) = run(&mut Toy::independent(sd.clone()), &settings);
+        check_moments(&name("independent"), &memory, |i| (i + 1) as f64, |i| sd[i] * sd[i]);
+        assert_eq!(outcome.stuck_chains, Vec::<usize>::new());
+
+        // Correlation 3/4 between any two of four coordinates, scales over three decades.
+        let (memory, _) = run(&mut Toy::rank_one(wide.clone(), 3.0), &settings);
+        check_moments(&name("rank one"), &memory, |_| 0.0, |i| 4.0 * wide[i] * wide[i]);
+
+        // ν = 8, so that the variance of the squares that are compared is finite: variance 8/6.
+        let (memory, _) = run(&mut Toy::student(5, 8.0), &settings);
+        check_moments(&name("student"), &memory, |_| 0.0, |_| 8.0 / 6.0);
+    }
+}
+
+/// The funnel as models should write it: v ~ N(0, 3²) and x = e^(v/2) η. Its tail P(v < −3) is the normal's Φ(−1), which a sampler that
+/// cannot enter the neck misses; and x has median 0 and P(|x| < 1) = E Φ-ish, taken here as ½ of P(η² e^v < 1) by the draws' own v.
+#[test]
+fn a_non_centred_funnel_is_explored_to_its_neck() {
+    for kind in BOTH {
+        let mut toy = Toy::new(10, |q, g| {
+            g[0] = -q[0] / 9.0;
+            (1..10).for_each(|i| g[i] = -q[i]);
+            -q[0] * q[0] / 18.0 - 0.5 * q[1..].iter().map(|x| x * x).sum::<f64>()
+        });
+        let (memory, _) = run(&mut toy, &settings(kind, 16, 300, 500));
+        let (neck, se) = mean_and_mcse(&memory.draws(), |q| f64::from(u8::from(q[0] < -3.0)));
+        assert!((neck - 0.158_655).abs() < 5.0 * se && se < 0.02, "{kind}: P(v < -3) = {neck} ± {se}");
+    }
+}
+
+/// A 56-dimensional hierarchy has no closed moments, but two samplers that share nothing but the leapfrog step must agree on it.
+#[test]
+fn both_samplers_agree_on_a_hierarchy() {
+    let moments = |kind| -> Vec<(f64, f64)> {
+        let (memory, outcome) = run(&mut Toy::hierarchy(12), &settings(kind, 32, 400, 150));
+        assert!(outcome.pooled.divergences < 10, "{kind}: {:?}", outcome.pooled);
+        let draws = memory.draws();
+        (0..8)
+            .map(|i| mean_and_mcse(&draws, |q| q[i]))
+            .chain((0..8).map(|i| mean_and_mcse(&draws, |q| q[i] * q[i])))
+            .collect()
+    };
+    let (nuts, chees) = (moments(Kind::Nuts), moments(Kind::Chees));
+    for (i, ((a, se_a), (b, se_b))) in nuts.iter().zip(&chees).enumerate() {
+        assert!((a - b).abs() < 5.0 * se_a.hypot(*se_b), "moment {i}: nuts {a} ± {se_a}, chees {b} ± {se_b}");
+    }
+}
+
+/// Half of the plane is impossible. Draws stay inside, endings over the edge count as divergences, and the moments are the half-normal's.
+#[test]
+fn an_edge_is_respected_and_reported() {
+    for kind in BOTH {
+        let mut toy = Toy::new(2, |q, g| {
+            (g[0], g[1]) = (-q[0], -q[1]);
+            if q[0] > 0.0 { -0.5 * (q[0] * q[0] + q[1] * q[1]) } else { f64::NEG_INFINITY }
+        });
+        let (memory, outcome) = run(&mut toy, &settings(kind, 8, 300, 1500));
+        let draws = memory.draws();
+        assert!(draws.slice(s![.., .., 0]).iter().all(|x| *x > 0.0));
+        assert!(outcome.pooled.divergences > 0);
+        assert_eq!(memory.stat("diverging").sum(), outcome.pooled.divergences as f64);
+        assert!(outcome.notes.iter().any(|n| n.contains("diverged")), "{:?}", outcome.notes);
+        let (mean, se) = mean_and_mcse(&draws, |q| q[0]);
+        assert!((mean - (2.0 / std::f64::consts::PI).sqrt()).abs() < 5.0 * se && se < 0.1, "{kind}: {mean} ± {se}");
+    }
+}
+
+/// What a user pays for: NUTS on ten standard normals takes about seven leapfrog steps and draws that are as good as independent.
+#[test]
+fn ten_standard_normals_are_cheap() {
+    let (memory, outcome) = run(&mut Toy::independent(vec![1.0; 10]), &settings(Kind::Nuts, 4, 500, 1000));
+    let per_draw = outcome.pooled.sampling_gradients as f64 / 4000.0;
+    assert!((3.0..8.0).contains(&per_draw), "{per_draw} leapfrog steps per draw");
+    let draws = memory.draws();
+    for i in 0..10 {
+        let (mean, se) = mean_and_mcse(&draws, |q| q[i]);
+        let variance = mean_and_mcse(&draws, |q| (q[i] - mean).powi(2)).0;
+        // 80 batches know their variance to 16 %.
+        assert!(
+            variance / se.powi(2) > 0.5 * 4000.0,
+            "coordinate {i}: {} effective draws of 4000",
+            variance / se.powi(2)
+        );
+    }
+    let acceptance = memory.stat("acceptance_rate").mean().expect("there are draws");
+    assert!((0.75..0.92).contains(&acceptance), "{acceptance} for a target of 0.8");
+}
+
+/// Chains only share batches: every chain of the fleet makes the same draws as a tree that is run for it alone.
+#[test]
+fn a_chain_does_not_notice_the_others() {
+    let (chains, transitions) = (7, 40);
+    let inverse_mass = vec![0.5, 1.0, 2.0];
+    let start = |c: usize| -> Chain {
+        let q = vec![0.3 * c as f64, -1.0, 0.1];
+        let mut out = Evaluation::new(1, 3);
+        let points = Array2::from_shape_fn((1, 3), |(_, i)| q[i]);
+        Toy::funnel(2).evaluate(points.view(), &mut out).expect("toys do not break");
+        let (log_density, gradient) = (out.log_density[0], out.gradient.row(0).to_vec());
+        Chain { q, log_density, gradient, facts: Facts::default(), refusals: 0 }
+    };
+    let fixed = Fixed { inverse_mass: &inverse_mass, step_size: 0.3, max_depth: 7, seed: 77, warmup: 0 };
+    let mut fleet = Fleet::new(&(0..chains).map(start).collect::<Vec<_>>(), 0, 3, 7);
+    let mut toy = Toy::funnel(2);
+    let mut together: Vec<Vec<Vec<f64>>> = vec![Vec::new(); chains];
+    while fleet.batch(&mut toy, &fixed, transitions, &mut |c, lane, _| together[c].push(lane.chain.q.clone())).unwrap()
+        > 0
+    {}
+
+    let mut longest = 0;
+    for (c, together) in together.iter().enumerate() {
+        let mut chain = start(c);
+        let mut tree = Tree::new(3, 7);
+        let mut asked = 0;
+        for (t, seen) in together.iter().enumerate() {
+            tree.begin(&Begin {
+                q: &chain.q,
+                g: &chain.gradient,
+                log_density: chain.log_density,
+                inverse_mass: &inverse_mass,
+                step_size: 0.3,
+                max_depth: 7,
+                seed: 77,
+                chain: c as u64,
+                transition: t as u32,
+            });
+            let mut out = Evaluation::new(1, 3);
+            loop {
+                let points = Array2::from_shape_fn((1, 3), |(_, i)| tree.request()[i]);
+                toy.evaluate(points.view(), &mut out).expect("toys do not break");
+                asked += 1;
+                if tree.receive(out.log_density[0], &out.gradient.row(0).to_vec()).is_some() {
+                    break;
+                }
+            }
+            let drawn = tree.drawn();
+            (chain.q, chain.gradient, chain.log_density) = (drawn.q.clone(), drawn.g.clone(), drawn.log_density);
+            assert_eq!(&chain.q, seen, "chain {c}, transition {t}");
+        }
+        longest = longest.max(asked);
+    }
+    // Nobody waits: as many batches as the busiest chain needs, and not one more. (The single evaluations above are batches too.)
+    let alone: u64 = fleet.lanes.iter().map(|l| l.chain.facts.sampling_gradients).sum();
+    assert_eq!(toy.batches - alone, longest);
+}
+
+/// Runs with a density whose values depend on the reference point, as a float32 backend's do.
+fn drifting() -> Toy {
+    let mut toy = Toy::rank_one(vec![0.5, 1.0, 2.0, 1.0], 1.0);
+    toy.drift = 0.37;
+    toy
+}
+
+fn small(kind: Kind) -> Settings {
+    Settings { kind, chains: 5, warmup: 160, draws: 70, shard_draws: 20, seed: 6, ..Settings::default() }
+}
+
+fn resume(settings: &Settings, from: &Checkpoint) -> (Memory, Outcome) {
+    let mut memory = Memory::default();
+    let start = Start::at(Array1::zeros(4));
+    let outcome = sample(&mut drifting(), settings, &start, Some(from), &mut memory, &mut |_| Watch::Continue)
+        .expect("a checkpoint of the run itself must do");
+    (memory, outcome)
+}
+
+/// From every checkpoint there is, the rest of the run comes out with the same bits: draws, statistics, later checkpoints, outcome.
+#[test]
+fn every_checkpoint_continues_to_the_same_bits() {
+    for kind in BOTH {
+        let settings = small(kind);
+        let (whole, outcome) = run(&mut drifting(), &settings);
+        let draws: Vec<usize> = whole.commits.iter().map(|c| c.unconstrained.dim().1).collect();
+        // The start, five warm-up windows, then blocks of 20, 20, 20 and 10.
+        assert_eq!(draws, [0, 0, 0, 0, 0, 20, 20, 20, 10], "{kind}");
+        assert_eq!(whole.commits.iter().map(|c| c.checkpoint.draws_done).max(), Some(70));
+        for k in 0..whole.commits.len() {
+            let (rest, again) = resume(&settings, &whole.commits[k].checkpoint);
+            assert!(rest.commits == whole.commits[k + 1..], "{kind}: resumed after commit {k}");
+            assert_eq!(again, outcome, "{kind}: resumed after commit {k}");
+        }
+    }
+}
+
+/// Stopped after any number of batches and resumed from the last commit, the pieces make up the whole.
+#[test]
+fn a_run_stopped_anywhere_is_the_same_run() {
+    for kind in BOTH {
+        let settings = small(kind);
+        let (whole, outcome) = run(&mut drifting(), &settings);
+        let start = Start::at(Array1::from_elem(4, 0.1));
+        let mut calls = 0u64;
+        sample(&mut drifting(), &settings, &start, None, &mut Memory::default(), &mut |_| {
+            calls += 1;
+            Watch::Continue
+        })
+        .expect("it finished before");
+        for part in 1..8 {
+            let stop_at = calls * part / 8;
+            let (mut memory, mut n) = (Memory::default(), 0);
+            let end = sample(&mut drifting(), &settings, &start, None, &mut memory, &mut |_| {
+                n += 1;
+                if n > stop_at { Watch::Stop } else { Watch::Continue }
+            });
+            assert!(matches!(end, Err(SampleError::Stopped)), "{kind}");
+            let Some(last) = memory.commits.last() else { continue };
+            let (rest, again) = resume(&settings, &last.checkpoint);
+            memory.commits.extend(rest.commits);
+            assert!(memory.commits == whole.commits, "{kind}: stopped after {stop_at} of {calls} batches");
+            assert_eq!(again, outcome);
+        }
+    }
+}
+
+/// How draws are cut into blocks changes no draw, and a finished run can be made longer.
+#[test]
+fn blocks_and_extensions_do_not_change_draws() {
+    for kind in BOTH {
+        let settings = small(kind);
+        let (whole, _) = run(&mut drifting(), &settings);
+        let (finer, _) = run(&mut drifting(), &Settings { shard_draws: 7, ..settings.clone() });
+        assert_eq!(whole.draws(), finer.draws(), "{kind}");
+        let (short, _) = run(&mut drifting(), &Settings { draws: 40, ..settings.clone() });
+        let (rest, _) = resume(&settings, &short.commits.last().expect("it committed").checkpoint);
+        assert_eq!(rest.draws(), whole.draws().slice(s![.., 40.., ..]), "{kind}");
+        let (other, _) = run(&mut drifting(), &Settings { seed: 7, ..settings });
+        assert_ne!(whole.draws(), other.draws(), "{kind}: the seed must matter");
+    }
 }
 
 #[test]
-fn chees_probe() {
-    let sd: Vec<f64> = (0..10).map(|i| 10f64.powi(i % 3 - 1)).collect();
-    let mut toy = Toy::independent(sd.clone());
-    let s = settings(Kind::Chees, 64, 300, 100);
-    let (memory, outcome) = run(&mut toy, &s);
-    eprintln!("{:?} step {} T {:?} {:?}", outcome.pooled, outcome.step_size, outcome.trajectory_length, outcome.notes);
-    check_moments("independent", &memory, |i| (i + 1) as f64, |i| sd[i] * sd[i]);
+fn blocks_say_what_they_hold() {
+    for kind in BOTH {
+        let (memory, outcome) = run(&mut drifting(), &small(kind));
+        let blocks: Vec<_> = memory.commits.iter().filter(|c| c.unconstrained.dim().1 > 0).collect();
+        assert_eq!(blocks.iter().map(|b| b.first_draw).collect::<Vec<_>>(), [0, 20, 40, 60]);
+        for block in blocks {
+            assert_eq!(block.constrained, block.unconstrained.mapv(f64::exp), "constrained by the density's own map");
+            let names: Vec<&str> = block.stats.iter().map(|(n, _)| *n).collect();
+            let shared = ["lp", "acceptance_rate", "energy", "diverging", "n_steps", "step_size"];
+            assert_eq!(names[..6], shared);
+            let nuts: &[&str] = if kind == Kind::Nuts { &["tree_depth", "reached_max_treedepth"] } else { &[] };
+            assert_eq!(names[6..], *nuts);
+        }
+        assert_eq!(memory.stat("n_steps").sum(), outcome.pooled.sampling_gradients as f64);
+        assert!(memory.stat("step_size").iter().all(|e| *e == outcome.step_size));
+        // H = −lp + kinetic energy, so energy exceeds −lp, on average by dim/2 = 2 for a normal.
+        let kinetic = memory.stat("energy") + memory.stat("lp");
+        assert!(kinetic.iter().all(|k| *k > 0.0));
+        assert!((1.0..3.0).contains(&kinetic.mean().expect("there are draws")), "{kind}: {:?}", kinetic.mean());
+    }
+}
+
+/// A spike from which no step leads away holds chain 3. It is named; the others keep their step size and their moments.
+#[test]
+fn a_stuck_chain_is_named_and_does_not_spoil_the_rest() {
+    for kind in BOTH {
+        let mut toy = Toy::new(2, |q, g| {
+            let square = (q[0] - 50.0).powi(2) + (q[1] - 50.0).powi(2);
+            if square < 1e-12 {
+                (g[0], g[1]) = (-1e9 * (q[0] - 50.0), -1e9 * (q[1] - 50.0));
+                return 1e6 - 0.5e9 * square;
+            }
+            (g[0], g[1]) = (-q[0], -q[1]);
+            -0.5 * (q[0] * q[0] + q[1] * q[1])
+        });
+        let mut start = Start::at(Array1::zeros(2));
+        let positions =
+            Array2::from_shape_fn((8, 2), |(c, i)| if c == 3 { 50.0 } else { 0.3 * (c as f64 - 4.0) + i as f64 });
+        start.warm =
+            Some(WarmStart { positions, inverse_mass: vec![1.0; 2], step_size: 0.8, trajectory_length: Some(1.5) });
+        let settings = settings(kind, 8, 400, 400);
+        let mut memory = Memory::default();
+        let outcome =
+            sample(&mut toy, &settings, &start, None, &mut memory, &mut |_| Watch::Continue).expect("it finishes");
+        assert_eq!(outcome.stuck_chains, [3], "{kind}");
+        assert!(outcome.step_size > 0.3, "{kind}: step size {}", outcome.step_size);
+        assert!(outcome.inverse_mass.iter().all(|d| (0.7..1.4).contains(d)), "{kind}: {:?}", outcome.inverse_mass);
+        assert!(outcome.notes.iter().any(|n| n.contains("Stuck chains (counted from 0): 3")), "{:?}", outcome.notes);
+        assert!(outcome.notes.iter().any(|n| n.contains("began warm")), "{:?}", outcome.notes);
+        assert!(outcome.mode.is_none());
+    }
+}
+
+/// When most chains are stuck the run fails and names them, instead of reporting the few.
+#[test]
+fn too_many_stuck_chains_fail_the_run() {
+    let mut toy = Toy::new(1, |q, g| {
+        let square = (q[0] - 50.0).powi(2);
+        if square < 1e-12 {
+            g[0] = -1e9 * (q[0] - 50.0);
+            return 1e6 - 0.5e9 * square;
+        }
+        g[0] = -q[0];
+        -0.5 * q[0] * q[0]
+    });
+    let mut start = Start::at(Array1::zeros(1));
+    let positions = Array2::from_shape_fn((8, 1), |(c, _)| if c < 3 { 50.0 } else { 0.1 });
+    start.warm = Some(WarmStart { positions, inverse_mass: vec![1.0], step_size: 0.8, trajectory_length: None });
+    let end = sample(&mut toy, &settings(Kind::Chees, 8, 400, 10), &start, None, &mut Memory::default(), &mut |_| {
+        Watch::Continue
+    });
+    let Err(SampleError::Stuck(error)) = end else { panic!("{end:?}") };
+    assert!(error.to_string().contains("3 of 8: chains 0, 1, 2"), "{error}");
+}
+
+/// The slowest direction of a nearly degenerate normal asks for more leapfrog steps than allowed: the cap wins, and the outcome says so.
+#[test]
+fn a_binding_leapfrog_cap_is_reported() {
+    let settings = Settings { max_leapfrogs: 10, ..settings(Kind::Chees, 16, 300, 50) };
+    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; 10], 1000.0), &settings);
+    assert!(memory.stat("n_steps").iter().all(|n| *n <= 10.0));
+    assert!(outcome.notes.iter().any(|n| n.contains("max_leapfrogs caps them at 10")), "{:?}", outcome.notes);
+}
+
+#[test]
+fn depth_hits_are_counted_and_reported() {
+    let settings = Settings { max_treedepth: 2, ..settings(Kind::Nuts, 4, 200, 50) };
+    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; 2], 1000.0), &settings);
+    assert!(outcome.pooled.cap_hits > 100, "{:?}", outcome.pooled);
+    assert_eq!(memory.stat("reached_max_treedepth").sum(), outcome.pooled.cap_hits as f64);
+    assert!(memory.stat("n_steps").iter().all(|n| *n <= 3.0));
+    assert!(outcome.notes.iter().any(|n| n.contains("maximum tree depth 2")), "{:?}", outcome.notes);
+}
+
+/// A machine that breaks ends the run with its own words, wherever that happens; so does a full disk.
+#[test]
+fn broken_machines_are_errors_and_not_points() {
+    for kind in BOTH {
+        let start = Start::at(Array1::zeros(4));
+        for batch in [0, 3, 12, 200, 500] {
+            let mut toy = drifting();
+            toy.breaks_at = Some(batch);
+            let end = sample(&mut toy, &small(kind), &start, None, &mut Memory::default(), &mut |_| Watch::Continue);
+            let Err(error @ SampleError::Density(_)) = end else { panic!("{kind}, batch {batch}: {end:?}") };
+            assert_eq!(Error::from(error).to_string(), "adapter 0: the device was lost");
+        }
+        let end = sample(&mut drifting(), &small(kind), &start, None, &mut Full, &mut |_| Watch::Continue);
+        assert!(matches!(end, Err(SampleError::Storage(_))), "{end:?}");
+    }
+}
+
+#[test]
+fn impossible_settings_and_foreign_checkpoints_are_refused() {
+    let refuse = |settings: Settings, from: Option<&Checkpoint>| -> String {
+        let start = Start::at(Array1::zeros(4));
+        sample(&mut drifting(), &settings, &start, from, &mut Memory::default(), &mut |_| Watch::Continue)
+            .expect_err("it must be refused")
+            .to_string()
+    };
+    let good = small(Kind::Nuts);
+    for (bad, says) in [
+        (Settings { chains: 0, ..good.clone() }, "sampler.chains"),
+        (Settings { draws: 0, ..good.clone() }, "sampler.draws"),
+        (Settings { warmup: 1 << 24, ..good.clone() }, "16777215"),
+        (Settings { max_treedepth: 0, ..good.clone() }, "1 to 20"),
+        (Settings { max_leapfrogs: 0, ..good.clone() }, "max_leapfrogs"),
+        (Settings { shard_draws: 0, ..good.clone() }, "shard_draws"),
+        (Settings { target_accept: Some(f64::NAN), ..good.clone() }, "found NaN"),
+    ] {
+        let said = refuse(bad, None);
+        assert!(said.contains(says), "{said}");
+    }
+    let (whole, _) = run(&mut drifting(), &good);
+    let checkpoint = &whole.commits[6].checkpoint;
+    for (other, says) in [
+        (Settings { seed: 7, ..good.clone() }, "seed must be 6, as when the run began (found 7)"),
+        (Settings { kind: Kind::Chees, ..good.clone() }, "kind must be nuts"),
+        (Settings { chains: 4, ..good.clone() }, "chains must be 5"),
+        (Settings { target_accept: Some(0.9), ..good.clone() }, "target_accept must be 0.8"),
+    ] {
+        let said = refuse(other, Some(checkpoint));
+        assert!(said.contains(says), "{said}");
+    }
+    let mut damaged = checkpoint.clone();
+    damaged.state.truncate(damaged.state.len() / 2);
+    assert!(refuse(good.clone(), Some(&damaged)).contains("damaged"));
+    damaged = checkpoint.clone();
+    damaged.state[0] = 99;
+    assert!(refuse(good, Some(&damaged)).contains("found 99"));
+}
+
+#[test]
+fn the_watcher_sees_every_phase_to_its_end() {
+    for kind in BOTH {
+        let mut seen: Vec<Progress> = Vec::new();
+        let (mut toy, settings) = (drifting(), small(kind));
+        let start = Start::at(Array1::from_elem(4, 2.0));
+        let outcome = sample(&mut toy, &settings, &start, None, &mut Memory::default(), &mut |p| {
+            seen.push(*p);
+            Watch::Continue
+        })
+        .expect("it finishes");
+        let last = |phase| *seen.iter().rfind(|p| p.phase == phase).expect("every phase is seen");
+        assert!(last(Phase::ModeSearch).done > 0);
+        assert_eq!((last(Phase::Warmup).done, last(Phase::Warmup).total), (5 * 160, 5 * 160));
+        let end = last(Phase::Sampling);
+        assert_eq!((end.done, end.total), (5 * 70, 5 * 70));
+        assert!(end.r_hat.is_some_and(|r| (0.9..1.5).contains(&r)), "{end:?}");
+        assert!(seen.windows(2).all(|w| w[0].gradient_evaluations <= w[1].gradient_evaluations));
+        // Every point the density was asked for is accounted for.
+        let pooled = &outcome.pooled;
+        assert_eq!(pooled.warmup_gradients + pooled.sampling_gradients + outcome.other_gradients, toy.points);
+        // One call per batch at most, and one to say that all is done.
+        assert!(seen.len() as u64 <= toy.batches + 1);
+    }
+}
+
+/// A single chain without warm-up is still a valid, if slow, sampler.
+#[test]
+fn no_warmup_and_one_chain_still_sample() {
+    for kind in BOTH {
+        let settings = Settings { chains: 1, warmup: 0, draws: 3000, kind, ..settings(kind, 1, 0, 3000) };
+        let (memory, _) = run(&mut Toy::independent(vec![0.5, 2.0]), &settings);
+        check_moments(&format!("{kind} alone"), &memory, |i| (i + 1) as f64, |i| [0.25, 4.0][i]);
+    }
+}
+
+#[test]
+#[ignore = "exploration"]
+fn explore() {
+    type Make = fn() -> Toy;
+    let rows: Vec<(&str, Make)> = vec![
+        ("independent 10", || Toy::independent(vec![1.0; 10])),
+        ("rank one 20, c 10", || Toy::rank_one((0..20).map(|i| 10f64.powi(i % 3 - 1)).collect(), 10.0)),
+        ("student 5", || Toy::student(5, 5.0)),
+        ("funnel 1+9", || Toy::funnel(9)),
+        ("hierarchy 12", || Toy::hierarchy(12)),
+    ];
+    for (name, make) in rows {
+        for (kind, chains, draws) in [
+            (Kind::Nuts, 1, 1000),
+            (Kind::Nuts, 4, 1000),
+            (Kind::Nuts, 64, 200),
+            (Kind::Chees, 4, 1000),
+            (Kind::Chees, 64, 200),
+        ] {
+            let mut toy = make();
+            let s = settings(kind, chains, 500, draws);
+            let clock = std::time::Instant::now();
+            let mut memory = Memory::default();
+            let start = Start::at(Array1::from_elem(crate::target::LogDensity::dim(&toy), 0.1));
+            let outcome = match sample(&mut toy, &s, &start, None, &mut memory, &mut |_| Watch::Continue) {
+                Ok(o) => o,
+                Err(e) => {
+                    eprintln!("{name} {kind} {chains}: {e}");
+                    continue;
+                }
+            };
+            let secs = clock.elapsed().as_secs_f64();
+            let all = memory.draws();
+            let n = (chains * draws) as f64;
+            let ess: Vec<f64> = (0..all.dim().2)
+                .map(|i| {
+                    let (m, se) = mean_and_mcse(&all, |q| q[i]);
+                    let v = mean_and_mcse(&all, |q| (q[i] - m).powi(2)).0;
+                    v / se.powi(2) / n
+                })
+                .collect();
+            let min = ess.iter().copied().fold(f64::INFINITY, f64::min);
+            let mean = ess.iter().sum::<f64>() / ess.len() as f64;
+            let f = &outcome.pooled;
+            eprintln!(
+                "{name:18} {kind:5} C{chains:2}: warm {:6} grads/transition {:5.1} sample {:5.1} div {}/{} cap {} eps {:.3} T {:?} ESS/draw min {min:.2} mean {mean:.2} acc {:.3} us/grad {:.2} mode {} it {:?} notes {:?}",
+                f.warmup_gradients,
+                f.warmup_gradients as f64 / (chains * 500) as f64,
+                f.sampling_gradients as f64 / n,
+                f.warmup_divergences,
+                f.divergences,
+                f.cap_hits,
+                outcome.step_size,
+                outcome.trajectory_length,
+                memory.stat("acceptance_rate").mean().unwrap(),
+                secs * 1e6 / toy.points as f64,
+                outcome.mode.as_ref().unwrap().converged,
+                outcome.mode.as_ref().unwrap().iterations,
+                outcome.notes
+            );
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::nuts::Ending;
 use super::optimise::find_mode_watched;
 use super::outcome::{Facts, Outcome};
 use super::progress::{Phase, Progress, Running, Watch};
-use super::step_size::{DualAveraging, pool};
+use super::step_size::{DualAveraging, pool, speaks};
 use super::trajectory_length::TrajectoryLength;
 use super::warmup::{Window, windows};
 use super::{Kind, SampleError, Settings, Start};
@@ -55,6 +55,9 @@ pub fn sample(
     watch: &mut dyn FnMut(&Progress) -> Watch,
 ) -> Result<Outcome, SampleError> {
     settings.check()?;
+    if density.dim() == 0 {
+        return Err(SampleError::Start(Error::new("there is nothing to sample: the density has no coordinates")));
+    }
     let mut report = Report::new(settings, watch);
     let state = match resume {
         Some(checkpoint) => {
@@ -76,6 +79,8 @@ pub fn sample(
     let mut run = Run { density, settings, state, sink, report };
     run.warm_up()?;
     run.draw()?;
+    // Everything is committed: too late to stop.
+    run.report.tell();
     Ok(Outcome::new(&run.state, settings))
 }
 
@@ -103,6 +108,13 @@ impl<'a> Report<'a> {
     /// After a batch of `points` gradients.
     fn tick(&mut self, points: u64) -> Result<(), SampleError> {
         self.gradients += points;
+        match self.tell() {
+            Watch::Continue => Ok(()),
+            Watch::Stop => Err(SampleError::Stopped),
+        }
+    }
+
+    fn tell(&mut self) -> Watch {
         let (r_hat, ess) = self.running.as_mut().map_or((None, None), Running::figures);
         let progress = Progress {
             phase: self.phase,
@@ -113,10 +125,7 @@ impl<'a> Report<'a> {
             r_hat,
             ess,
         };
-        match (self.watch)(&progress) {
-            Watch::Continue => Ok(()),
-            Watch::Stop => Err(SampleError::Stopped),
-        }
+        (self.watch)(&progress)
     }
 }
 
@@ -337,10 +346,14 @@ impl Run<'_> {
         }
         let averaged: Vec<f64> =
             fleet.lanes.iter().filter_map(|l| l.averaging.as_ref()).map(DualAveraging::log_averaged).collect();
-        let mut pooled = Contribution::new(self.density.dim());
-        fleet.lanes.iter().for_each(|l| pooled.merge(&l.contribution));
-        self.state.chains = fleet.lanes.into_iter().map(|l| l.chain).collect();
         self.state.step_size = pool(&averaged);
+        let mut pooled = Contribution::new(self.density.dim());
+        for (lane, log_step) in fleet.lanes.iter().zip(&averaged) {
+            if speaks(*log_step, self.state.step_size) {
+                pooled.merge(&lane.contribution);
+            }
+        }
+        self.state.chains = fleet.lanes.into_iter().map(|l| l.chain).collect();
         self.close_window(window, &pooled)?;
         Ok(())
     }
@@ -438,15 +451,15 @@ impl Run<'_> {
             let used = trajectory.map_or(step_size, TrajectoryLength::next_used);
             let (leapfrogs, _) = self.leapfrogs(used, step_size);
             let (steps, shared) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
-            let stuck: Vec<bool> = self.state.chains.iter().map(Chain::is_stuck).collect();
-            averaging.learn(chees::harmonic_acceptance(&steps, &stuck));
+            let suspended: Vec<bool> = self.state.chains.iter().map(chees::is_suspended).collect();
+            averaging.learn(chees::harmonic_acceptance(&steps, &suspended));
             if chains < FEW_CHAINS {
                 self.state.chains.iter().for_each(|c| centre.push(&c.q));
             }
             if let (false, Some(t)) = (single, &mut self.state.trajectory) {
                 let few = (chains < FEW_CHAINS).then_some(centre.mean());
                 let mass = &self.state.inverse_mass;
-                let gradient = ensemble.criterion_gradient(&starts, &steps, &stuck, mass, used, few);
+                let gradient = ensemble.criterion_gradient(&starts, &steps, &suspended, mass, used, few);
                 t.learn(gradient, shared, settings.max_leapfrogs);
             }
             if transition >= window.learn_from {

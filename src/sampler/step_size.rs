@@ -61,6 +61,12 @@ pub(super) fn pool(log_averaged: &[f64]) -> f64 {
     middle.exp()
 }
 
+/// Whether a chain's ln ε̄ is near enough to the pooled step size for the chain to speak for the posterior: one that needs steps a hundred
+/// times smaller is stuck somewhere special.
+pub(super) fn speaks(log_averaged: f64, pooled: f64) -> bool {
+    log_averaged > pooled.ln() - 100f64.ln()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +97,9 @@ mod tests {
     #[test]
     fn one_stuck_chain_does_not_move_the_pool() {
         let (half, tiny): (f64, f64) = (0.5f64.ln(), 1e-12f64.ln());
-        assert_eq!(pool(&[half, tiny, half, half]), half.exp());
+        let pooled = pool(&[half, tiny, half, half]);
+        assert_eq!(pooled, half.exp());
+        assert!(speaks(half, pooled) && !speaks(tiny, pooled));
         assert!((pool(&[half, half + 0.2]) - (half + 0.1).exp()).abs() < 1e-15);
     }
 }
