@@ -42,3 +42,6 @@ pub use summary::{Groups, SpendRows, Summary};
 pub use summary_source::ingest_summary;
 pub use transactions::TransactionTable;
 pub use weekly::WeeklyRepeats;
+
+#[cfg(test)]
+mod tests;
