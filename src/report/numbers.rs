@@ -127,6 +127,12 @@ pub(super) fn figure(value: f64) -> String {
     fixed(value, (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize)
 }
 
+/// A figure without zeros that say nothing: `39`, `38.86`.
+pub(super) fn short(value: f64) -> String {
+    let text = figure(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// A duration: `0.42 s`, `12.3 s`, `3 min 20 s`, `1 h 02 min`.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -194,5 +200,8 @@ mod tests {
         assert_eq!(decimals_for(0.0, 0.0), 3);
         assert_eq!(figure(0.242_59), "0.2426");
         assert_eq!(figure(-9_582.429), "−9,582");
+        assert_eq!(short(39.0), "39");
+        assert_eq!(short(38.857_142), "38.86");
+        assert_eq!(short(1_200.0), "1,200");
     }
 }

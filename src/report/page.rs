@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::numbers::{
     self, count, count_range, decimals_for, figure, fixed, money, money_range, percent, percent_whole, whole,
 };
-use super::plots::{self, Mark, Size, responsive};
+use super::plots::{self, Mark, responsive};
 use super::view::{Class, Group, Groups, Holdout, Parameter, View};
 use super::words;
 
@@ -176,7 +176,7 @@ impl Page {
             }),
             holdout: view.holdout.as_ref().map(holdout),
             alive: view.alive.as_ref().map(|a| AlivePart {
-                age: figure(a.age),
+                age: numbers::short(a.age),
                 unit: view.time_unit.clone(),
                 map: responsive(|size| plots::heat_map(a, &view.time_unit, size)),
             }),
@@ -192,7 +192,7 @@ fn tiles(view: &View) -> Vec<Tile> {
     let Some(h) = &view.headline else { return Vec::new() };
     let tile = |label: &str, value: String, note: String| Tile { label: label.to_owned(), value, note };
     let mut out = vec![
-        tile("Value", money(h.value.mean, &view.currency), money_range(&h.value, &view.currency)),
+        tile("Lifetime value", money(h.value.mean, &view.currency), money_range(&h.value, &view.currency)),
         tile("Purchases to come", count(h.purchases.mean), count_range(&h.purchases)),
         tile(
             "Customers",

@@ -65,16 +65,16 @@ pub(super) fn holdout(h: &Holdout) -> String {
         "above the model's 90 % interval: the model expected too little"
     };
     let error = if h.actual > 0.0 {
-        format!(", {} off", percent((h.predicted.mean - h.actual).abs() / h.actual))
+        format!(", which is {} off", percent((h.predicted.mean - h.actual).abs() / h.actual))
     } else {
         String::new()
     };
     format!(
-        "In the {} that the model had not seen, customers bought {} times. It had expected {}, {}{error}. The truth lies {where_it_lies}.",
+        "In the {} that the model had not seen, customers bought {} times. It had expected {} ({}){error}. The truth lies {where_it_lies}.",
         h.length,
         count(h.actual),
         count(h.predicted.mean),
-        count_range(&h.predicted),
+        count_range(&h.predicted).replace(" (", ", ").trim_end_matches(')'),
     )
 }
 

@@ -65,10 +65,11 @@ pub(in crate::report) fn rank_plot(p: &Parameter, title: &str) -> Option<String>
     let expected = total as f64 / (p.ranks.len() * bins) as f64;
     // ±2.58 standard deviations of a count with equal chances: 99 % of the counts of independent draws.
     let sd = (expected * (1.0 - 1.0 / bins as f64)).sqrt();
-    let top = highest(p.ranks.iter().flatten().map(|c| f64::from(*c)), expected + 4.0 * sd);
-    let y = |v: f64| 98.0 - 96.0 * v / top;
+    // Expected in the middle, so that too many and too few look alike.
+    let reach = highest(p.ranks.iter().flatten().map(|c| (f64::from(*c) - expected).abs()), 4.0 * sd);
+    let y = |v: f64| 50.0 - 48.0 * (v - expected) / reach;
     let mut svg = Svg::stretched("ranks", title);
-    let (low, high) = (y((expected - 2.58 * sd).max(0.0)), y(expected + 2.58 * sd));
+    let (low, high) = (y(expected - 2.58 * sd), y(expected + 2.58 * sd));
     svg.rect("expected", (0.0, high), (100.0, low - high), None);
     for (chain, counts) in p.ranks.iter().enumerate().take(CHAINS) {
         let step = 100.0 / counts.len().max(1) as f64;

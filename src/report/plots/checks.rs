@@ -68,6 +68,12 @@ pub(in crate::report) fn checks(rows: &[Check], mark: Mark, title: &str, axis: &
         );
         svg.rect("hover", (at - slot / 2.0, top), (slot, bottom - top), Some(&tip));
     }
+    if mark == Mark::Bars {
+        for (i, r) in rows.iter().enumerate().filter(|_| every == 1) {
+            let up = y.at(highest([r.actual, r.predicted.q95], 0.0)) - 7.0;
+            svg.text("bar-text", (x.at(i as f64), up), Anchor::Middle, &numbers::count(r.actual));
+        }
+    }
     svg.text("axis-title", ((frame.left + frame.right) / 2.0, height - 8.0), Anchor::Middle, axis);
     key(&mut svg, frame.right, mark);
     svg.finish()

@@ -30,12 +30,12 @@ pub(in crate::report) fn heat_map(map: &AliveMap, unit: &str, size: Size) -> Str
             let tip = format!(
                 "{} repeat purchases, the last at {} {unit}: {}",
                 map.frequency[i],
-                numbers::figure(map.recency[j]),
+                numbers::short(map.recency[j]),
                 numbers::percent_whole(p)
             );
             svg.shaded_rect("cell", at, (w - gap, h - gap), Some(shade(p)), Some(&tip));
             if written {
-                let class = if p > 0.55 { "cell-text on" } else { "cell-text" };
+                let class = if p > 0.68 { "cell-text on" } else { "cell-text" };
                 let text = numbers::fixed(100.0 * p, 0);
                 svg.text(class, (at.0 + (w - gap) / 2.0, at.1 + (h - gap) / 2.0 + 4.0), Anchor::Middle, &text);
             }
@@ -83,7 +83,7 @@ fn describe(map: &AliveMap, unit: &str) -> String {
     }
     format!(
         "For a customer first seen {} {unit} ago; from {} to {}.",
-        numbers::figure(map.age),
+        numbers::short(map.age),
         numbers::percent_whole(low),
         numbers::percent_whole(high)
     )

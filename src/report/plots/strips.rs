@@ -31,15 +31,16 @@ pub(in crate::report) struct IntervalAxis {
 
 impl IntervalAxis {
     /// An axis that holds all intervals, and a reference value drawn in every row. It is logarithmic when the values span
-    /// more than a factor of 50, and starts at zero otherwise.
+    /// more than a factor of 50, starts at zero when they come near it, and otherwise shows where they are.
     pub(in crate::report) fn over(intervals: &[Interval], reference: Option<f64>) -> Self {
         let ends = || intervals.iter().flat_map(|i| [i.q05, i.mean, i.q95]).chain(reference).filter(|v| v.is_finite());
         let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(0.0, f64::max));
-        let range = (2.0, 98.0);
+        let range = (6.0, 94.0);
         let scale = if low > 0.0 && high > 50.0 * low {
             Scale::logarithmic(low, high, range)
         } else {
-            Scale::linear(low.min(0.0), high, range).nice(3)
+            let from = if low > 0.4 * high { low } else { low.min(0.0) };
+            Scale::linear(from, high, range).nice(3)
         };
         Self { scale, reference }
     }
@@ -68,18 +69,12 @@ impl IntervalAxis {
     pub(in crate::report) fn head(&self, currency: &str) -> String {
         let mut out = String::from(r#"<svg role="img" class="strip"><title>Axis</title>"#);
         let (ticks, decimals) = self.scale.ticks(3);
-        let last = ticks.len().saturating_sub(1);
-        for (i, tick) in ticks.iter().enumerate() {
-            let anchor = match i {
-                0 => "start",
-                i if i == last => "end",
-                _ => "middle",
-            };
-            let label = numbers::amount(*tick, decimals, currency);
+        for tick in ticks {
+            let label = numbers::amount(tick, decimals, currency);
             let _ = write!(
                 out,
-                r#"<text class="tick" x="{:.2}%" y="13" text-anchor="{anchor}">{}</text>"#,
-                self.scale.clamped(*tick),
+                r#"<text class="tick" x="{:.2}%" y="14" text-anchor="middle">{}</text>"#,
+                self.scale.clamped(tick),
                 escape(&label)
             );
         }
