@@ -48,6 +48,7 @@ struct Tile {
     label: String,
     value: String,
     note: String,
+    estimate: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -190,14 +191,19 @@ impl Page {
 
 fn tiles(view: &View) -> Vec<Tile> {
     let Some(h) = &view.headline else { return Vec::new() };
-    let tile = |label: &str, value: String, note: String| Tile { label: label.to_owned(), value, note };
+    let tile = |label: &str, value: String, note: String| Tile {
+        label: label.to_owned(),
+        value,
+        note,
+        estimate: label != "Customers",
+    };
     let mut out = vec![
         tile("Lifetime value", money(h.value.mean, &view.currency), money_range(&h.value, &view.currency)),
         tile("Purchases to come", count(h.purchases.mean), count_range(&h.purchases)),
         tile(
             "Customers",
             whole(h.customers),
-            if h.customers > 0 {
+            if h.customers > 0 && view.verdict.passed {
                 format!("worth {} each on average", money(h.value.mean / h.customers as f64, &view.currency))
             } else {
                 String::new()

@@ -74,7 +74,8 @@ fn sections_that_a_run_does_not_have_are_absent() {
     }
     // Taking one section away takes nothing else away.
     let full = view(1);
-    let without: [(&str, fn(&mut View)); 8] = [
+    type TakeAway = fn(&mut View);
+    let without: [(&str, TakeAway); 8] = [
         ("Where the value is", |v| v.tiers.clear()),
         ("Who to talk to", |v| v.segments.clear()),
         ("Does the model fit?", |v| {

@@ -70,11 +70,11 @@ pub(super) fn holdout(h: &Holdout) -> String {
         String::new()
     };
     format!(
-        "In the {} that the model had not seen, customers bought {} times. It had expected {} ({}){error}. The truth lies {where_it_lies}.",
+        "In the {} that the model had not seen, customers bought {} times. It had expected {} (90\u{a0}% interval {}){error}. The truth lies {where_it_lies}.",
         h.length,
         count(h.actual),
         count(h.predicted.mean),
-        count_range(&h.predicted).replace(" (", ", ").trim_end_matches(')'),
+        count_range(&h.predicted).trim_end_matches(" (90\u{a0}%)"),
     )
 }
 

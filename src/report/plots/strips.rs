@@ -81,3 +81,40 @@ impl IntervalAxis {
         out + "</svg>"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(mean: f64) -> Interval {
+        Interval { mean, q05: 0.9 * mean, q95: 1.1 * mean }
+    }
+
+    #[test]
+    fn an_axis_suits_what_it_holds() {
+        let head = |means: &[f64]| {
+            let intervals: Vec<_> = means.iter().map(|m| one(*m)).collect();
+            IntervalAxis::over(&intervals, None).head("$")
+        };
+        // Near each other: no need for zero. Apart: from zero. Far apart: powers of ten.
+        assert!(!head(&[30.0, 45.0]).contains(">$0<") && head(&[30.0, 45.0]).contains(">$40<"));
+        assert!(head(&[3.0, 45.0]).contains(">$0<"));
+        assert!(head(&[1.0, 900.0]).contains(">$100<") && !head(&[1.0, 900.0]).contains(">$0<"));
+    }
+
+    #[test]
+    fn a_row_puts_the_mean_between_its_ends() {
+        let axis = IntervalAxis::over(&[one(0.0), one(100.0)], Some(50.0));
+        // The domain is 0–150 (nice), the cell's range 6–94 %.
+        let row = axis.row(&one(75.0), "t");
+        assert!(row.contains(r#"cx="50.00%""#), "{row}");
+        assert!(row.contains("reference"));
+    }
+
+    #[test]
+    fn a_bar_never_leaves_its_cell() {
+        assert!(share_bar(0.25, "t").contains(r#"width="25.00%""#));
+        assert!(share_bar(1.7, "t").contains(r#"class="fill" x="0" y="5" width="100.00%""#));
+        assert!(share_bar(f64::NAN, "t").contains(r#"width="0.00%""#));
+    }
+}

@@ -163,3 +163,39 @@ impl Lines<'_> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::Days;
+
+    use super::*;
+
+    /// Ten weeks, six of them seen; the counts leave the band in one seen and two unseen weeks.
+    fn ten_weeks() -> Tracking {
+        let start = NaiveDate::from_ymd_opt(1997, 1, 1).unwrap();
+        let band = Interval { mean: 10.0, q05: 5.0, q95: 15.0 };
+        Tracking {
+            week_start: (0..10).map(|w| start + Days::new(7 * w)).collect(),
+            actual: vec![10.0, 4.0, 10.0, 10.0, 10.0, 10.0, 16.0, 10.0, 3.0, 15.0],
+            predicted: vec![band; 10],
+            cumulative: vec![band; 10],
+            calibration_weeks: 6,
+        }
+    }
+
+    #[test]
+    fn the_description_counts_weeks_within_the_band_on_both_sides() {
+        let svg = weekly(&ten_weeks(), Size::Wide);
+        assert!(svg.contains("in 5 of 6 weeks that the model has seen and in 2 of 4 that it has not"), "{svg}");
+        assert!(svg.contains("week of 8 Jan 1997: counted 4, expected 10.0, 5.0–15.0 (90\u{a0}%)"));
+    }
+
+    #[test]
+    fn totals_add_up_and_one_window_has_no_split() {
+        let mut t = ten_weeks();
+        assert!(cumulative(&t, Size::Wide).contains(">counted 98<"));
+        assert!(weekly(&t, Size::Narrow).contains("class=\"split\""));
+        t.calibration_weeks = 10;
+        assert!(!weekly(&t, Size::Narrow).contains("class=\"split\""));
+    }
+}
