@@ -1,20 +1,38 @@
-//! The room `report`.
-pub mod number {
-    pub fn count(x: f64) -> String {
-        x.to_string()
-    }
-    pub fn money(x: f64, c: &str) -> String {
-        format!("{c}{x}")
-    }
-    pub fn percent(x: f64) -> String {
-        x.to_string()
-    }
-}
-/// x
-pub fn render(_: &()) -> crate::error::Result<String> {
-    Ok(String::new())
-}
-/// x
-pub fn collect(_: &crate::run::RunDir) -> crate::error::Result<()> {
-    Ok(())
-}
+//! Plain views become SVG plots and one self-contained HTML file that a person can show to their boss.
+//!
+//! The road: a finished run fills a [`View`] with numbers it already has; [`render`] turns that into a page. Everything the
+//! page says is either in the view or a rewording of it. Nothing here computes a statistic, reads a file, looks at a clock,
+//! or knows how the numbers came to be: equal views give equal bytes.
+//!
+//! ```
+//! use longrun::report::{Verdict, View, render};
+//! let view = View {
+//!     title: "CDNOW".into(),
+//!     verdict: Verdict { passed: true, ..Verdict::default() },
+//!     ..View::default()
+//! };
+//! let html = render(&view)?;
+//! assert!(html.starts_with("<!doctype html>"));
+//! # Ok::<(), longrun::error::Error>(())
+//! ```
+
+mod check;
+mod html;
+mod numbers;
+mod page;
+mod plots;
+mod scales;
+mod svg;
+mod view;
+mod words;
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;
+
+pub use html::render;
+pub use view::{
+    AliveMap, Check, Class, Coverage, DataFacts, Density, Facts, FitFacts, Group, Groups, Headline, Holdout, Interval,
+    Parameter, Score, Step, Tracking, Verdict, View,
+};

@@ -1,0 +1,119 @@
+//! The plots of a report, one file each, on the scales and shapes of their parent. Here: paper sizes and what all axes share.
+//!
+//! Text in a drawing shrinks with it, so plots that carry text are drawn twice, for a wide page and for a phone, and the
+//! style sheet shows one of them.
+
+mod chains;
+mod checks;
+mod heat_map;
+mod strips;
+mod tracking;
+
+pub(super) use chains::{density, rank_plot, trace};
+pub(super) use checks::{Mark, checks};
+pub(super) use heat_map::heat_map;
+pub(super) use strips::{IntervalAxis, share_bar};
+pub(super) use tracking::{cumulative, weekly};
+
+use super::numbers;
+use super::scales::Scale;
+use super::svg::{Anchor, Svg};
+
+/// The paper a plot is drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// The whole text column of a desktop page.
+    Wide,
+    /// A phone.
+    Narrow,
+}
+
+impl Size {
+    /// Width in pixels.
+    fn width(self) -> f64 {
+        match self {
+            Self::Wide => 840.0,
+            Self::Narrow => 350.0,
+        }
+    }
+
+    /// Whether there is room for long words.
+    fn is_wide(self) -> bool {
+        self == Self::Wide
+    }
+}
+
+/// Draws for a wide page and for a phone; the style sheet shows the one that fits.
+pub(super) fn responsive(draw: impl Fn(Size) -> String) -> String {
+    format!(r#"<div class="for-wide">{}</div><div class="for-narrow">{}</div>"#, draw(Size::Wide), draw(Size::Narrow))
+}
+
+/// The room within the axes.
+#[derive(Debug, Clone, Copy)]
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Frame {
+    fn width(&self) -> f64 {
+        self.right - self.left
+    }
+}
+
+/// Width of a text in the plots' type size, generously, for margins.
+fn text_width(text: &str) -> f64 {
+    7.0 * text.chars().count() as f64
+}
+
+/// The highest finite value, at least `floor`.
+fn highest(values: impl IntoIterator<Item = f64>, floor: f64) -> f64 {
+    values.into_iter().filter(|v| v.is_finite()).fold(floor, f64::max)
+}
+
+/// A scale from zero upwards for the given height, with its ticks' labels: (scale, [(value, label)], widest label).
+fn upward(high: f64, top: f64, bottom: f64) -> (Scale, Vec<(f64, String)>, f64) {
+    let scale = Scale::linear(0.0, high, (bottom, top)).nice(4);
+    let (ticks, decimals) = scale.ticks(4);
+    let labels: Vec<_> = ticks.into_iter().map(|t| (t, numbers::fixed(t, decimals))).collect();
+    let widest = labels.iter().map(|(_, label)| text_width(label)).fold(0.0, f64::max);
+    (scale, labels, widest)
+}
+
+/// Horizontal grid lines with their labels to the left; the lowest is the axis.
+fn grid(svg: &mut Svg, frame: &Frame, scale: &Scale, labels: &[(f64, String)]) {
+    for (value, label) in labels {
+        let y = scale.at(*value);
+        let class = if *value == 0.0 { "axis" } else { "grid" };
+        svg.line(class, (frame.left, y), (frame.right, y));
+        svg.text("tick", (frame.left - 8.0, y + 4.0), Anchor::End, label);
+    }
+}
+
+/// Moves labels that would overlap apart, keeping their order: positions in, positions out.
+fn spread(positions: &[f64], gap: f64) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..positions.len()).collect();
+    order.sort_by(|&a, &b| positions[a].total_cmp(&positions[b]));
+    let mut out = positions.to_vec();
+    for pair in order.windows(2) {
+        let missing = gap - (out[pair[1]] - out[pair[0]]);
+        if missing > 0.0 {
+            out[pair[0]] -= missing / 2.0;
+            out[pair[1]] += missing / 2.0;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_move_apart_and_keep_their_order() {
+        assert_eq!(spread(&[10.0, 12.0], 14.0), vec![4.0, 18.0]);
+        assert_eq!(spread(&[50.0, 10.0], 14.0), vec![50.0, 10.0]);
+    }
+}

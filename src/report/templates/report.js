@@ -1,0 +1,30 @@
+// Comforts only: the page says everything without them.
+(function () {
+  var root = document.documentElement, button = document.getElementById("theme");
+  var dark = function () { return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches; };
+  var name = function () { button.textContent = dark() ? "Light" : "Dark"; };
+  button.hidden = false; name();
+  button.onclick = function () { root.dataset.theme = dark() ? "light" : "dark"; name(); };
+  addEventListener("beforeprint", function () { document.querySelectorAll("details").forEach(function (d) { d.open = true; }); });
+  var value = function (row, column) {
+    var cell = row.cells[column], text = cell.dataset.v || cell.textContent.trim();
+    var number = parseFloat(text.replace(/−/g, "-").replace(/[^0-9.eE-]/g, ""));
+    return cell.tagName === "TH" || isNaN(number) ? text : number;
+  };
+  document.querySelectorAll("table.sortable").forEach(function (table) {
+    Array.prototype.forEach.call(table.tHead.rows[0].cells, function (head, column) {
+      if (head.classList.contains("plain")) return;
+      var sorter = document.createElement("button");
+      sorter.type = "button"; sorter.className = "sorter"; sorter.textContent = head.textContent;
+      head.textContent = ""; head.appendChild(sorter);
+      sorter.onclick = function () {
+        var up = head.getAttribute("aria-sort") === "descending";
+        table.querySelectorAll("[aria-sort]").forEach(function (other) { other.removeAttribute("aria-sort"); });
+        head.setAttribute("aria-sort", up ? "ascending" : "descending");
+        var body = table.tBodies[0], rows = Array.prototype.slice.call(body.rows);
+        rows.sort(function (a, b) { var x = value(a, column), y = value(b, column), c = x < y ? -1 : x > y ? 1 : 0; return up ? c : -c; });
+        rows.forEach(function (row) { body.appendChild(row); });
+      };
+    });
+  });
+})();

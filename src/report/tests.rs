@@ -1,0 +1,256 @@
+//! What every page must be, whatever the view: safe, well formed, complete without a network, free of numbers that are none.
+
+use super::example::{failed, view};
+use super::{Interval, View, render};
+
+/// The page without style and script.
+fn visible(html: &str) -> String {
+    let (head, rest) = html.split_once("<style>").unwrap();
+    let (_, rest) = rest.split_once("</style>").unwrap();
+    let (body, rest) = rest.split_once("<script>").unwrap();
+    let (_, tail) = rest.split_once("</script>").unwrap();
+    format!("{head}{body}{tail}")
+}
+
+/// Fails unless every element that opens also closes, in order; returns how many drawings there are.
+fn assert_balanced(html: &str) -> usize {
+    const VOID: [&str; 4] = ["meta", "br", "link", "!doctype"];
+    let (mut open, mut drawings) = (Vec::new(), 0);
+    let body = visible(html);
+    let mut rest = body.as_str();
+    while let Some(start) = rest.find('<') {
+        let end = start + rest[start..].find('>').expect("a tag that never ends");
+        let tag = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        assert_eq!(tag.matches('"').count() % 2, 0, "an attribute that never ends: {tag}");
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        if let Some(closing) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closing), "closed out of order");
+        } else if !tag.ends_with('/') && !VOID.contains(&name) {
+            drawings += usize::from(name == "svg");
+            open.push(name.to_owned());
+        }
+    }
+    assert!(open.is_empty(), "never closed: {open:?}");
+    drawings
+}
+
+/// What holds for every page.
+fn assert_sound(html: &str) {
+    assert!(html.starts_with("<!doctype html>"), "{}", &html[..40]);
+    assert!(assert_balanced(html) > 0);
+    let body = visible(html);
+    for word in ["NaN", "nan", "inf", "undefined", "None", "Some("] {
+        let bare = body.split(|c: char| !c.is_alphanumeric() && c != '(').any(|w| w == word);
+        assert!(!bare, "{word} is on the page");
+    }
+    for address in ["http:", "https:", "//", "src=", "url(", "@import"] {
+        assert!(!body.contains(address), "{address} is on the page");
+    }
+    assert!(!html.contains("url(") && !html.contains("@import") && !html.contains("/* DARK */"));
+}
+
+#[test]
+fn a_whole_page_is_sound_small_and_the_same_every_time() {
+    let html = render(&view(12)).unwrap();
+    assert_sound(&html);
+    assert!(html.len() < 1_000_000, "{} bytes", html.len());
+    assert_eq!(html, render(&view(12)).unwrap());
+    for said in ["You can use these numbers.", "23,570", "$812,450", "Champions", "R-hat", "69,659", "90\u{a0}%"] {
+        assert!(html.contains(said), "{said} is missing");
+    }
+    // The verdict comes before any number, statistics come last.
+    let place = |text: &str| html.find(text).unwrap();
+    assert!(place("You can use these numbers.") < place("$812,450"));
+    assert!(place("Champions") < place("<h2>The posterior</h2>"));
+}
+
+#[test]
+fn sections_that_a_run_does_not_have_are_absent() {
+    let html = render(&View { title: "bare".into(), ..View::default() }).unwrap();
+    assert_sound(&html);
+    for section in ["Where the value is", "Does the model fit?", "The posterior", "The chains", "How it was made"] {
+        assert!(!html.contains(section), "{section}");
+    }
+    // Taking one section away takes nothing else away.
+    let full = view(1);
+    type TakeAway = fn(&mut View);
+    let without: [(&str, TakeAway); 8] = [
+        ("Where the value is", |v| v.tiers.clear()),
+        ("Who to talk to", |v| v.segments.clear()),
+        ("Does the model fit?", |v| {
+            v.tracking = None;
+            v.frequency.clear();
+        }),
+        ("Did it predict the future?", |v| v.holdout = None),
+        ("Who is still a customer?", |v| v.alive = None),
+        ("By cohort", |v| v.groups = None),
+        ("The posterior", |v| v.parameters.clear()),
+        ("How it was made", |v| v.facts = super::Facts::default()),
+    ];
+    let sections = |html: &str| html.matches("<section class=\"part\">").count();
+    let all = sections(&render(&full).unwrap());
+    for (heading, take_away) in without {
+        let mut v = full.clone();
+        take_away(&mut v);
+        let html = render(&v).unwrap();
+        assert_sound(&html);
+        assert!(!html.contains(heading), "{heading}");
+        // The chains go with the parameters.
+        let gone = if heading == "The posterior" { 2 } else { 1 };
+        assert_eq!(sections(&html), all - gone, "{heading}");
+    }
+}
+
+#[test]
+fn text_from_outside_is_never_markup() {
+    let evil = "<script>alert(1)</script>\"'&<img onerror=x>";
+    let mut v = view(2);
+    v.title = evil.into();
+    v.subtitle = evil.into();
+    v.currency = "<b>".into();
+    v.time_unit = evil.into();
+    v.horizon = evil.into();
+    v.verdict.reasons = vec![evil.into()];
+    v.tiers[0].name = evil.into();
+    v.tiers[0].rule = Some(evil.into());
+    v.segments[0].action = Some(evil.into());
+    v.frequency[0].label = evil.into();
+    v.facts.versions.push((evil.into(), evil.into()));
+    v.facts.fits[0].adapter = Some(evil.into());
+    if let Some(h) = &mut v.holdout {
+        h.length = evil.into();
+        h.scores[1].name = evil.into();
+        h.by_frequency[0].label = evil.into();
+    }
+    if let Some(g) = &mut v.groups {
+        g.column = evil.into();
+        g.rows[0].label = evil.into();
+    }
+    for p in &mut v.parameters {
+        p.name = evil.into();
+        p.fit = evil.into();
+        p.concern = Some(evil.into());
+        p.coords = vec![(evil.into(), evil.into())];
+    }
+    let html = render(&v).unwrap();
+    assert_sound(&html);
+    assert_eq!(html.matches("<script>").count(), 1);
+    assert!(!html.contains("<img") && !html.contains("<b>"));
+}
+
+#[test]
+fn a_refused_result_says_so_loudly_and_gives_no_advice_to_act_on() {
+    let v = failed(12);
+    let html = render(&v).unwrap();
+    assert_sound(&html);
+    assert!(html.contains("Do not use these numbers.") && !html.contains("You can use these numbers."));
+    assert!(html.contains("What to try") && html.contains("Not for use"));
+    assert!(html.contains("214 of 4,000 draws diverged"));
+    assert!(html.contains("the chains disagree"));
+    for class in v.tiers.iter().chain(&v.segments) {
+        assert!(!html.contains(class.action.as_deref().unwrap()));
+    }
+    assert!(!html.contains("are expected to buy"));
+}
+
+#[test]
+fn many_groups_are_cut_with_a_note() {
+    let html = render(&view(1_000)).unwrap();
+    assert_sound(&html);
+    assert!(html.contains("Of 1,000 groups, the 40 with the most value are shown."));
+    assert!(html.contains("200 of 7,007 parameters are shown"));
+    assert!(html.len() < 2_000_000, "{} bytes", html.len());
+    assert!(!render(&view(12)).unwrap().contains("with the most value are shown"));
+}
+
+#[test]
+fn one_group_needs_no_details() {
+    let html = render(&view(1)).unwrap();
+    assert_sound(&html);
+    assert!(!html.contains("<details"));
+}
+
+#[test]
+fn numbers_that_are_none_read_as_a_dash() {
+    let mut v = view(2);
+    let bad = Interval { mean: f64::NAN, q05: f64::NEG_INFINITY, q95: f64::INFINITY };
+    v.tiers[0].value = bad;
+    v.tiers[0].share = f64::NAN;
+    v.frequency[2].predicted = bad;
+    v.frequency[3].actual = f64::NAN;
+    if let Some(h) = &mut v.headline {
+        h.value = bad;
+        h.alive = Some(f64::NAN);
+    }
+    if let Some(t) = &mut v.tracking {
+        t.predicted[5] = bad;
+        t.cumulative[77] = bad;
+        t.actual[7] = f64::INFINITY;
+    }
+    if let Some(h) = &mut v.holdout {
+        h.predicted = bad;
+        h.scores[0].rmse = f64::NAN;
+    }
+    if let Some(a) = &mut v.alive {
+        a.probability[3][3] = Some(f64::NAN);
+        a.age = f64::NAN;
+    }
+    if let Some(g) = &mut v.groups {
+        g.rows[0].value = bad;
+    }
+    for p in &mut v.parameters {
+        p.r_hat = f64::NAN;
+        p.sd = f64::INFINITY;
+        p.density.as_mut().unwrap().y[3] = f64::NAN;
+        if let Some(chain) = p.trace.first_mut() {
+            chain[2] = f64::NAN;
+        }
+    }
+    v.facts.steps[0].seconds = f64::NAN;
+    assert_sound(&render(&v).unwrap());
+}
+
+#[test]
+fn empty_and_constant_lists_still_make_a_page() {
+    let mut v = view(2);
+    v.tracking = Some(super::Tracking::default());
+    v.alive = Some(super::AliveMap::default());
+    v.holdout = Some(super::Holdout::default());
+    for p in &mut v.parameters {
+        p.trace = vec![vec![1.0; 10], Vec::new()];
+        p.ranks = vec![vec![0; 5]; 2];
+        p.density = Some(super::Density::default());
+    }
+    assert_sound(&render(&v).unwrap());
+}
+
+#[test]
+fn sixty_four_chains_fit() {
+    let mut v = view(2);
+    for p in v.parameters.iter_mut().filter(|p| !p.trace.is_empty()) {
+        p.trace = (0..64).map(|c| p.trace[c % 4].clone()).collect();
+        p.ranks = (0..64).map(|c| p.ranks[c % 4].clone()).collect();
+    }
+    let html = render(&v).unwrap();
+    assert_sound(&html);
+    assert!(html.len() < 2_500_000, "{} bytes", html.len());
+}
+
+#[test]
+fn lists_of_different_length_are_refused_by_name() {
+    let mut v = view(2);
+    v.tracking.as_mut().unwrap().actual.pop();
+    let message = render(&v).unwrap_err().to_string();
+    assert!(message.starts_with("tracking.actual: ") && message.contains("found 77"), "{message}");
+}
+
+#[test]
+#[ignore = "writes pages to look at: LONGRUN_PAGES=/tmp cargo test --lib report::tests::pages -- --ignored"]
+fn pages() {
+    let folder = std::path::PathBuf::from(std::env::var("LONGRUN_PAGES").expect("LONGRUN_PAGES names a folder"));
+    let one = view(1);
+    for (name, view) in [("pass", view(12)), ("fail", failed(12)), ("one", one), ("many", view(1_000))] {
+        std::fs::write(folder.join(format!("report-{name}.html")), render(&view).unwrap()).unwrap();
+    }
+}

@@ -1,0 +1,327 @@
+//! What a report needs to know, as plain serde structs: the finished run fills them, the page shows them.
+//!
+//! Sections that a run does not have are `None` or empty and are then simply absent from the page. Every interval is the
+//! central 90 % one, from the 5 % to the 95 % quantile. Not here: how any of it is computed, formatted or drawn.
+
+use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
+
+/// A mean with its central 90 % interval.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Expected value.
+    pub mean: f64,
+    /// 5 % quantile.
+    pub q05: f64,
+    /// 95 % quantile.
+    pub q95: f64,
+}
+
+/// Everything one page shows.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Name of the run.
+    pub title: String,
+    /// One line under the title: the models, the groups, the window of the data. May be empty.
+    pub subtitle: String,
+    /// What amounts are in. Text with a sign (`$`, `€`, `R$`) is put before the number, letters (`CHF`, `kr`) after it,
+    /// nothing when empty.
+    pub currency: String,
+    /// The model's unit of time, in the plural: `weeks`.
+    pub time_unit: String,
+    /// How far ahead values look, in words that follow "the next": `52 weeks`.
+    pub horizon: String,
+    /// Whether to trust the numbers.
+    pub verdict: Verdict,
+    /// The few numbers that go on top.
+    pub headline: Option<Headline>,
+    /// Value tiers, best first.
+    pub tiers: Vec<Class>,
+    /// RFM (or other) segments, in the order to show them.
+    pub segments: Vec<Class>,
+    /// Purchases week by week against the model.
+    pub tracking: Option<Tracking>,
+    /// Customers by number of repeat purchases in the calibration window, actual against predicted; in order, the last row
+    /// may be open (`7+`). Empty when not checked.
+    pub frequency: Vec<Check>,
+    /// How the model did on the window it did not see.
+    pub holdout: Option<Holdout>,
+    /// P(alive) over frequency and recency.
+    pub alive: Option<AliveMap>,
+    /// Totals by group of partial pooling.
+    pub groups: Option<Groups>,
+    /// Posterior of every parameter, population parameters (no coordinates) and group parameters alike.
+    pub parameters: Vec<Parameter>,
+    /// How the run was made.
+    pub facts: Facts,
+}
+
+/// Whether the diagnostics accept the result, with reasons.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// True when the diagnostics accept the result.
+    pub passed: bool,
+    /// Why, one sentence each.
+    pub reasons: Vec<String>,
+    /// What it means, in plain words; `None` for the report's own wording.
+    pub meaning: Option<String>,
+    /// What to try next when it failed, one sentence each; empty for general advice.
+    pub advice: Vec<String>,
+}
+
+/// The numbers on top.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Headline {
+    /// Customers scored.
+    pub customers: u64,
+    /// Purchases of all of them within the horizon.
+    pub purchases: Interval,
+    /// Lifetime value of all of them within the horizon (discounted if the run discounts), in currency.
+    pub value: Interval,
+    /// Expected share of customers who are still alive, 0–1.
+    pub alive: Option<f64>,
+}
+
+/// A set of customers made after the fit: a value tier or a segment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Class {
+    /// Name: `Top 5 %`, `Champions`.
+    pub name: String,
+    /// Who is in it: `worth at least $312`, `R 5, F 4–5`.
+    pub rule: Option<String>,
+    /// Customers in it.
+    pub customers: u64,
+    /// Their total value within the horizon, in currency.
+    pub value: Interval,
+    /// Their share of the value of all customers, 0–1.
+    pub share: f64,
+    /// What to do with them.
+    pub action: Option<String>,
+}
+
+/// Repeat purchases of all customers week by week. All lists have one entry a week.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tracking {
+    /// First day of each week.
+    pub week_start: Vec<NaiveDate>,
+    /// Repeat purchases counted in each week.
+    pub actual: Vec<f64>,
+    /// Posterior predictive purchases in each week.
+    pub predicted: Vec<Interval>,
+    /// Posterior predictive purchases from the first week to the end of each (its interval does not follow from the weekly ones).
+    pub cumulative: Vec<Interval>,
+    /// Number of leading weeks that the model was fitted on.
+    pub calibration_weeks: usize,
+}
+
+/// One class of customers: what was counted and what the model expected.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    /// The class: `0`, `1`, …, `7+` repeat purchases.
+    pub label: String,
+    /// What was counted.
+    pub actual: f64,
+    /// What the model expected.
+    pub predicted: Interval,
+}
+
+/// Scores on the holdout window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Holdout {
+    /// Its length in words: `39 weeks`.
+    pub length: String,
+    /// Purchases counted in it.
+    pub actual: f64,
+    /// Purchases predicted for it.
+    pub predicted: Interval,
+    /// Scores of the model (first) and of the naive baselines.
+    pub scores: Vec<Score>,
+    /// How often the predictive intervals of single customers held the truth.
+    pub coverage: Vec<Coverage>,
+    /// Mean purchases per customer in the holdout, by repeat purchases in the calibration window. May be empty.
+    pub by_frequency: Vec<Check>,
+}
+
+/// Errors of one way of predicting purchases per customer.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    /// `longrun`, `same rate as before`, `everyone average`.
+    pub name: String,
+    /// Predicted total.
+    pub total: f64,
+    /// Mean absolute error, purchases.
+    pub mae: f64,
+    /// Root mean squared error, purchases.
+    pub rmse: f64,
+    /// Spearman rank correlation; `None` where undefined.
+    pub spearman: Option<f64>,
+    /// Normalised Gini; `None` where undefined.
+    pub gini: Option<f64>,
+}
+
+/// Coverage of one central predictive interval, all shares 0–1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Coverage {
+    /// What it should cover.
+    pub level: f64,
+    /// What it covered, by randomised probability integral transform.
+    pub covered: f64,
+    /// What the closed interval of counts covered (over-covers even when the model is perfect).
+    pub raw: f64,
+}
+
+/// P(alive) of a customer of a given age over frequency and recency.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AliveMap {
+    /// T, in the view's time unit.
+    pub age: f64,
+    /// Columns: repeat purchases, ascending.
+    pub frequency: Vec<u32>,
+    /// Rows: time of the last purchase since the first, in the view's time unit, ascending.
+    pub recency: Vec<f64>,
+    /// `[recency][frequency]`, 0–1; `None` where no such customer can be.
+    pub probability: Vec<Vec<Option<f64>>>,
+}
+
+/// Totals by group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Groups {
+    /// The column that made the groups: `cohort`.
+    pub column: String,
+    /// One row per group, in the order to show them.
+    pub rows: Vec<Group>,
+}
+
+/// One group's totals.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Group {
+    /// Its label.
+    pub label: String,
+    /// Customers in it.
+    pub customers: u64,
+    /// Expected share still alive, 0–1.
+    pub alive: Option<f64>,
+    /// Purchases within the horizon.
+    pub purchases: Interval,
+    /// Value within the horizon, in currency.
+    pub value: Interval,
+}
+
+/// Posterior and diagnostics of one parameter.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Parameter {
+    /// Which fit it belongs to: `purchase`, `spend`.
+    pub fit: String,
+    /// Its name: `alpha`.
+    pub name: String,
+    /// Dimension and label of each of its coordinates; empty for a population parameter.
+    pub coords: Vec<(String, String)>,
+    /// Posterior mean.
+    pub mean: f64,
+    /// Posterior standard deviation.
+    pub sd: f64,
+    /// 5 % quantile.
+    pub q05: f64,
+    /// Median.
+    pub q50: f64,
+    /// 95 % quantile.
+    pub q95: f64,
+    /// Rank-normalised split R-hat.
+    pub r_hat: f64,
+    /// Bulk effective sample size.
+    pub ess_bulk: f64,
+    /// Tail effective sample size.
+    pub ess_tail: f64,
+    /// What the diagnostics hold against it, in a few words; `None` when nothing.
+    pub concern: Option<String>,
+    /// Its density curve, when there is one to show.
+    pub density: Option<Density>,
+    /// `[chain][draw]`, thinned as far as one likes (some 200 draws a chain are plenty); empty when not shown.
+    pub trace: Vec<Vec<f64>>,
+    /// `[chain][bin]`: how many of the chain's draws fall into each equal bin of the ranks over all chains; empty when not
+    /// shown.
+    pub ranks: Vec<Vec<u32>>,
+}
+
+/// A density curve.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Density {
+    /// Where, ascending.
+    pub x: Vec<f64>,
+    /// How high, in any unit.
+    pub y: Vec<f64>,
+}
+
+/// How the run was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// One entry per fit.
+    pub fits: Vec<FitFacts>,
+    /// Wall time of each step, in order.
+    pub steps: Vec<Step>,
+    /// What was read.
+    pub data: Option<DataFacts>,
+    /// Seed of the run.
+    pub seed: Option<u64>,
+    /// Program and version, in order.
+    pub versions: Vec<(String, String)>,
+    /// Anything else: label and text, in order.
+    pub other: Vec<(String, String)>,
+}
+
+/// How one fit was sampled.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FitFacts {
+    /// `purchase`, `spend`.
+    pub fit: String,
+    /// The model's name: `BG/NBD`.
+    pub model: String,
+    /// `cpu`, `wgpu`.
+    pub backend: String,
+    /// The adapter's own name, when there is one.
+    pub adapter: Option<String>,
+    /// `nuts`, `chees`.
+    pub sampler: String,
+    /// Chains.
+    pub chains: u64,
+    /// Warm-up iterations per chain.
+    pub warmup: u64,
+    /// Draws kept per chain.
+    pub draws: u64,
+    /// Divergent transitions after warm-up.
+    pub divergences: u64,
+    /// Gradients of single points, warm-up included.
+    pub gradient_evaluations: u64,
+    /// Wall time of the fit.
+    pub seconds: f64,
+    /// Smallest bulk ESS of any parameter per second of wall time.
+    pub ess_per_second: Option<f64>,
+}
+
+/// Wall time of one step.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// `summarise`, `fit`, …
+    pub name: String,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+/// What was read and what it shrank to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct DataFacts {
+    /// Where it came from, as the config writes it.
+    pub source: String,
+    /// Lines read.
+    pub rows: u64,
+    /// Lines refused.
+    pub rejects: u64,
+    /// Customers in the summary.
+    pub customers: u64,
+    /// Distinct rows the likelihood sees.
+    pub cells: u64,
+    /// First and last day seen.
+    pub days: Option<(NaiveDate, NaiveDate)>,
+    /// Last day of the calibration window.
+    pub calibration_end: Option<NaiveDate>,
+}
