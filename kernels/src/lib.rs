@@ -5,11 +5,23 @@
 //! a configuration or a file.
 
 pub mod bg_nbd;
+mod buffer;
 pub mod device;
+mod difference;
 pub mod gamma_gamma;
+mod pipeline;
 pub mod rng;
 mod rows;
 pub mod special;
+
+#[cfg(test)]
+extern crate self as longrun_kernels;
+#[cfg(test)]
+#[path = "../tests/adapter/mod.rs"]
+mod adapter;
+#[cfg(test)]
+#[path = "../tests/simulated/mod.rs"]
+mod simulated;
 
 use std::fmt;
 use std::ops::Range;

@@ -78,18 +78,35 @@ impl Layout {
         }
         let mut order: Vec<u32> = (0..group.len() as u32).collect();
         order.sort_by_key(|row| group[*row as usize]);
-        let (mut lanes, mut lanes_of, mut rows_of) = (Vec::new(), Vec::new(), Vec::new());
         let mut row = 0;
-        for g in 0..n_groups {
-            let (first_row, first_lane) = (row, lanes.len());
-            row += order[row..].iter().take_while(|r| group[**r as usize] as usize == g).count();
-            for start in (first_row..row).step_by(lane_rows) {
-                lanes.push(Lane { group: g, rows: start..row.min(start + lane_rows) });
-            }
-            rows_of.push(first_row..row);
-            lanes_of.push(first_lane..lanes.len());
-        }
+        let rows_of: Vec<Range<usize>> = (0..n_groups)
+            .map(|g| {
+                let first = row;
+                row += order[row..].iter().take_while(|r| group[**r as usize] as usize == g).count();
+                first..row
+            })
+            .collect();
+        let (lanes, lanes_of) = Self::cut(&rows_of, lane_rows);
         Ok(Self { order, lanes, lanes_of, rows_of, group: group.to_vec() })
+    }
+
+    /// The same rows in lanes of another length.
+    pub fn recut(&self, lane_rows: usize) -> Self {
+        let (lanes, lanes_of) = Self::cut(&self.rows_of, lane_rows);
+        Self { lanes, lanes_of, ..self.clone() }
+    }
+
+    fn cut(rows_of: &[Range<usize>], lane_rows: usize) -> (Vec<Lane>, Vec<Range<usize>>) {
+        let mut lanes = Vec::new();
+        let mut lanes_of = Vec::with_capacity(rows_of.len());
+        for (group, rows) in rows_of.iter().enumerate() {
+            let first = lanes.len();
+            for start in rows.clone().step_by(lane_rows) {
+                lanes.push(Lane { group, rows: start..rows.end.min(start + lane_rows) });
+            }
+            lanes_of.push(first..lanes.len());
+        }
+        (lanes, lanes_of)
     }
 
     pub fn n_groups(&self) -> usize {

@@ -42,6 +42,20 @@ impl Cells {
         }
         Ok(())
     }
+
+    /// The rows at `keep`, in that order.
+    pub(crate) fn select(&self, keep: &[u32]) -> Self {
+        let pick = |column: &[f64]| keep.iter().map(|row| column[*row as usize]).collect();
+        let count = |column: &[u32]| keep.iter().map(|row| column[*row as usize]).collect();
+        Self {
+            n_groups: self.n_groups,
+            group: count(&self.group),
+            frequency: count(&self.frequency),
+            recency: pick(&self.recency),
+            age: pick(&self.age),
+            weight: pick(&self.weight),
+        }
+    }
 }
 
 /// Σ w [ lnΓ(r+x) − lnΓ(r) + lnB(a, b+x) − lnB(a, b) ] + N r ln α per group, from the histogram of x.

@@ -28,6 +28,24 @@ impl Cpu {
         Ok(Self { rows: Rows::new(&cells)?, terms: GroupTerms::new(&cells), cells })
     }
 
+    /// The cells as handed in.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// (x, t_x, T, weight) of a sorted cell of a group.
+    pub(crate) fn sorted_cell(&self, group: usize, row: usize) -> (f64, f64, f64, f64) {
+        let Cell { x, weight, recency, age, .. } = self.rows.cells[row];
+        let times = &self.rows.times[group];
+        (x, times[recency as usize], times[age as usize], weight)
+    }
+
+    /// w (x + 1) of a sorted cell.
+    pub(crate) fn cell_mass(&self, row: usize) -> f64 {
+        let Cell { x, weight, .. } = self.rows.cells[row];
+        weight * (x + 1.0)
+    }
+
     /// Bytes of temporary tables while `chains` chains are evaluated together.
     pub fn scratch_bytes(&self, chains: usize) -> u64 {
         rows::sum_rows_scratch_bytes(self, chains * self.cells.n_groups)

@@ -20,11 +20,13 @@
 mod cells;
 mod cpu;
 mod future;
+mod gpu;
 
 pub use cells::Cells;
 pub(crate) use cells::GroupTerms;
 pub use cpu::Cpu;
 pub use future::{Expectation, expected_purchases, expected_purchases_new};
+pub use gpu::Gpu;
 
 use crate::special::{digamma_rising, ln_rising, logistic, softplus};
 

@@ -41,6 +41,17 @@ impl Cpu {
         Ok(Self { layout, sorted, terms: GroupTerms::new(&rows), rows })
     }
 
+    /// The rows as handed in.
+    pub fn rows_as_given(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// (x, x m, weight) of a sorted row.
+    pub(crate) fn sorted_row(&self, row: usize) -> (f64, f64, f64) {
+        let Spender { x, total, weight } = self.sorted[row];
+        (x, total, weight)
+    }
+
     /// Bytes of temporary tables while `chains` chains are evaluated together.
     pub fn scratch_bytes(&self, chains: usize) -> u64 {
         rows::sum_rows_scratch_bytes(self, chains * self.rows.n_groups)

@@ -15,9 +15,11 @@
 //! ```
 
 mod cpu;
+mod gpu;
 mod spenders;
 
 pub use cpu::Cpu;
+pub use gpu::Gpu;
 pub(crate) use spenders::GroupTerms;
 pub use spenders::Rows;
 

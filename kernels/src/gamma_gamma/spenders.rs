@@ -36,6 +36,19 @@ impl Rows {
         }
         Ok(())
     }
+
+    /// The rows at `keep`, in that order.
+    pub(crate) fn select(&self, keep: &[u32]) -> Self {
+        let pick = |column: &[f64]| keep.iter().map(|row| column[*row as usize]).collect();
+        let count = |column: &[u32]| keep.iter().map(|row| column[*row as usize]).collect();
+        Self {
+            n_groups: self.n_groups,
+            group: count(&self.group),
+            frequency: count(&self.frequency),
+            monetary: pick(&self.monetary),
+            weight: pick(&self.weight),
+        }
+    }
 }
 
 /// Σ w [ lnΓ(px+q) − lnΓ(px) − lnΓ(q) + q ln v + px ln(xm) − ln m ] per group.

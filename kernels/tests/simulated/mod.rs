@@ -1,4 +1,4 @@
-//! Simulated customers and parameter batches for the kernels' tests.
+//! Simulated customers, and parameter batches for the kernels' tests.
 
 use longrun_kernels::rng::{Purpose, Stream};
 use longrun_kernels::{Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};

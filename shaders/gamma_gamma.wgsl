@@ -1,0 +1,37 @@
+// Gamma-Gamma: what one customer adds to the log-likelihood, as a difference from the reference, and the slopes.
+// Counterpart: kernels/src/gamma_gamma/gpu.rs, which also derives the formulas. Summed by lib/lanes.wgsl.
+//
+// The row's part is -(p x + q) ln(x m + v). With 0 for the reference and d for differences from it,
+//   ln(x m + v) - its reference = log1p(d v / (x m + v0)) =: later
+// and the difference is -(p x + q) later - (d p x + d q) ln(x m + v0), of which the host adds the second part.
+
+struct Row {
+    weight: f32,
+    // x
+    frequency: f32,
+    // 1 / (x m + v0)
+    per_scale: f32,
+    unused: f32,
+}
+
+struct Point {
+    p: f32,
+    q: f32,
+    delta_v: f32,
+    unused: f32,
+}
+
+const TERMS: u32 = 4u;
+
+// Value, then slopes in p, q (less what the host adds), v.
+fn terms(row: Row, point: Point) -> array<f32, TERMS> {
+    let shape = fma(point.p, row.frequency, point.q);
+    let shift = point.delta_v * row.per_scale;
+    let later = row.weight * log1p(shift);
+    return array<f32, TERMS>(
+        -shape * later,
+        -row.frequency * later,
+        -later,
+        -row.weight * shape * row.per_scale / (1.0 + shift),
+    );
+}
