@@ -6,7 +6,7 @@ use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
 use crate::model::PARAMETER_DIM;
-use crate::report::number::{count, money, percent};
+use crate::report::{count, money, percent};
 use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry};
 
 /// Prints the whole run's result and turns its verdict into an ending.

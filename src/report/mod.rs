@@ -17,6 +17,7 @@
 //! ```
 
 mod check;
+mod collect;
 mod html;
 mod numbers;
 mod page;
@@ -31,7 +32,9 @@ mod example;
 #[cfg(test)]
 mod tests;
 
+pub use collect::collect;
 pub use html::render;
+pub use numbers::{count, figure, money, percent, short};
 pub use view::{
     AliveMap, Check, Class, Coverage, DataFacts, Density, Facts, FitFacts, Group, Groups, Headline, Holdout, Interval,
     Parameter, Score, Step, Tracking, Verdict, View,

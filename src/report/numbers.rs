@@ -46,7 +46,7 @@ fn count_decimals(size: f64) -> usize {
 }
 
 /// An expected count: `1,882`, `12.4`, `0.25`.
-pub(super) fn count(value: f64) -> String {
+pub fn count(value: f64) -> String {
     fixed(value, count_decimals(value))
 }
 
@@ -56,7 +56,7 @@ fn money_decimals(size: f64) -> usize {
 }
 
 /// An amount: `$36.31`, `$1,234,567`, `36.31 CHF`.
-pub(super) fn money(value: f64, currency: &str) -> String {
+pub fn money(value: f64, currency: &str) -> String {
     amount(value, money_decimals(value), currency)
 }
 
@@ -94,7 +94,7 @@ fn range(from: String, to: String) -> String {
 }
 
 /// A share 0–1: `12.4 %`; small ones keep a digit that says something, `0.04 %`.
-pub(super) fn percent(share: f64) -> String {
+pub fn percent(share: f64) -> String {
     let value = 100.0 * share;
     let decimals = match value.abs() {
         v if v == 0.0 || v >= 99.95 => 0,
@@ -120,7 +120,7 @@ pub(super) fn decimals_for(sd: f64, mean: f64) -> usize {
 }
 
 /// A figure of some four significant digits: `4.414`, `0.2426`, `1,234`.
-pub(super) fn figure(value: f64) -> String {
+pub fn figure(value: f64) -> String {
     if !value.is_finite() || value == 0.0 {
         return fixed(value, 0);
     }
@@ -128,7 +128,7 @@ pub(super) fn figure(value: f64) -> String {
 }
 
 /// A figure without zeros that say nothing: `39`, `38.86`.
-pub(super) fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     let text = figure(value);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

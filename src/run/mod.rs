@@ -10,6 +10,7 @@ mod evaluate;
 mod facts;
 mod fit;
 mod models;
+mod pictures;
 mod predict;
 mod prepare;
 mod segment;
@@ -22,6 +23,7 @@ pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
 };
 pub use fit::{MaximumFacts, PURCHASE, SPEND, maximum};
+pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use telemetry::{FitCost, StepTime, Telemetry};
 

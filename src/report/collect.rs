@@ -1,0 +1,276 @@
+//! Fills a [`View`] from the files of a finished run. Rewords and joins; computes no statistic.
+
+use super::view::{self, View};
+use crate::config::{Backend, GroupsPlan, SamplerKind};
+use crate::diagnose::{Diagnostics, Verdict};
+use crate::error::Result;
+use crate::evaluate::{Baseline, HoldoutScores};
+use crate::run::{
+    self, CheckFacts, DataFacts, GroupTotal, ParameterPicture, PredictionFacts, RunDir, SegmentFacts, Step, Telemetry,
+};
+
+/// The view of a run whose steps are all done but the report.
+///
+/// # Errors
+/// A file of an earlier step that is missing or damaged; the message names the step that writes it.
+pub fn collect(dir: &RunDir) -> Result<View> {
+    let data: DataFacts = dir.read_json("facts.json", "summarize")?;
+    let diagnostics: Diagnostics = dir.read_json("diagnostics.json", "diagnose")?;
+    let predictions: PredictionFacts = dir.read_json("predictions.json", "predict")?;
+    let checks: CheckFacts = dir.read_json("checks.json", "predict")?;
+    let segments: Vec<SegmentFacts> = dir.read_json("segments.json", "segment")?;
+    let telemetry: Telemetry = dir.read_json("telemetry.json", "run")?;
+    let holdout: Option<HoldoutScores> =
+        if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None };
+    let plan = &dir.plan;
+    let unit = time_unit(plan.data.time_unit_days);
+    let has_money = predictions.clv.is_some();
+    Ok(View {
+        title: plan.output.title.clone(),
+        subtitle: subtitle(dir, &data),
+        currency: if has_money { plan.data.currency.clone() } else { String::new() },
+        time_unit: unit.clone(),
+        horizon: format!("{} months", predictions.horizon_months),
+        verdict: verdict(&diagnostics),
+        headline: Some(view::Headline {
+            customers: data.customers,
+            purchases: interval(&predictions.purchases),
+            value: interval(predictions.clv.as_ref().unwrap_or(&predictions.purchases)),
+            alive: Some(predictions.alive_mean / data.customers as f64),
+        }),
+        tiers: segments.iter().filter(|s| s.kind == "tier").map(|s| class(s, plan)).collect(),
+        segments: segments.iter().filter(|s| s.kind == "rfm").map(|s| class(s, plan)).collect(),
+        tracking: tracking(&checks),
+        frequency: checks
+            .frequency_histogram
+            .iter()
+            .map(|row| view::Check {
+                label: row.repeat_purchases.clone(),
+                actual: row.actual as f64,
+                predicted: interval(&row.predicted),
+            })
+            .collect(),
+        holdout: holdout.as_ref().map(|h| holdout_view(h, data.holdout_length.unwrap_or(0.0), &unit)),
+        alive: Some(alive(dir)?),
+        groups: groups(&data, &predictions.groups),
+        parameters: parameters(&diagnostics, &run::parameter_pictures(dir)?),
+        facts: facts(dir, &data, &diagnostics, &telemetry),
+    })
+}
+
+fn interval(i: &run::Interval) -> view::Interval {
+    view::Interval { mean: i.mean, q05: i.q05, q95: i.q95 }
+}
+
+fn time_unit(days: f64) -> String {
+    match days {
+        1.0 => "days".to_owned(),
+        7.0 => "weeks".to_owned(),
+        30.4375 => "months".to_owned(),
+        other => format!("units of {other} days"),
+    }
+}
+
+fn subtitle(dir: &RunDir, data: &DataFacts) -> String {
+    let mut parts = vec![match &dir.plan.spend {
+        Some(_) => "BG/NBD purchases, Gamma-Gamma spend".to_owned(),
+        None => "BG/NBD purchases".to_owned(),
+    }];
+    parts.push(match &dir.plan.groups {
+        GroupsPlan::None => "one group".to_owned(),
+        _ => format!("{} groups by {}", data.groups.len(), data.group_column.as_deref().unwrap_or("group")),
+    });
+    if let Some(end) = data.calibration_end {
+        parts.push(format!("learned from purchases up to {end}"));
+    }
+    parts.join(" · ")
+}
+
+fn verdict(diagnostics: &Diagnostics) -> view::Verdict {
+    view::Verdict {
+        passed: diagnostics.verdict == Verdict::Pass,
+        reasons: diagnostics.reasons.clone(),
+        meaning: None,
+        advice: Vec::new(),
+    }
+}
+
+/// Without a spend model a set's value is its purchases.
+fn value(total: &GroupTotal) -> view::Interval {
+    interval(total.clv.as_ref().unwrap_or(&total.purchases))
+}
+
+fn class(segment: &SegmentFacts, plan: &crate::config::Plan) -> view::Class {
+    let rule = segment.cut_value.map(|cut| match plan.spend {
+        Some(_) => format!("worth at least {}", super::money(cut, &plan.data.currency)),
+        None => format!("at least {} purchases expected", super::figure(cut)),
+    });
+    view::Class {
+        name: segment.total.label.clone(),
+        rule,
+        customers: segment.total.customers,
+        value: value(&segment.total),
+        share: segment.revenue_share,
+        action: Some(segment.action.clone()),
+    }
+}
+
+fn tracking(checks: &CheckFacts) -> Option<view::Tracking> {
+    if checks.tracking.is_empty() {
+        return None;
+    }
+    Some(view::Tracking {
+        week_start: checks.tracking.iter().map(|w| w.week_start).collect(),
+        actual: checks.tracking.iter().map(|w| w.actual as f64).collect(),
+        predicted: checks.tracking.iter().map(|w| interval(&w.predicted)).collect(),
+        cumulative: checks.tracking.iter().map(|w| interval(&w.cumulative)).collect(),
+        calibration_weeks: checks.calibration_weeks,
+    })
+}
+
+fn holdout_view(h: &HoldoutScores, length: f64, unit: &str) -> view::Holdout {
+    let baseline = |name: &str, b: &Baseline| view::Score {
+        name: name.to_owned(),
+        total: b.total,
+        mae: b.mae,
+        rmse: b.rmse,
+        spearman: b.spearman,
+        gini: None,
+    };
+    let covered = |level, covered, raw| view::Coverage { level, covered, raw };
+    view::Holdout {
+        length: format!("{} {unit}", super::short(length)),
+        actual: h.total.actual,
+        predicted: view::Interval { mean: h.total.mean, q05: h.total.q05, q95: h.total.q95 },
+        scores: vec![
+            view::Score {
+                name: "longrun".to_owned(),
+                total: h.total.mean,
+                mae: h.mae,
+                rmse: h.rmse,
+                spearman: h.spearman,
+                gini: h.gini_normalized,
+            },
+            baseline("same rate as before", &h.baselines.same_rate),
+            baseline("everyone average", &h.baselines.everyone_average),
+        ],
+        coverage: vec![
+            covered(0.5, h.coverage.half, h.coverage_raw.half),
+            covered(0.9, h.coverage.ninety, h.coverage_raw.ninety),
+        ],
+        by_frequency: h
+            .calibration
+            .iter()
+            .filter_map(|c| {
+                let (actual, predicted) = (c.actual_mean?, c.predicted_mean?);
+                let predicted = view::Interval { mean: predicted, q05: predicted, q95: predicted };
+                Some(view::Check { label: c.frequency.clone(), actual, predicted })
+            })
+            .collect(),
+    }
+}
+
+fn alive(dir: &RunDir) -> Result<view::AliveMap> {
+    let run::AliveGrid { age, frequency, recency, probability } = run::alive_grid(dir)?;
+    Ok(view::AliveMap { age, frequency, recency, probability })
+}
+
+fn groups(data: &DataFacts, totals: &[GroupTotal]) -> Option<view::Groups> {
+    let column = data.group_column.clone()?;
+    let rows = totals
+        .iter()
+        .map(|t| view::Group {
+            label: t.label.clone(),
+            customers: t.customers,
+            alive: t.p_alive_mean,
+            purchases: interval(&t.purchases),
+            value: value(t),
+        })
+        .collect();
+    Some(view::Groups { column, rows })
+}
+
+fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<view::Parameter> {
+    diagnostics
+        .parameters
+        .iter()
+        .zip(pictures)
+        .map(|(p, picture)| {
+            debug_assert!(p.name == picture.name && p.fit == picture.fit, "both follow the schema's order");
+            view::Parameter {
+                fit: p.fit.clone(),
+                name: p.name.clone(),
+                coords: p.coords.iter().map(|(dim, label)| (dim.clone(), label.clone())).collect(),
+                mean: p.mean,
+                sd: p.sd,
+                q05: p.q05,
+                q50: p.q50,
+                q95: p.q95,
+                r_hat: p.r_hat,
+                ess_bulk: p.ess_bulk,
+                ess_tail: p.ess_tail,
+                concern: None,
+                density: picture.density.clone().map(|(x, y)| view::Density { x, y }),
+                trace: picture.trace.clone(),
+                ranks: picture.ranks.iter().map(|r| r.iter().map(|&n| n as u32).collect()).collect(),
+            }
+        })
+        .collect()
+}
+
+fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &Telemetry) -> view::Facts {
+    let plan = &dir.plan;
+    let model = |fit: &str| if fit == run::PURCHASE { "BG/NBD" } else { "Gamma-Gamma" };
+    let fits = diagnostics
+        .fits
+        .iter()
+        .map(|f| {
+            let cost = telemetry.fits.get(&f.fit).copied().unwrap_or_default();
+            view::FitFacts {
+                fit: f.fit.clone(),
+                model: model(&f.fit).to_owned(),
+                backend: match plan.compute.backend {
+                    Backend::Cpu => "cpu".to_owned(),
+                    Backend::Gpu => "gpu".to_owned(),
+                },
+                adapter: plan.compute.adapter.clone(),
+                sampler: match plan.sampler.kind {
+                    SamplerKind::Nuts => "nuts".to_owned(),
+                    SamplerKind::Chees => "chees".to_owned(),
+                },
+                chains: f.chains as u64,
+                warmup: plan.sampler.warmup as u64,
+                draws: f.draws as u64,
+                divergences: f.divergences,
+                gradient_evaluations: cost.gradient_evaluations,
+                seconds: cost.wall_s,
+                ess_per_second: cost.min_ess_per_s,
+            }
+        })
+        .collect();
+    let steps = Step::ALL
+        .iter()
+        .filter_map(|s| {
+            telemetry.steps.get(s.name()).map(|t| view::Step { name: s.name().to_owned(), seconds: t.wall_s })
+        })
+        .collect();
+    let mut other = vec![("platform".to_owned(), format!("{}, {} processors", telemetry.platform, telemetry.cpus))];
+    other.push(("why this backend".to_owned(), plan.compute.reason.clone()));
+    other.extend(data.notes.iter().map(|note| ("note".to_owned(), note.clone())));
+    view::Facts {
+        fits,
+        steps,
+        data: Some(view::DataFacts {
+            source: plan.data.paths.join(", "),
+            rows: data.lines,
+            rejects: data.rejected,
+            customers: data.customers,
+            cells: data.cells,
+            days: data.first_date.zip(data.last_date),
+            calibration_end: data.calibration_end,
+        }),
+        seed: Some(plan.sampler.seed),
+        versions: vec![("longrun".to_owned(), plan.longrun_version.clone())],
+        other,
+    }
+}
