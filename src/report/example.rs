@@ -58,12 +58,16 @@ pub(super) fn failed(groups: usize) -> View {
     view.verdict = Verdict {
         passed: false,
         reasons: vec![
-            "R-hat of a (purchase, cohort 1997-02-12) is 1.38, above 1.01: its chains disagree.".into(),
+            "R-hat of a (purchase, cohort 1997-03-12) is 1.38, above 1.01: its chains disagree.".into(),
             "214 of 4,000 draws diverged: parts of the posterior were not reached.".into(),
         ],
         ..Verdict::default()
     };
+    let chains = view.parameters.iter().find(|p| p.name == "a").map(|p| p.trace.clone()).unwrap_or_default();
     if let Some(p) = view.parameters.iter_mut().rfind(|p| p.name == "a") {
+        p.trace = chains;
+        p.ranks =
+            (0..4).map(|chain| (0..20).map(|bin| (95 - 5 * bin) * chain + 10 * bin / (chain + 1)).collect()).collect();
         p.r_hat = 1.38;
         p.ess_bulk = 9.0;
         p.concern = Some("R-hat 1.38 above 1.01: the chains disagree".into());

@@ -17,6 +17,7 @@
 //! ```
 
 mod check;
+mod facts;
 mod html;
 mod numbers;
 mod page;
