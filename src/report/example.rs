@@ -303,6 +303,7 @@ fn parameters(groups: usize) -> Vec<Parameter> {
         ("spend", "q", 3.74, 0.29),
         ("spend", "v", 15.44, 3.1),
     ];
+    let labels = self::groups(groups).rows;
     let mut out = Vec::new();
     for (k, (fit, name, mean, sd)) in families.into_iter().enumerate() {
         out.push(parameter(fit, name, None, mean, sd, k as u64));
@@ -311,11 +312,10 @@ fn parameters(groups: usize) -> Vec<Parameter> {
         if groups > 1 {
             out.push(parameter(fit, &format!("sigma_{name}"), None, 0.12, 0.05, 40 + k as u64));
         }
-        for g in 0..groups.saturating_sub(1) {
+        for (g, group) in labels.iter().enumerate().skip(1) {
             let index = 1_000 * (k as u64 + 1) + g as u64;
             let shift = 1.0 + 0.1 * random(index).normal();
-            let label = super::example::groups(groups).rows[g].label.clone();
-            out.push(parameter(fit, name, Some(label), mean * shift, sd * 1.6, index));
+            out.push(parameter(fit, name, Some(group.label.clone()), mean * shift, sd * 1.6, index));
         }
     }
     out

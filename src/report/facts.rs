@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::numbers::{duration, figure, fixed, percent, whole};
+use super::numbers::{duration, fixed, percent, short, whole};
 use super::plots;
 use super::view::Facts;
 
@@ -30,7 +30,7 @@ pub(super) fn facts(f: &Facts) -> FactPart {
         rows.push((String::from("Gradient evaluations"), whole(fit.gradient_evaluations)));
         rows.push((String::from("Wall time"), duration(fit.seconds)));
         if let Some(speed) = fit.ess_per_second {
-            rows.push((String::from("Smallest ESS per second"), figure(speed)));
+            rows.push((String::from("Smallest ESS per second"), short(speed)));
         }
         lists.push((format!("Fit: {}", fit.fit), rows));
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::facts::{FactPart, facts};
 use super::numbers::{
-    self, count, count_range, decimals_for, figure, fixed, money, money_range, percent, percent_whole, whole,
+    self, count, count_range, decimals_for, fixed, money, money_range, percent, percent_whole, whole,
 };
 use super::plots::{self, Mark, responsive};
 use super::view::{Class, Group, Groups, Holdout, Parameter, View};
