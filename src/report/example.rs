@@ -58,12 +58,16 @@ pub(super) fn failed(groups: usize) -> View {
     view.verdict = Verdict {
         passed: false,
         reasons: vec![
-            "R-hat of a (purchase, cohort 1997-02-12) is 1.38, above 1.01: its chains disagree.".into(),
+            "R-hat of a (purchase, cohort 1997-03-12) is 1.38, above 1.01: its chains disagree.".into(),
             "214 of 4,000 draws diverged: parts of the posterior were not reached.".into(),
         ],
         ..Verdict::default()
     };
+    let chains = view.parameters.iter().find(|p| p.name == "a").map(|p| p.trace.clone()).unwrap_or_default();
     if let Some(p) = view.parameters.iter_mut().rfind(|p| p.name == "a") {
+        p.trace = chains;
+        p.ranks =
+            (0..4).map(|chain| (0..20).map(|bin| (95 - 5 * bin) * chain + 10 * bin / (chain + 1)).collect()).collect();
         p.r_hat = 1.38;
         p.ess_bulk = 9.0;
         p.concern = Some("R-hat 1.38 above 1.01: the chains disagree".into());
@@ -299,6 +303,7 @@ fn parameters(groups: usize) -> Vec<Parameter> {
         ("spend", "q", 3.74, 0.29),
         ("spend", "v", 15.44, 3.1),
     ];
+    let labels = self::groups(groups).rows;
     let mut out = Vec::new();
     for (k, (fit, name, mean, sd)) in families.into_iter().enumerate() {
         out.push(parameter(fit, name, None, mean, sd, k as u64));
@@ -307,11 +312,10 @@ fn parameters(groups: usize) -> Vec<Parameter> {
         if groups > 1 {
             out.push(parameter(fit, &format!("sigma_{name}"), None, 0.12, 0.05, 40 + k as u64));
         }
-        for g in 0..groups.saturating_sub(1) {
+        for (g, group) in labels.iter().enumerate().skip(1) {
             let index = 1_000 * (k as u64 + 1) + g as u64;
             let shift = 1.0 + 0.1 * random(index).normal();
-            let label = super::example::groups(groups).rows[g].label.clone();
-            out.push(parameter(fit, name, Some(label), mean * shift, sd * 1.6, index));
+            out.push(parameter(fit, name, Some(group.label.clone()), mean * shift, sd * 1.6, index));
         }
     }
     out

@@ -17,7 +17,11 @@
 //! ```
 
 mod check;
+<<<<<<< HEAD
 mod collect;
+=======
+mod facts;
+>>>>>>> report
 mod html;
 mod numbers;
 mod page;

@@ -5,8 +5,9 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::facts::{FactPart, facts};
 use super::numbers::{
-    self, count, count_range, decimals_for, figure, fixed, money, money_range, percent, percent_whole, whole,
+    self, count, count_range, decimals_for, fixed, money, money_range, percent, percent_whole, whole,
 };
 use super::plots::{self, Mark, responsive};
 use super::view::{Class, Group, Groups, Holdout, Parameter, View};
@@ -14,6 +15,8 @@ use super::words;
 
 /// Rows of the parameter table at most.
 const PARAMETERS: usize = 200;
+/// Group parameters with a problem that are shown beside the population's at most; the rest are folded away.
+const TROUBLED: usize = 20;
 /// Parameters with traces and ranks at most.
 const CHAINS: usize = 12;
 /// Groups at most.
@@ -105,8 +108,8 @@ struct GroupRow {
 
 #[derive(Debug, Serialize)]
 struct ParameterPart {
-    population: Vec<ParameterRow>,
-    grouped: Vec<ParameterRow>,
+    open: Vec<ParameterRow>,
+    folded: Vec<ParameterRow>,
     total: String,
     shown: String,
     cut: bool,
@@ -145,12 +148,6 @@ struct Panel {
     ranks: String,
 }
 
-#[derive(Debug, Serialize)]
-struct FactPart {
-    lists: Vec<(String, Vec<(String, String)>)>,
-    steps: Vec<(String, String, String)>,
-}
-
 impl Page {
     /// Puts a view into words and drawings.
     pub(super) fn new(view: &View) -> Self {
@@ -184,7 +181,7 @@ impl Page {
             groups: view.groups.as_ref().filter(|g| !g.rows.is_empty()).map(|g| groups(g, currency)),
             parameters: parameters(&view.parameters),
             chains: chains(&view.parameters),
-            facts: facts(view),
+            facts: facts(&view.facts),
         }
     }
 }
@@ -326,16 +323,19 @@ fn parameters(all: &[Parameter]) -> Option<ParameterPart> {
     let mut keep = worst_first(all);
     keep.sort_by_key(|&i| (!all[i].coords.is_empty(), Reverse(all[i].concern.is_some())));
     keep.truncate(PARAMETERS);
+    let population = keep.iter().filter(|&&i| all[i].coords.is_empty()).count();
+    let troubled = keep[population..].iter().take(TROUBLED).filter(|&&i| all[i].concern.is_some()).count();
+    let mut folded = keep.split_off(population + troubled);
+    let shown = keep.len() + folded.len();
     keep.sort_unstable();
-    let rows = |population: bool| -> Vec<ParameterRow> {
-        keep.iter().map(|&i| &all[i]).filter(|p| p.coords.is_empty() == population).map(parameter_row).collect()
-    };
+    folded.sort_unstable();
+    let rows = |of: &[usize]| of.iter().map(|&i| parameter_row(&all[i])).collect();
     Some(ParameterPart {
-        population: rows(true),
-        grouped: rows(false),
+        open: rows(&keep),
+        folded: rows(&folded),
         total: whole(all.len() as u64),
-        shown: whole(keep.len() as u64),
-        cut: keep.len() < all.len(),
+        shown: whole(shown as u64),
+        cut: shown < all.len(),
         concerns: all.iter().filter(|p| p.concern.is_some()).count(),
     })
 }
@@ -393,77 +393,4 @@ fn chains(all: &[Parameter]) -> Option<ChainPart> {
         })
         .collect();
     Some(ChainPart { panels, cut: total > CHAINS, total: whole(total as u64) })
-}
-
-fn facts(view: &View) -> FactPart {
-    let f = &view.facts;
-    let mut lists = Vec::new();
-    for fit in &f.fits {
-        let mut rows = vec![(String::from("Model"), fit.model.clone()), (String::from("Backend"), fit.backend.clone())];
-        if let Some(adapter) = &fit.adapter {
-            rows.push((String::from("Adapter"), adapter.clone()));
-        }
-        rows.push((String::from("Sampler"), fit.sampler.clone()));
-        rows.push((
-            String::from("Chains × draws"),
-            format!("{} × {}, after {} of warm-up", whole(fit.chains), whole(fit.draws), whole(fit.warmup)),
-        ));
-        rows.push((String::from("Divergences"), whole(fit.divergences)));
-        rows.push((String::from("Gradient evaluations"), whole(fit.gradient_evaluations)));
-        rows.push((String::from("Wall time"), numbers::duration(fit.seconds)));
-        if let Some(speed) = fit.ess_per_second {
-            rows.push((String::from("Smallest ESS per second"), figure(speed)));
-        }
-        lists.push((format!("Fit: {}", fit.fit), rows));
-    }
-    if let Some(d) = &f.data {
-        let mut rows = vec![
-            (String::from("Source"), d.source.clone()),
-            (String::from("Lines read"), whole(d.rows)),
-            (String::from("Lines rejected"), rejects(d.rejects, d.rows)),
-            (String::from("Customers"), whole(d.customers)),
-            (String::from("Distinct cells"), cells(d.customers, d.cells)),
-        ];
-        if let Some((first, last)) = d.days {
-            rows.push((String::from("Days"), format!("{first} to {last}")));
-        }
-        if let Some(end) = d.calibration_end {
-            rows.push((String::from("Fitted up to"), end.to_string()));
-        }
-        lists.push((String::from("Data"), rows));
-    }
-    let mut rows = Vec::new();
-    if let Some(seed) = f.seed {
-        // A seed is a name, not a quantity: no separators, so that it can be copied.
-        rows.push((String::from("Seed"), seed.to_string()));
-    }
-    rows.extend(f.versions.iter().chain(&f.other).cloned());
-    if !rows.is_empty() {
-        lists.push((String::from("To reproduce"), rows));
-    }
-    let longest = f.steps.iter().map(|s| s.seconds).filter(|s| s.is_finite()).fold(0.0, f64::max);
-    let steps = f
-        .steps
-        .iter()
-        .map(|s| {
-            let share = if longest > 0.0 { s.seconds / longest } else { 0.0 };
-            let time = numbers::duration(s.seconds);
-            (s.name.clone(), plots::share_bar(share, &format!("{}: {time}", s.name)), time)
-        })
-        .collect();
-    FactPart { lists, steps }
-}
-
-fn rejects(rejects: u64, rows: u64) -> String {
-    if rejects == 0 || rows == 0 {
-        return whole(rejects);
-    }
-    format!("{} ({})", whole(rejects), percent(rejects as f64 / rows as f64))
-}
-
-fn cells(customers: u64, cells: u64) -> String {
-    if cells == 0 || cells >= customers {
-        return whole(cells);
-    }
-    format!("{} ({} customers to one)", whole(cells), fixed(customers as f64 / cells as f64, 1))
 }

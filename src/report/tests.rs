@@ -147,7 +147,10 @@ fn a_refused_result_says_so_loudly_and_gives_no_advice_to_act_on() {
     assert!(html.contains("Do not use these numbers.") && !html.contains("You can use these numbers."));
     assert!(html.contains("What to try") && html.contains("Not for use"));
     assert!(html.contains("214 of 4,000 draws diverged"));
-    assert!(html.contains("the chains disagree"));
+    // The parameter to blame is in sight, not folded away.
+    let place = |text: &str| html.find(text).unwrap();
+    assert!(place("class=\"why\">R-hat 1.38 above 1.01") < place("<details"));
+    assert!(html.contains("<figure class=\"panel concern\">"));
     for class in v.tiers.iter().chain(&v.segments) {
         assert!(!html.contains(class.action.as_deref().unwrap()));
     }

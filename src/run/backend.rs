@@ -34,24 +34,24 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
             Ok(plan(Backend::Gpu, Some(adapter), "compute.backend asks for it".to_owned()))
         }
         BackendChoice::Auto => {
+            // Small work is settled without waking any driver.
+            let work = input_bytes(paths).saturating_mul(chains as u64);
+            if work < AUTO_GPU_BYTE_CHAINS {
+                let reason = format!("auto: input bytes × chains are {work}, below {AUTO_GPU_BYTE_CHAINS}");
+                return Ok(plan(Backend::Cpu, None, reason));
+            }
             let adapters = device::adapters();
             let hardware = match &compute.adapter {
                 Some(_) => Some(named(&adapters, compute.adapter.as_deref())?),
                 None => adapters.iter().find(|a| !a.is_software()),
             };
-            let work = input_bytes(paths).saturating_mul(chains as u64);
             Ok(match hardware {
-                None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
-                Some(a) if work >= AUTO_GPU_BYTE_CHAINS => plan(
+                Some(a) => plan(
                     Backend::Gpu,
                     Some(a),
                     format!("auto: input bytes × chains are {work}, at least {AUTO_GPU_BYTE_CHAINS}"),
                 ),
-                Some(_) => plan(
-                    Backend::Cpu,
-                    None,
-                    format!("auto: input bytes × chains are {work}, below {AUTO_GPU_BYTE_CHAINS}"),
-                ),
+                None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
             })
         }
     }

@@ -21,7 +21,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
                 calibration_end: plan.data.calibration_end.map(|d| d.0),
                 holdout_end: plan.data.holdout_end.map(|d| d.0),
             };
-            (report, TransactionTable::open(dir.root())?.summarize(&window, &rules, &grouping)?)
+            (report, TransactionTable::open(&dir.path("transactions"))?.summarize(&window, &rules, &grouping)?)
         }
         DataKind::Summary => {
             let (summary, facts, report) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;

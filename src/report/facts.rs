@@ -1,0 +1,87 @@
+//! How a run was made, as lists of label and text. Not here: what any of it means for the result.
+
+use serde::Serialize;
+
+use super::numbers::{duration, fixed, percent, short, whole};
+use super::plots;
+use super::view::Facts;
+
+/// Lists under their headings, and the wall time of each step as (name, bar, time).
+#[derive(Debug, Serialize)]
+pub(super) struct FactPart {
+    lists: Vec<(String, Vec<(String, String)>)>,
+    steps: Vec<(String, String, String)>,
+}
+
+/// Puts the facts of a run into lists of label and text.
+pub(super) fn facts(f: &Facts) -> FactPart {
+    let mut lists = Vec::new();
+    for fit in &f.fits {
+        let mut rows = vec![(String::from("Model"), fit.model.clone()), (String::from("Backend"), fit.backend.clone())];
+        if let Some(adapter) = &fit.adapter {
+            rows.push((String::from("Adapter"), adapter.clone()));
+        }
+        rows.push((String::from("Sampler"), fit.sampler.clone()));
+        rows.push((
+            String::from("Chains × draws"),
+            format!("{} × {}, after {} of warm-up", whole(fit.chains), whole(fit.draws), whole(fit.warmup)),
+        ));
+        rows.push((String::from("Divergences"), whole(fit.divergences)));
+        rows.push((String::from("Gradient evaluations"), whole(fit.gradient_evaluations)));
+        rows.push((String::from("Wall time"), duration(fit.seconds)));
+        if let Some(speed) = fit.ess_per_second {
+            rows.push((String::from("Smallest ESS per second"), short(speed)));
+        }
+        lists.push((format!("Fit: {}", fit.fit), rows));
+    }
+    if let Some(d) = &f.data {
+        let mut rows = vec![
+            (String::from("Source"), d.source.clone()),
+            (String::from("Lines read"), whole(d.rows)),
+            (String::from("Lines rejected"), rejects(d.rejects, d.rows)),
+            (String::from("Customers"), whole(d.customers)),
+            (String::from("Distinct cells"), cells(d.customers, d.cells)),
+        ];
+        if let Some((first, last)) = d.days {
+            rows.push((String::from("Days"), format!("{first} to {last}")));
+        }
+        if let Some(end) = d.calibration_end {
+            rows.push((String::from("Fitted up to"), end.to_string()));
+        }
+        lists.push((String::from("Data"), rows));
+    }
+    let mut rows = Vec::new();
+    if let Some(seed) = f.seed {
+        // A seed is a name, not a quantity: no separators, so that it can be copied.
+        rows.push((String::from("Seed"), seed.to_string()));
+    }
+    rows.extend(f.versions.iter().chain(&f.other).cloned());
+    if !rows.is_empty() {
+        lists.push((String::from("To reproduce"), rows));
+    }
+    let longest = f.steps.iter().map(|s| s.seconds).filter(|s| s.is_finite()).fold(0.0, f64::max);
+    let steps = f
+        .steps
+        .iter()
+        .map(|s| {
+            let share = if longest > 0.0 { s.seconds / longest } else { 0.0 };
+            let time = duration(s.seconds);
+            (s.name.clone(), plots::share_bar(share, &format!("{}: {time}", s.name)), time)
+        })
+        .collect();
+    FactPart { lists, steps }
+}
+
+fn rejects(rejects: u64, rows: u64) -> String {
+    if rejects == 0 || rows == 0 {
+        return whole(rejects);
+    }
+    format!("{} ({})", whole(rejects), percent(rejects as f64 / rows as f64))
+}
+
+fn cells(customers: u64, cells: u64) -> String {
+    if cells == 0 || cells >= customers {
+        return whole(cells);
+    }
+    format!("{} ({} customers to one)", whole(cells), fixed(customers as f64 / cells as f64, 1))
+}
