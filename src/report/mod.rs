@@ -17,11 +17,8 @@
 //! ```
 
 mod check;
-<<<<<<< HEAD
 mod collect;
-=======
 mod facts;
->>>>>>> report
 mod html;
 mod numbers;
 mod page;
