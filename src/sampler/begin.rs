@@ -64,7 +64,7 @@ pub(super) fn begin_cold(
     let starts = draw_starts(density, &approximation, settings.chains, settings.seed)?;
     if starts.pulled > 0 {
         notes.push(format!(
-            "{} of {} starting points were pulled towards the mode because their density was impossible or absurdly low.",
+            "{} of {} starting points fell where the density is impossible or far too low, and were pulled towards the mode.",
             starts.pulled, settings.chains
         ));
     }
