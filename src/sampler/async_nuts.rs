@@ -5,6 +5,7 @@
 //! transition is worth, is the caller's (`run`).
 
 use ndarray::{Array2, ArrayView1, s};
+use rayon::prelude::*;
 
 use super::SampleError;
 use super::checkpoint::Chain;
@@ -17,6 +18,10 @@ use crate::target::{Evaluation, LogDensity};
 pub(super) struct Lane {
     tree: Tree,
     busy: bool,
+    /// This chain's row in the batch under way.
+    row: Option<usize>,
+    /// How its transition ended, if the batch ended it.
+    ended: Option<Ended>,
     pub(super) chain: Chain,
     /// Transitions made, warm-up included.
     pub(super) transitions: u64,
@@ -40,14 +45,19 @@ pub(super) struct Fleet {
     pub(super) lanes: Vec<Lane>,
     requests: Array2<f64>,
     out: Evaluation,
-    active: Vec<usize>,
 }
+
+/// Numbers per batch (chains × dimension) from which trees grow on all cores. Trees share nothing, so it changes no bit; below this,
+/// waking threads costs more than the arithmetic.
+const PARALLEL_FROM: usize = 1 << 13;
 
 impl Fleet {
     pub(super) fn new(chains: &[Chain], transitions: u64, dim: usize, max_depth: u32) -> Self {
         let lane = |chain: &Chain| Lane {
             tree: Tree::new(dim, max_depth),
             busy: false,
+            row: None,
+            ended: None,
             chain: chain.clone(),
             transitions,
             averaging: None,
@@ -57,7 +67,6 @@ impl Fleet {
             lanes: chains.iter().map(lane).collect(),
             requests: Array2::zeros((chains.len(), dim)),
             out: Evaluation::new(chains.len(), dim),
-            active: Vec::with_capacity(chains.len()),
         }
     }
 
@@ -70,34 +79,41 @@ impl Fleet {
         limit: u64,
         ended: &mut dyn FnMut(usize, &mut Lane, &Ended),
     ) -> Result<usize, SampleError> {
-        self.active.clear();
-        for (ix, lane) in self.lanes.iter_mut().enumerate() {
-            if !lane.busy {
-                if lane.transitions >= limit {
-                    continue;
-                }
+        let dim = self.requests.ncols();
+        let parallel = self.lanes.len() * dim >= PARALLEL_FROM;
+        let begin = |(ix, lane): (usize, &mut Lane)| {
+            if !lane.busy && lane.transitions < limit {
                 lane.begin(ix, fixed);
             }
-            self.requests.row_mut(self.active.len()).assign(&ArrayView1::from(lane.tree.request()));
-            self.active.push(ix);
+        };
+        if parallel {
+            self.lanes.par_iter_mut().enumerate().for_each(begin);
+        } else {
+            self.lanes.iter_mut().enumerate().for_each(begin);
         }
-        let points = self.active.len();
+        let mut points = 0;
+        for lane in &mut self.lanes {
+            lane.row = lane.busy.then_some(points);
+            if lane.busy {
+                self.requests.row_mut(points).assign(&ArrayView1::from(lane.tree.request()));
+                points += 1;
+            }
+        }
         if points == 0 {
             return Ok(0);
         }
-        let dim = self.requests.ncols();
         if self.out.log_density.len() != points {
             self.out = Evaluation::new(points, dim);
         }
         density.evaluate(self.requests.slice(s![..points, ..]), &mut self.out).map_err(SampleError::Density)?;
-        for (row, &ix) in self.active.iter().enumerate() {
-            let lane = &mut self.lanes[ix];
-            let gradient = self.out.gradient.row(row);
-            let answer = match gradient.as_slice() {
-                Some(gradient) => lane.tree.receive(self.out.log_density[row], gradient),
-                None => lane.tree.receive(self.out.log_density[row], &gradient.to_vec()),
-            };
-            if let Some(end) = answer {
+        let out = &self.out;
+        if parallel {
+            self.lanes.par_iter_mut().for_each(|lane| lane.receive(out));
+        } else {
+            self.lanes.iter_mut().for_each(|lane| lane.receive(out));
+        }
+        for (ix, lane) in self.lanes.iter_mut().enumerate() {
+            if let Some(end) = lane.ended.take() {
                 lane.finish(&end, fixed.warmup);
                 ended(ix, lane, &end);
             }
@@ -121,6 +137,15 @@ impl Lane {
             transition: self.transitions as u32,
         });
         self.busy = true;
+    }
+
+    fn receive(&mut self, out: &Evaluation) {
+        let Some(row) = self.row else { return };
+        let gradient = out.gradient.row(row);
+        self.ended = match gradient.as_slice() {
+            Some(gradient) => self.tree.receive(out.log_density[row], gradient),
+            None => self.tree.receive(out.log_density[row], &gradient.to_vec()),
+        };
     }
 
     fn finish(&mut self, end: &Ended, warmup: u64) {

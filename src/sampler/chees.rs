@@ -97,13 +97,12 @@ impl Ensemble {
         self.p_start.copy_from_slice(&self.p);
         for _ in 0..shared.leapfrogs {
             for (c, chain) in chains.iter().enumerate() {
-                let mut q = self.q.row_mut(c);
-                let g = self.out.gradient.row(c);
-                if let (Some(q), Some(g), false) = (q.as_slice_mut(), g.as_slice(), self.lost[c]) {
-                    kick_and_drift(q, &mut self.p[c * dim..(c + 1) * dim], g, d, epsilon);
-                } else {
+                let (mut q, g) = (self.q.row_mut(c), self.out.gradient.row(c));
+                let p = &mut self.p[c * dim..(c + 1) * dim];
+                match (q.as_slice_mut(), g.as_slice()) {
+                    (Some(q), Some(g)) if !self.lost[c] => kick_and_drift(q, p, g, d, epsilon),
                     // A lost chain asks for its start again, a point that is known to be possible.
-                    q.assign(&ArrayView1::from(&chain.q));
+                    _ => q.assign(&ArrayView1::from(&chain.q)),
                 }
             }
             density.evaluate(self.q.view(), &mut self.out).map_err(SampleError::Density)?;
@@ -142,8 +141,7 @@ impl Ensemble {
             steps.push(Step {
                 acceptance,
                 energy: if accepted { h } else { self.energy_start[c] },
-                // Written so that an error that is not a number diverges too.
-                diverged: !(error <= MAX_ENERGY_ERROR),
+                diverged: error.is_nan() || error > MAX_ENERGY_ERROR,
                 accepted,
             });
         }

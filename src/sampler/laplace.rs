@@ -119,7 +119,7 @@ fn cholesky(a: &Array2<f64>) -> Option<Array2<f64>> {
             let sum = a[[i, j]] - (0..j).map(|k| l[[i, k]] * l[[j, k]]).sum::<f64>();
             if i == j {
                 // On a unit diagonal, 1e-10 is where float64 differences of gradients end.
-                if !(sum > 1e-10) {
+                if sum.is_nan() || sum <= 1e-10 {
                     return None;
                 }
                 l[[i, i]] = sum.sqrt();

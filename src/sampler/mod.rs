@@ -8,6 +8,7 @@
 //! `step_size`) → blocks of draws (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge.
 
 mod async_nuts;
+mod begin;
 mod block;
 mod checkpoint;
 mod chees;
@@ -19,6 +20,7 @@ mod optimise;
 mod outcome;
 mod progress;
 mod run;
+mod run_chees;
 mod step_size;
 mod trajectory_length;
 mod uturn;

@@ -169,8 +169,7 @@ impl Tree {
         let h = energy(log_density, &tip.p, &self.inverse_mass);
         let log_weight = self.energy_start - h;
         self.acceptance_sum += log_weight.min(0.0).exp();
-        // Written so that an energy error that is not a number diverges too.
-        if !(-log_weight <= MAX_ENERGY_ERROR) {
+        if log_weight.is_nan() || -log_weight > MAX_ENERGY_ERROR {
             return Some(self.end(Ending::Diverged));
         }
 

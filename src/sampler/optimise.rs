@@ -338,8 +338,8 @@ mod tests {
         let mut toy = Toy::independent(sd.clone());
         let mode = search(&mut toy, &[0.0; 30]);
         assert!(mode.converged, "{} nats promised after {} iterations", mode.promised, mode.iterations);
-        for i in 0..30 {
-            assert!((mode.point[i] - (i + 1) as f64).abs() < 0.01 * sd[i], "coordinate {i}: {}", mode.point[i]);
+        for (i, (found, sd)) in mode.point.iter().zip(sd).enumerate() {
+            assert!((found - (i + 1) as f64).abs() < 0.01 * sd, "coordinate {i}: {found}");
         }
     }
 

@@ -3,6 +3,7 @@
 //! Cheap on purpose (a few sums per draw). The figures that decide anything come from the diagnostics, on the stored draws.
 
 use super::metric::Moments;
+use super::{SampleError, Settings};
 
 /// What a run is busy with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +126,51 @@ impl Running {
 /// The larger of two, and NaN if either is: a coordinate without variance must not pass as a good one.
 fn worse(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// What the watcher is told.
+pub(super) struct Report<'a> {
+    watch: &'a mut dyn FnMut(&Progress) -> Watch,
+    phase: Phase,
+    pub(super) done: u64,
+    total: u64,
+    pub(super) divergences: u64,
+    pub(super) gradients: u64,
+    pub(super) running: Option<Running>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(settings: &Settings, watch: &'a mut dyn FnMut(&Progress) -> Watch) -> Self {
+        let total = (settings.chains * settings.warmup) as u64;
+        Self { watch, phase: Phase::Warmup, done: 0, total, divergences: 0, gradients: 0, running: None }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, done: u64, total: u64, divergences: u64) {
+        (self.phase, self.done, self.total, self.divergences) = (phase, done, total, divergences);
+    }
+
+    /// After a batch of `points` gradients.
+    pub(super) fn tick(&mut self, points: u64) -> Result<(), SampleError> {
+        self.gradients += points;
+        match self.tell() {
+            Watch::Continue => Ok(()),
+            Watch::Stop => Err(SampleError::Stopped),
+        }
+    }
+
+    pub(super) fn tell(&mut self) -> Watch {
+        let (r_hat, ess) = self.running.as_mut().map_or((None, None), Running::figures);
+        let progress = Progress {
+            phase: self.phase,
+            done: self.done,
+            total: self.total,
+            divergences: self.divergences,
+            gradient_evaluations: self.gradients,
+            r_hat,
+            ess,
+        };
+        (self.watch)(&progress)
+    }
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Naive<'_> {
             self.steps += 1;
             let weight = (self.h_start - s.h).exp();
             self.acceptance += weight.min(1.0);
-            if !(s.h - self.h_start <= 1000.0) {
+            if s.h - self.h_start > 1000.0 {
                 return Err(Ending::Diverged);
             }
             self.weight += weight;

@@ -1,6 +1,7 @@
 //! A whole run: mode, starts, warm-up windows, blocks of draws; resumed from wherever a checkpoint left it.
 //!
-//! Decides what happens between transitions. The transitions themselves are `nuts` and `chees`; storage is behind `DrawSink`.
+//! Decides what happens between transitions. The transitions themselves are `nuts` and `chees`, the ChEES half of
+//! a run is `run_chees`, and storage is behind `DrawSink`.
 //!
 //! **Deterministic although asynchronous.** Within a warm-up window every NUTS chain averages its own step size from its own acceptances; at
 //! the window's end, when all chains have made the same number of transitions, the median of ln ε̄ and the moments of draws and gradients are
@@ -10,17 +11,14 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::async_nuts::{Fixed, Fleet};
+use super::begin::{begin_cold, begin_warm, relocate_impossible};
 use super::block::{Blocks, Stat, commit_checkpoint};
-use super::checkpoint::{Chain, State};
-use super::chees::{self, Ensemble, FEW_CHAINS, Shared, Step};
-use super::laplace::{draw_starts, laplace};
-use super::metric::{Contribution, whitened_largest_eigenvalue};
+use super::checkpoint::State;
+use super::metric::Contribution;
 use super::nuts::Ending;
-use super::optimise::find_mode_watched;
 use super::outcome::{Facts, Outcome};
-use super::progress::{Phase, Progress, Running, Watch};
+use super::progress::{Phase, Progress, Report, Running, Watch};
 use super::step_size::{DualAveraging, pool, speaks};
-use super::trajectory_length::TrajectoryLength;
 use super::warmup::{Window, windows};
 use super::{Kind, SampleError, Settings, Start};
 use crate::error::Error;
@@ -32,13 +30,6 @@ const OPENING_DEPTH: u32 = 8;
 const LEAD_BLOCKS: u64 = 4;
 /// The same, at least, in draws.
 const LEAD_DRAWS: u64 = 64;
-/// ChEES: transitions of one leapfrog step each before trajectories grow, at most (and at most a tenth of warm-up).
-const SINGLE_STEPS: u64 = 100;
-/// ChEES: positions kept of a window for the widest direction.
-const ROWS_KEPT: usize = 16_384;
-/// A run fails when more than this share of its chains is stuck at the end of a warm-up window.
-const LARGEST_STUCK_SHARE: f64 = 0.25;
-
 /// Samples `density`, committing blocks of draws to `sink`, and reports what happened.
 ///
 /// `resume` continues a run from one of its checkpoints with the same settings (`draws` and `shard_draws` may differ) and yields the
@@ -84,51 +75,6 @@ pub fn sample(
     Ok(Outcome::new(&run.state, settings))
 }
 
-/// What the watcher is told.
-struct Report<'a> {
-    watch: &'a mut dyn FnMut(&Progress) -> Watch,
-    phase: Phase,
-    done: u64,
-    total: u64,
-    divergences: u64,
-    gradients: u64,
-    running: Option<Running>,
-}
-
-impl<'a> Report<'a> {
-    fn new(settings: &Settings, watch: &'a mut dyn FnMut(&Progress) -> Watch) -> Self {
-        let total = (settings.chains * settings.warmup) as u64;
-        Self { watch, phase: Phase::Warmup, done: 0, total, divergences: 0, gradients: 0, running: None }
-    }
-
-    fn enter(&mut self, phase: Phase, done: u64, total: u64, divergences: u64) {
-        (self.phase, self.done, self.total, self.divergences) = (phase, done, total, divergences);
-    }
-
-    /// After a batch of `points` gradients.
-    fn tick(&mut self, points: u64) -> Result<(), SampleError> {
-        self.gradients += points;
-        match self.tell() {
-            Watch::Continue => Ok(()),
-            Watch::Stop => Err(SampleError::Stopped),
-        }
-    }
-
-    fn tell(&mut self) -> Watch {
-        let (r_hat, ess) = self.running.as_mut().map_or((None, None), Running::figures);
-        let progress = Progress {
-            phase: self.phase,
-            done: self.done,
-            total: self.total,
-            divergences: self.divergences,
-            gradient_evaluations: self.gradients,
-            r_hat,
-            ess,
-        };
-        (self.watch)(&progress)
-    }
-}
-
 impl State {
     fn gradients(&self) -> u64 {
         let of_chain = |f: &Facts| f.warmup_gradients + f.sampling_gradients;
@@ -143,145 +89,13 @@ impl State {
     }
 }
 
-/// A chain at a row of an evaluation.
-fn chain_at(q: ArrayView1<'_, f64>, at: &Evaluation, row: usize) -> Chain {
-    Chain {
-        q: q.to_vec(),
-        log_density: at.log_density[row],
-        gradient: at.gradient.row(row).to_vec(),
-        facts: Facts::default(),
-        refusals: 0,
-    }
-}
-
-/// A step size for an ideally scaled target of `dim` coordinates: of order dim^−¼ (Beskos et al. 2013).
-fn first_step_size(dim: usize) -> f64 {
-    (dim.max(1) as f64).powf(-0.25)
-}
-
-fn begin_cold(
-    density: &mut dyn LogDensity,
-    settings: &Settings,
-    start: &Start,
-    report: &mut Report<'_>,
-) -> Result<State, SampleError> {
-    let dim = density.dim();
-    // A line search rarely needs more than two evaluations.
-    report.enter(Phase::ModeSearch, 0, 2 * start.search.max_iterations as u64, 0);
-    let mode = find_mode_watched(density, start.at.view(), &start.search, &mut |evaluations| {
-        report.done = evaluations;
-        report.tick(1)
-    })?;
-    let mut notes = Vec::new();
-    if !mode.converged {
-        notes.push(format!(
-            "The mode search stopped after {} iterations before it converged (about {:.1e} nats were still promised); warm-up began from where it was.",
-            mode.iterations, mode.promised
-        ));
-    }
-    density.recentre(mode.point.view()).map_err(SampleError::Density)?;
-    let approximation = laplace(density, mode)?;
-    match &approximation.curvature {
-        super::Curvature::Dense { ridge, .. } if *ridge > 0.0 => notes.push(format!(
-            "The Hessian at the mode is not positive definite; a ridge of {ridge} times its diagonal shaped the starting points."
-        )),
-        super::Curvature::Diagonal(_) if dim <= super::MAX_HESSIAN_DIM => {
-            notes.push("The Hessian at the mode is unusable; starting points used L-BFGS's rough variances.".to_owned());
-        }
-        _ => {}
-    }
-    let starts = draw_starts(density, &approximation, settings.chains, settings.seed)?;
-    if starts.pulled > 0 {
-        notes.push(format!(
-            "{} of {} starting points were pulled towards the mode because their density was impossible or absurdly low.",
-            starts.pulled, settings.chains
-        ));
-    }
-    let step_size = first_step_size(dim);
-    let trajectory = (settings.kind == Kind::Chees).then(|| {
-        let mut t = TrajectoryLength::new(step_size);
-        t.restart(1.0, approximation.whitened_largest_eigenvalue());
-        t
-    });
-    Ok(State {
-        transitions: 0,
-        chains: (0..settings.chains).map(|c| chain_at(starts.points.row(c), &starts.at, c)).collect(),
-        inverse_mass: approximation.inverse_mass(),
-        step_size,
-        reference: approximation.mode.point.to_vec(),
-        trajectory,
-        other_gradients: approximation.mode.evaluations + approximation.evaluations + starts.evaluations,
-        mode: Some(approximation.mode),
-        notes,
-    })
-}
-
-fn begin_warm(density: &mut dyn LogDensity, settings: &Settings, start: &Start) -> Result<State, SampleError> {
-    let dim = density.dim();
-    let Some(warm) = &start.warm else { return Err(SampleError::Start(Error::new("there is no warm start"))) };
-    let rows = warm.positions.nrows();
-    let scales_fit = warm.inverse_mass.len() == dim && warm.inverse_mass.iter().all(|d| *d > 0.0 && d.is_finite());
-    if rows == 0
-        || warm.positions.ncols() != dim
-        || !scales_fit
-        || !(warm.step_size > 0.0 && warm.step_size.is_finite())
-    {
-        return Err(SampleError::Start(
-            Error::new(format!("a warm start needs positions and a positive inverse mass in {dim} coordinates, and a positive step size"))
-                .seen(format!("positions {:?}, {} masses, step size {}", warm.positions.dim(), warm.inverse_mass.len(), warm.step_size))
-                .advice("warm-start only from a run of the same model on the same groups"),
-        ));
-    }
-    let reference = warm.positions.mean_axis(ndarray::Axis(0)).unwrap_or_else(|| start.at.clone());
-    density.recentre(reference.view()).map_err(SampleError::Density)?;
-    let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c % rows, i]]);
-    let mut at = Evaluation::new(settings.chains, dim);
-    density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
-    let mut state = State {
-        transitions: 0,
-        chains: (0..settings.chains).map(|c| chain_at(points.row(c), &at, c)).collect(),
-        inverse_mass: warm.inverse_mass.clone(),
-        step_size: warm.step_size,
-        reference: reference.to_vec(),
-        trajectory: (settings.kind == Kind::Chees)
-            .then(|| TrajectoryLength::new(warm.trajectory_length.unwrap_or(std::f64::consts::FRAC_PI_2))),
-        mode: None,
-        other_gradients: settings.chains as u64,
-        notes: vec!["This run began warm: positions, metric and step size come from an earlier run.".to_owned()],
-    };
-    relocate_impossible(&mut state)?;
-    Ok(state)
-}
-
-/// Moves chains at impossible points to the next chain that stands at a possible one.
-fn relocate_impossible(state: &mut State) -> Result<(), SampleError> {
-    let possible = |c: &Chain| c.log_density.is_finite() && c.gradient.iter().all(|g| g.is_finite());
-    let n = state.chains.len();
-    for c in 0..n {
-        if possible(&state.chains[c]) {
-            continue;
-        }
-        let Some(donor) = (1..n).map(|k| (c + k) % n).find(|&k| possible(&state.chains[k])) else {
-            return Err(SampleError::Start(
-                Error::new("no chain stands at a possible point").seen(state.chains[c].log_density),
-            ));
-        };
-        let Chain { q, log_density, gradient, .. } = state.chains[donor].clone();
-        let chain = &mut state.chains[c];
-        (chain.q, chain.log_density, chain.gradient) = (q, log_density, gradient);
-        state
-            .notes
-            .push(format!("Chain {c} stood at an impossible point and was moved to chain {donor}'s during warm-up."));
-    }
-    Ok(())
-}
-
-struct Run<'a> {
-    density: &'a mut dyn LogDensity,
-    settings: &'a Settings,
-    state: State,
-    sink: &'a mut dyn DrawSink,
-    report: Report<'a>,
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub(super) density: &'a mut dyn LogDensity,
+    pub(super) settings: &'a Settings,
+    pub(super) state: State,
+    pub(super) sink: &'a mut dyn DrawSink,
+    pub(super) report: Report<'a>,
 }
 
 impl Run<'_> {
@@ -360,7 +174,7 @@ impl Run<'_> {
 
     /// Takes in what a window pooled: metric, rescaled step size, reference, and log densities at the new reference. Returns the factor by
     /// which time was rescaled.
-    fn close_window(&mut self, window: &Window, pooled: &Contribution) -> Result<f64, SampleError> {
+    pub(super) fn close_window(&mut self, window: &Window, pooled: &Contribution) -> Result<f64, SampleError> {
         let state = &mut self.state;
         let mut rescale = 1.0;
         if window.moves_metric {
@@ -428,160 +242,6 @@ impl Run<'_> {
                 blocks.commit(self.density, settings, &mut self.state, self.sink)?;
             }
             self.report.tick(points as u64)?;
-        }
-        Ok(())
-    }
-
-    fn chees_window(&mut self, window: &Window) -> Result<(), SampleError> {
-        let settings = self.settings;
-        let (chains, dim) = (settings.chains, self.density.dim());
-        let mut ensemble = Ensemble::new(chains, dim);
-        let mut averaging = DualAveraging::new(self.state.step_size, settings.target());
-        let mut contributions = vec![Contribution::new(dim); chains];
-        let mut rows: std::collections::VecDeque<Vec<f64>> = std::collections::VecDeque::new();
-        let keep = (ROWS_KEPT / chains).max(2);
-        let mut centre = super::metric::Moments::new(dim);
-        centre.push(&self.state.reference);
-        let singles = SINGLE_STEPS.min(settings.warmup as u64 / 10);
-        for transition in window.first..window.end {
-            let step_size = averaging.current();
-            let single = transition < singles;
-            let starts: Vec<f64> = self.state.chains.iter().flat_map(|c| c.q.iter().copied()).collect();
-            let trajectory = (!single).then_some(&mut self.state.trajectory).and_then(Option::as_mut);
-            let used = trajectory.map_or(step_size, TrajectoryLength::next_used);
-            let (leapfrogs, _) = self.leapfrogs(used, step_size);
-            let (steps, shared) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
-            let suspended: Vec<bool> = self.state.chains.iter().map(chees::is_suspended).collect();
-            averaging.learn(chees::harmonic_acceptance(&steps, &suspended));
-            if chains < FEW_CHAINS {
-                self.state.chains.iter().for_each(|c| centre.push(&c.q));
-            }
-            if let (false, Some(t)) = (single, &mut self.state.trajectory) {
-                let few = (chains < FEW_CHAINS).then_some(centre.mean());
-                let mass = &self.state.inverse_mass;
-                let gradient = ensemble.criterion_gradient(&starts, &steps, &suspended, mass, used, few);
-                t.learn(gradient, shared, settings.max_leapfrogs);
-            }
-            if transition >= window.learn_from {
-                for (c, chain) in self.state.chains.iter().enumerate() {
-                    contributions[c].push(&chain.q, &chain.gradient);
-                }
-                if rows.len() == keep {
-                    rows.pop_front();
-                }
-                rows.push_back(self.state.chains.iter().flat_map(|c| c.q.iter().copied()).collect());
-            }
-        }
-        self.state.step_size = averaging.log_averaged().exp();
-        let stuck = self.refuse_if_stuck()?;
-        let mut pooled = Contribution::new(dim);
-        (0..chains).filter(|c| !stuck[*c]).for_each(|c| pooled.merge(&contributions[c]));
-        let rescale = self.close_window(window, &pooled)?;
-        let healthy: Vec<f64> = rows
-            .iter()
-            .flat_map(|row| row.chunks_exact(dim.max(1)).enumerate().filter(|(c, _)| !stuck[*c]).flat_map(|(_, q)| q))
-            .copied()
-            .collect();
-        let last = window.end == settings.warmup as u64;
-        let (step_size, cap) = (self.state.step_size, settings.max_leapfrogs);
-        if let Some(t) = &mut self.state.trajectory {
-            if window.moves_metric {
-                t.restart(rescale, whitened_largest_eigenvalue(&healthy, &self.state.inverse_mass));
-            }
-            if last {
-                t.freeze(step_size, cap);
-                if let Some(floor) = t.floor_above_cap(step_size, cap) {
-                    self.state.notes.push(format!(
-                        "The slowest direction asks for trajectories of {:.0} leapfrog steps, but sampler.max_leapfrogs caps them at {cap}; NUTS or a higher cap suits this posterior better.",
-                        floor / step_size
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Leapfrog steps for a trajectory of length `used`, and whether the cap cut it.
-    fn leapfrogs(&self, used: f64, step_size: f64) -> (u32, bool) {
-        let wanted = (used / step_size).ceil().max(1.0);
-        let cap = f64::from(self.settings.max_leapfrogs);
-        (wanted.min(cap) as u32, wanted > cap)
-    }
-
-    /// One transition of all chains; what happened to each, and the step size it used.
-    fn chees_transition(
-        &mut self,
-        ensemble: &mut Ensemble,
-        transition: u64,
-        step_size: f64,
-        leapfrogs: u32,
-    ) -> Result<(Vec<Step>, f64), SampleError> {
-        let shared = Shared {
-            inverse_mass: &self.state.inverse_mass,
-            step_size,
-            leapfrogs,
-            seed: self.settings.seed,
-            // `Settings::check` keeps transitions below 2²⁴.
-            transition: transition as u32,
-        };
-        let report = &mut self.report;
-        ensemble.propose(self.density, &self.state.chains, &shared, &mut |points| report.tick(points))?;
-        let mut steps = Vec::with_capacity(self.state.chains.len());
-        ensemble.decide(&mut self.state.chains, &shared, &mut steps);
-        chees::count_refusals(&mut self.state.chains, &steps);
-        self.report.done += steps.len() as u64;
-        self.report.divergences += steps.iter().filter(|s| s.diverged).count() as u64;
-        let sampling = transition >= self.settings.warmup as u64;
-        for (chain, step) in self.state.chains.iter_mut().zip(&steps) {
-            chain.facts.count(sampling, u64::from(leapfrogs), step.diverged, false, step.accepted);
-        }
-        Ok((steps, step_size))
-    }
-
-    /// Which chains are stuck; an error when they are too many.
-    fn refuse_if_stuck(&mut self) -> Result<Vec<bool>, SampleError> {
-        let stuck: Vec<bool> = self.state.chains.iter().map(Chain::is_stuck).collect();
-        let names: Vec<String> = (0..stuck.len()).filter(|c| stuck[*c]).map(|c| c.to_string()).collect();
-        if names.len() as f64 > LARGEST_STUCK_SHARE * stuck.len() as f64 {
-            return Err(SampleError::Stuck(
-                Error::new("too many chains stopped moving during warm-up")
-                    .seen(format!("{} of {}: chains {}", names.len(), stuck.len(), names.join(", ")))
-                    .advice("use the nuts sampler, whose chains adapt one by one, or check the model for a region of infinite density"),
-            ));
-        }
-        Ok(stuck)
-    }
-
-    fn chees_draws(&mut self, done: u64) -> Result<(), SampleError> {
-        let settings = self.settings;
-        let mut ensemble = Ensemble::new(settings.chains, self.density.dim());
-        let mut blocks = Blocks::new(settings, done);
-        let warmup = settings.warmup as u64;
-        for transition in self.state.transitions..warmup + settings.draws as u64 {
-            let step_size = self.state.step_size;
-            let used = self.state.trajectory.as_mut().map_or(step_size, TrajectoryLength::next_used);
-            let (leapfrogs, capped) = self.leapfrogs(used, step_size);
-            let (steps, _) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
-            for (c, step) in steps.iter().enumerate() {
-                let chain = &mut self.state.chains[c];
-                chain.facts.cap_hits += u64::from(capped);
-                let stat = Stat {
-                    lp: chain.log_density,
-                    acceptance: step.acceptance,
-                    energy: step.energy,
-                    diverging: step.diverged,
-                    steps: leapfrogs,
-                    depth: 0,
-                    capped,
-                };
-                blocks.push(c, chain, stat);
-                if let Some(running) = &mut self.report.running {
-                    running.push(c, &chain.q);
-                }
-            }
-            if blocks.ready() {
-                blocks.commit(self.density, settings, &mut self.state, self.sink)?;
-            }
         }
         Ok(())
     }

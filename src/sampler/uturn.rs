@@ -59,14 +59,14 @@ impl Checkpoints {
         self.leaves += 1;
         self.sum.iter_mut().zip(p).for_each(|(s, p)| *s += p);
         let slot = (n >> 1).count_ones() as usize;
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             let s = &mut self.slots[slot];
             s.p.copy_from_slice(p);
             s.sum.copy_from_slice(&self.sum);
             s.p_before.copy_from_slice(&self.last);
         }
         self.last.copy_from_slice(p);
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             return false;
         }
         let subtrees = n.trailing_ones() as usize;
@@ -157,7 +157,7 @@ mod tests {
         let fine = |a: usize, b: usize, rho: &[f64]| dot(&p[a], rho) > 0.0 && dot(&p[b], rho) > 0.0;
         let end = p.len() - 1;
         let mut size = 2;
-        while p.len() % size == 0 {
+        while p.len().is_multiple_of(size) {
             let (start, middle) = (p.len() - size, p.len() - size / 2);
             let good = fine(start, end, &sum(start..=end))
                 && fine(start, middle, &sum(start..=middle))

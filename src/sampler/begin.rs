@@ -1,0 +1,152 @@
+//! The state a run begins with: from the mode of the density, or handed over by an earlier run.
+//!
+//! Finds places and scales to start from; what happens afterwards is `run`'s.
+
+use ndarray::{Array2, ArrayView1};
+
+use super::checkpoint::{Chain, State};
+use super::laplace::{draw_starts, laplace};
+use super::optimise::find_mode_watched;
+use super::outcome::Facts;
+use super::progress::{Phase, Report};
+use super::trajectory_length::TrajectoryLength;
+use super::{Curvature, Kind, MAX_HESSIAN_DIM, SampleError, Settings, Start};
+use crate::error::Error;
+use crate::target::{Evaluation, LogDensity};
+
+/// A chain at a row of an evaluation.
+fn chain_at(q: ArrayView1<'_, f64>, at: &Evaluation, row: usize) -> Chain {
+    Chain {
+        q: q.to_vec(),
+        log_density: at.log_density[row],
+        gradient: at.gradient.row(row).to_vec(),
+        facts: Facts::default(),
+        refusals: 0,
+    }
+}
+
+/// A step size for an ideally scaled target of `dim` coordinates: of order dim^−¼ (Beskos et al. 2013).
+fn first_step_size(dim: usize) -> f64 {
+    (dim.max(1) as f64).powf(-0.25)
+}
+
+pub(super) fn begin_cold(
+    density: &mut dyn LogDensity,
+    settings: &Settings,
+    start: &Start,
+    report: &mut Report<'_>,
+) -> Result<State, SampleError> {
+    let dim = density.dim();
+    // A line search rarely needs more than two evaluations.
+    report.enter(Phase::ModeSearch, 0, 2 * start.search.max_iterations as u64, 0);
+    let mode = find_mode_watched(density, start.at.view(), &start.search, &mut |evaluations| {
+        report.done = evaluations;
+        report.tick(1)
+    })?;
+    let mut notes = Vec::new();
+    if !mode.converged {
+        notes.push(format!(
+            "The mode search stopped after {} iterations before it converged (about {:.1e} nats were still promised); warm-up began from where it was.",
+            mode.iterations, mode.promised
+        ));
+    }
+    density.recentre(mode.point.view()).map_err(SampleError::Density)?;
+    let approximation = laplace(density, mode)?;
+    match &approximation.curvature {
+        Curvature::Dense { ridge, .. } if *ridge > 0.0 => notes.push(format!(
+            "The Hessian at the mode is not positive definite; a ridge of {ridge} times its diagonal shaped the starting points."
+        )),
+        Curvature::Diagonal(_) if dim <= MAX_HESSIAN_DIM => {
+            notes.push("The Hessian at the mode is unusable; starting points used L-BFGS's rough variances.".to_owned());
+        }
+        _ => {}
+    }
+    let starts = draw_starts(density, &approximation, settings.chains, settings.seed)?;
+    if starts.pulled > 0 {
+        notes.push(format!(
+            "{} of {} starting points fell where the density is impossible or far too low, and were pulled towards the mode.",
+            starts.pulled, settings.chains
+        ));
+    }
+    let step_size = first_step_size(dim);
+    let trajectory = (settings.kind == Kind::Chees).then(|| {
+        let mut t = TrajectoryLength::new(step_size);
+        t.restart(1.0, approximation.whitened_largest_eigenvalue());
+        t
+    });
+    Ok(State {
+        transitions: 0,
+        chains: (0..settings.chains).map(|c| chain_at(starts.points.row(c), &starts.at, c)).collect(),
+        inverse_mass: approximation.inverse_mass(),
+        step_size,
+        reference: approximation.mode.point.to_vec(),
+        trajectory,
+        other_gradients: approximation.mode.evaluations + approximation.evaluations + starts.evaluations,
+        mode: Some(approximation.mode),
+        notes,
+    })
+}
+
+pub(super) fn begin_warm(
+    density: &mut dyn LogDensity,
+    settings: &Settings,
+    start: &Start,
+) -> Result<State, SampleError> {
+    let dim = density.dim();
+    let Some(warm) = &start.warm else { return Err(SampleError::Start(Error::new("there is no warm start"))) };
+    let rows = warm.positions.nrows();
+    let scales_fit = warm.inverse_mass.len() == dim && warm.inverse_mass.iter().all(|d| *d > 0.0 && d.is_finite());
+    if rows == 0
+        || warm.positions.ncols() != dim
+        || !scales_fit
+        || !(warm.step_size > 0.0 && warm.step_size.is_finite())
+    {
+        return Err(SampleError::Start(
+            Error::new(format!("a warm start needs positions and a positive inverse mass in {dim} coordinates, and a positive step size"))
+                .seen(format!("positions {:?}, {} masses, step size {}", warm.positions.dim(), warm.inverse_mass.len(), warm.step_size))
+                .advice("warm-start only from a run of the same model on the same groups"),
+        ));
+    }
+    let reference = warm.positions.mean_axis(ndarray::Axis(0)).unwrap_or_else(|| start.at.clone());
+    density.recentre(reference.view()).map_err(SampleError::Density)?;
+    let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c % rows, i]]);
+    let mut at = Evaluation::new(settings.chains, dim);
+    density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
+    let mut state = State {
+        transitions: 0,
+        chains: (0..settings.chains).map(|c| chain_at(points.row(c), &at, c)).collect(),
+        inverse_mass: warm.inverse_mass.clone(),
+        step_size: warm.step_size,
+        reference: reference.to_vec(),
+        trajectory: (settings.kind == Kind::Chees)
+            .then(|| TrajectoryLength::new(warm.trajectory_length.unwrap_or(std::f64::consts::FRAC_PI_2))),
+        mode: None,
+        other_gradients: settings.chains as u64,
+        notes: vec!["This run began warm: positions, metric and step size come from an earlier run.".to_owned()],
+    };
+    relocate_impossible(&mut state)?;
+    Ok(state)
+}
+
+/// Moves chains at impossible points to the next chain that stands at a possible one.
+pub(super) fn relocate_impossible(state: &mut State) -> Result<(), SampleError> {
+    let possible = |c: &Chain| c.log_density.is_finite() && c.gradient.iter().all(|g| g.is_finite());
+    let n = state.chains.len();
+    for c in 0..n {
+        if possible(&state.chains[c]) {
+            continue;
+        }
+        let Some(donor) = (1..n).map(|k| (c + k) % n).find(|&k| possible(&state.chains[k])) else {
+            return Err(SampleError::Start(
+                Error::new("no chain stands at a possible point").seen(state.chains[c].log_density),
+            ));
+        };
+        let Chain { q, log_density, gradient, .. } = state.chains[donor].clone();
+        let chain = &mut state.chains[c];
+        (chain.q, chain.log_density, chain.gradient) = (q, log_density, gradient);
+        state
+            .notes
+            .push(format!("Chain {c} stood at an impossible point and was moved to chain {donor}'s during warm-up."));
+    }
+    Ok(())
+}
