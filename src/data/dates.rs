@@ -104,7 +104,7 @@ fn is_time_of_day(text: &[u8]) -> bool {
     let mut rest = &text[5..];
     if let [b':', seconds @ ..] = rest {
         // 60 is a leap second.
-        if !seconds.get(..2).and_then(digits).is_some_and(|n| n < 61) {
+        if seconds.get(..2).and_then(digits).is_none_or(|n| n > 60) {
             return false;
         }
         rest = &seconds[2..];

@@ -122,7 +122,6 @@ pub(super) fn ingest_sized(
     }
     rules.check()?;
     let reading = Reading::new(source, sizes.block_bytes, progress)?;
-    let dates = DateReader::new(source.date_format.as_deref(), rules.latest_date)?;
 
     let folder = out_dir.join("transactions");
     let partial = out_dir.join("transactions.partial");
@@ -131,7 +130,21 @@ pub(super) fn ingest_sized(
         std::fs::remove_dir_all(&partial).map_err(make)?;
     }
     std::fs::create_dir_all(&partial).map_err(make)?;
+    let report = fill(&reading, rules, out_dir, &partial, sizes).inspect_err(|_| {
+        // The failure that matters is the one already at hand.
+        let _ = std::fs::remove_dir_all(&partial);
+    })?;
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).map_err(|e| Error::io("replace the old transactions table", &folder, e))?;
+    }
+    std::fs::rename(&partial, &folder).map_err(|e| Error::io("name the finished transactions table", &folder, e))?;
+    Ok(report)
+}
 
+/// Reads every row and writes all parts of the table into `partial`.
+fn fill(reading: &Reading<'_>, rules: &Rules, out_dir: &Path, partial: &Path, sizes: Sizes) -> Result<IngestReport> {
+    let source = reading.source;
+    let dates = DateReader::new(source.date_format.as_deref(), rules.latest_date)?;
     let partitions = sizes.partitions.unwrap_or_else(|| partitions_for(reading.bytes_total));
     let has_amounts = source.columns.amount.is_some();
     let shared = Shared {
@@ -139,7 +152,7 @@ pub(super) fn ingest_sized(
         dates,
         labels: labels(&reading.wanted),
         has_amounts,
-        shuffle: Shuffle::new(partitions, partial.clone()),
+        shuffle: Shuffle::new(partitions, partial.to_owned()),
         rejects: RejectLog::default(),
         counts: Mutex::default(),
     };
@@ -161,7 +174,7 @@ pub(super) fn ingest_sized(
     )?;
 
     let extra: Vec<String> = source.columns.extra.iter().map(|e| e.name.clone()).collect();
-    let writer = PartWriter { folder: &partial, parts: shuffle.partitions(), has_amounts, extra: &extra };
+    let writer = PartWriter { folder: partial, parts: shuffle.partitions(), has_amounts, extra: &extra };
     let parts: Vec<_> = (0..shuffle.partitions())
         .into_par_iter()
         .map(|part| writer.write(part, &sorted_lines(&shuffle.take(part)?)))
@@ -177,10 +190,6 @@ pub(super) fn ingest_sized(
                 counts.dropped_zero + counts.dropped_negative
             )));
     };
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|e| Error::io("replace the old transactions table", &folder, e))?;
-    }
-    std::fs::rename(&partial, &folder).map_err(|e| Error::io("name the finished transactions table", &folder, e))?;
     Ok(IngestReport {
         rows: counts.rows,
         rejected: counts.rejected,
@@ -192,7 +201,7 @@ pub(super) fn ingest_sized(
         customers: parts.iter().map(|p| p.customers).sum(),
         first_date: date_of(first.into()),
         last_date: date_of(last.into()),
-        ..IngestReport::new(&reading, has_amounts)
+        ..IngestReport::new(reading, has_amounts)
     })
 }
 

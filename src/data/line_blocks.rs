@@ -141,9 +141,17 @@ mod tests {
         for size in 1..30 {
             for block in blocks(text, size, true) {
                 assert!(matches!(block.bytes[0], b'a' | b'b' | b'c'), "size {size}: {block:?}");
+                let before = &text[..block.offset as usize];
+                assert_eq!(block.first_line as usize, 1 + before.matches('\n').count());
             }
         }
-        assert_eq!(blocks(text, 1, true).last().unwrap().first_line, 5);
-        assert_eq!(blocks(text, 1, false).len(), 5);
+        assert_eq!(blocks(text, 9, true)[1].first_line, 3);
+        assert!(blocks(text, 1, false).iter().any(|b| b.bytes[0] == b'y'), "without quoting the line end counts");
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_makes_one_block() {
+        let text = "a,5\" pipe\nb,c\nd,e\n";
+        assert_eq!(blocks(text, 4, true).len(), 1);
     }
 }

@@ -21,6 +21,7 @@ pub mod rfm;
 mod rows;
 mod rules;
 mod shuffle;
+pub mod simulate;
 mod source;
 mod summarize;
 mod summary;
@@ -41,3 +42,6 @@ pub use summary::{Groups, SpendRows, Summary};
 pub use summary_source::ingest_summary;
 pub use transactions::TransactionTable;
 pub use weekly::WeeklyRepeats;
+
+#[cfg(test)]
+mod tests;

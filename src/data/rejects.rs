@@ -88,7 +88,13 @@ pub(super) fn shown(value: &str) -> String {
 }
 
 fn write(path: &Path, files: &[PathBuf], rejects: &[Reject]) -> Result<()> {
-    let io = |e: csv::Error| Error::io("write the rejected rows", path, std::io::Error::other(e));
+    let io = |e: csv::Error| {
+        let cause = match e.into_kind() {
+            csv::ErrorKind::Io(cause) => cause,
+            other => std::io::Error::other(format!("{other:?}")),
+        };
+        Error::io("write the rejected rows", path, cause)
+    };
     let file = std::fs::File::create(path).map_err(|e| Error::io("write the rejected rows", path, e))?;
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(["file", "line", "column", "value", "reason"]).map_err(io)?;

@@ -233,7 +233,7 @@ mod tests {
         let lines = sorted_lines(&bytes);
         assert_eq!(lines.len(), 8000);
         assert!(lines.is_sorted());
-        assert_eq!(lines.iter().map(|l| l.units).sum::<i64>(), (0..8000).sum::<i64>());
+        assert_eq!(lines.iter().map(|l| l.units).sum::<i64>(), (0..8000_i64).sum::<i64>());
         let extra: Vec<_> = extra_values(lines[17].extra).collect();
         assert_eq!(extra, [Some(long.as_str()), None, Some("")]);
     }

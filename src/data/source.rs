@@ -2,6 +2,7 @@
 //!
 //! A `Source` is what a person said about their files; nothing here opens more than a folder listing and a file's first bytes.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -191,6 +192,11 @@ impl Source {
                 .at("data.paths")
                 .advice("give a file, a folder or a glob pattern"));
         }
+        if let Delimiter::Byte(byte @ (b'"' | b'\n' | b'\r')) = self.delimiter {
+            return Err(Error::new("a quote or a line end cannot separate fields")
+                .at("data.delimiter")
+                .seen(format!("{:?}", char::from(byte))));
+        }
         let c = &self.columns;
         let mut all = vec![&c.customer];
         match self.kind {
@@ -217,12 +223,16 @@ impl Source {
         Ok(())
     }
 
-    /// The files behind [`Source::paths`], sorted within each path, none twice.
+    /// The files behind [`Source::paths`], sorted within each path, none twice however it is written.
+    ///
+    /// # Errors
+    /// When a path leads to no file.
     pub fn files(&self) -> Result<Vec<PathBuf>> {
+        let mut known = HashSet::new();
         let mut files = Vec::new();
         for path in &self.paths {
             let found = expand(path)?;
-            files.extend(found.into_iter().filter(|f| !files.contains(f)).collect::<Vec<_>>());
+            files.extend(found.into_iter().filter(|f| known.insert(f.canonicalize().unwrap_or_else(|_| f.clone()))));
         }
         Ok(files)
     }

@@ -1,0 +1,115 @@
+//! What must hold of every data set, on simulated ones: simulate, ingest, summarize, and look.
+
+use super::simulate::{GroupTruth, SimulateSpec, simulate};
+use super::*;
+
+fn spec(customers: u64, seed: u64) -> SimulateSpec {
+    let north = GroupTruth { share: 3.0, alpha: 2.0, ..GroupTruth::cdnow("north") };
+    let south = GroupTruth { share: 1.0, ..GroupTruth::cdnow("south, \"far\"") };
+    SimulateSpec { groups: vec![north, south], ..SimulateSpec::cdnow(customers, seed) }
+}
+
+fn simulated(customers: u64, seed: u64, name: &str) -> (Desk, Source, u64) {
+    let desk = Desk::with(name, "");
+    let report = simulate(&spec(customers, seed), &desk.input).unwrap();
+    let mut source = desk.source();
+    source.columns.extra = vec![ExtraColumn::named("group")];
+    (desk, source, report.transactions)
+}
+
+#[test]
+fn invariants_hold_at_every_resolution_and_cutoff() {
+    let (desk, source, transactions) = simulated(2_000, 5, "orders.csv");
+    let report = desk.ingest(&source, &Rules::default()).unwrap();
+    assert_eq!((report.rows, report.customers, report.rejected), (transactions, 2_000, 0));
+    let table = desk.table();
+    for resolution in [Resolution::Day, Resolution::Week, Resolution::Month] {
+        for end in [day(1997, 1, 1), day(1997, 2, 11), day(1997, 9, 30), day(1998, 6, 30)] {
+            let rules = Rules { resolution, ..Rules::default() };
+            let s = table.summarize(&until(end), &rules, &Grouping::Column("group".into())).unwrap();
+            let q = &s.summary;
+            assert!(q.customer_id.is_sorted() && q.customer_id.windows(2).all(|w| w[0] != w[1]));
+            for i in 0..q.len() {
+                assert!(
+                    0.0 <= q.recency[i] && q.recency[i] <= q.age[i],
+                    "{resolution:?} {end}: t_x {} T {}",
+                    q.recency[i],
+                    q.age[i]
+                );
+                assert_eq!(q.frequency[i] == 0, q.recency[i] == 0.0);
+                assert_eq!(q.frequency[i] == 0, q.monetary[i] == 0.0);
+            }
+            let cells = q.cells();
+            assert_eq!(cells.weight.iter().sum::<f64>() as usize, q.len());
+            let weighted: f64 = cells.weight.iter().zip(&cells.frequency).map(|(w, &x)| w * f64::from(x)).sum();
+            assert_eq!(weighted as u64, s.facts.repeat_purchases);
+            assert_eq!(q.len() as u64 + s.facts.new_customers, 2_000);
+            let tracked: u64 = s.weekly.repeats.iter().sum();
+            assert_eq!(tracked, s.facts.repeat_purchases + s.facts.holdout_purchases);
+            assert_eq!(s.facts.group_conflicts, 0);
+        }
+    }
+}
+
+#[test]
+fn a_simulation_is_its_seed_on_any_number_of_threads_and_in_both_formats() {
+    let (desk, source, _) = simulated(20_000, 7, "orders.csv");
+    let again = |threads: usize, seed: u64| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let other = Desk::with("orders.csv", "");
+        pool.install(|| simulate(&spec(20_000, seed), &other.input)).unwrap();
+        std::fs::read(&other.input).unwrap()
+    };
+    let bytes = std::fs::read(&desk.input).unwrap();
+    assert!(again(1, 7) == bytes && again(3, 7) == bytes && again(2, 8) != bytes);
+    let truth = std::fs::read_to_string(desk.folder.path().join("truth.json")).unwrap();
+    assert_eq!(serde_json::from_str::<SimulateSpec>(&truth).unwrap(), spec(20_000, 7));
+
+    let (parquet, parquet_source, _) = simulated(20_000, 7, "orders.parquet");
+    let rules = Rules::default();
+    assert_eq!(
+        desk.ingest(&source, &rules).unwrap().purchases,
+        parquet.ingest(&parquet_source, &rules).unwrap().purchases
+    );
+    let summary = |desk: &Desk| {
+        desk.table().summarize(&until(day(1997, 9, 30)), &rules, &Grouping::Column("group".into())).unwrap()
+    };
+    assert_eq!(summary(&desk), summary(&parquet));
+}
+
+#[test]
+fn simulated_customers_follow_their_law() {
+    let desk = Desk::with("orders.csv", "");
+    let n = 40_000;
+    simulate(&SimulateSpec { acquisition_days: 1, ..SimulateSpec::cdnow(n, 11) }, &desk.input).unwrap();
+    let s = desk.summarize(&Rules::default(), &Window::default());
+    let n = n as f64;
+    // P(x = 0) = (α/(α+t))^r over t = 78 weeks less half a day (Fader, Hardie & Lee 2005, eq. 8); counted by day, a repeat on
+    // the first day is lost (about 0.4 % of customers). Four standard errors and that are allowed.
+    let (r, alpha, t) = (0.243_f64, 4.414_f64, 78.0 - 0.5 / 7.0);
+    let none = (alpha / (alpha + t)).powf(r);
+    let seen = s.facts.one_time_customers as f64 / n;
+    assert!((seen - none).abs() < 4.0 * (none * (1.0 - none) / n).sqrt() + 0.005, "{seen} against {none}");
+    // The expected amount is p v/(q−1) = 35.22 dollars whatever x (Fader & Hardie 2013); customers' own means scatter around it
+    // with sd 35.22/√(q−2) = 26.7, and a little more for few purchases: 30 is allowed, five standard errors of it.
+    let spend = s.summary.spend_rows();
+    let mean = spend.monetary.iter().sum::<f64>() / spend.monetary.len() as f64;
+    let expected = 6.25 * 15.44 / 2.74;
+    assert!((mean - expected).abs() < 5.0 * 30.0 / (spend.monetary.len() as f64).sqrt(), "{mean} against {expected}");
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let desk = Desk::with("orders.csv", "");
+    let refusal = |change: &dyn Fn(&mut SimulateSpec)| {
+        let mut spec = SimulateSpec::cdnow(10, 1);
+        change(&mut spec);
+        simulate(&spec, &desk.input).unwrap_err().to_string()
+    };
+    assert!(refusal(&|s| s.customers = 0).contains("at least one customer"));
+    assert!(refusal(&|s| s.groups[0].b = -1.0).contains("b of group \"all\" must be above 0 (found -1)"));
+    assert!(refusal(&|s| s.groups[0].alpha = 1e-9).contains("too many purchases"));
+    assert!(refusal(&|s| s.acquisition_days = 1000).contains("acquisition_days"));
+    let other = simulate(&SimulateSpec::cdnow(10, 1), &desk.folder.path().join("x.xlsx")).unwrap_err().to_string();
+    assert!(other.contains(".csv or .parquet"));
+}
