@@ -131,6 +131,9 @@ impl PriorSpec {
 
     /// The same specification with every prior written out: `priors` complete without groups, `hierarchy` complete with them.
     /// Resolving twice changes nothing.
+    ///
+    /// A group column that turns out to hold one group only leaves nothing to pool: the hierarchy is dropped and default priors
+    /// sit on the parameters.
     pub fn resolve(&self, family: &Family, groups: &Groups, scale: &Scale) -> Result<Self> {
         self.check(family, "")?;
         let complete = |priors: &BTreeMap<String, Prior>, chart: &[bool], default: &dyn Fn(&Parameter) -> Prior| {
@@ -247,6 +250,14 @@ mod tests {
         let ratio = centre("gamma_gamma", &days, "mean_spend") / centre("gamma_gamma", &weeks, "mean_spend");
         assert!((ratio / 100.0 - 1.0).abs() < 0.01);
         assert_eq!(centre("bg_nbd", &weeks, "r"), centre("bg_nbd", &days, "r"));
+    }
+
+    #[test]
+    fn the_json_schema_knows_the_distributions() {
+        let schema = serde_json::to_string(&schemars::schema_for!(PriorSpec)).unwrap();
+        for word in ["weibull", "half_normal", "lognormal", "non_centred", "hierarchy", "log_sd"] {
+            assert!(schema.contains(&format!("\"{word}\"")), "{word}");
+        }
     }
 
     /// A parameter that joins a family must say what it is thought to be.

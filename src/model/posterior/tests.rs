@@ -1,172 +1,22 @@
 //! The posterior against finite differences, closed forms and its own prior draws, on simulated customers.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+mod world;
 
-use ndarray::Axis;
-use rand_distr::{Distribution, Gamma};
+use std::collections::BTreeMap;
 
 use super::*;
 use crate::dist::Prior;
 use crate::kernels::rng::Purpose;
-use crate::kernels::{PointwiseBatch, bg_nbd, gamma_gamma};
-use crate::model::{Centring, HierarchySpec, MODELS, Role, family};
-
-/// A customer: `(group, x, t_x, T, m)`.
-type Customer = (usize, u32, f64, f64, f64);
-
-/// The plainest likelihood: a sum over customers; none at all when there are no rows.
-struct Plain {
-    role: Role,
-    groups: usize,
-    rows: Vec<Customer>,
-}
-
-impl Likelihood for Plain {
-    fn groups(&self) -> usize {
-        self.groups
-    }
-    fn rows(&self) -> u64 {
-        self.rows.len() as u64
-    }
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        out.log_lik.fill(0.0);
-        out.per_group.fill(0.0);
-        for (chain, theta) in params.per_group.axis_iter(Axis(0)).enumerate() {
-            assert!(theta.iter().all(|x| x.is_finite() && *x > 0.0), "an impossible point reached the likelihood");
-            for &(g, x, t_x, t, m) in &self.rows {
-                let at = theta.row(g);
-                let (value, gradient) = match self.role {
-                    Role::Purchase => {
-                        let (v, d) = bg_nbd::log_lik_gradient([at[0], at[1], at[2], at[3]], x, t_x, t);
-                        (v, d.to_vec())
-                    }
-                    Role::Spend if x > 0 => {
-                        let (v, d) = gamma_gamma::log_lik_gradient([at[0], at[1], at[2]], x, m);
-                        (v, d.to_vec())
-                    }
-                    Role::Spend => continue,
-                };
-                out.log_lik[chain] += value;
-                for (k, d) in gradient.into_iter().enumerate() {
-                    out.per_group[[chain, g, k]] += d;
-                }
-            }
-        }
-        Ok(())
-    }
-    fn set_reference(&mut self, _at: ParamBatch<'_>) -> Result<(), KernelError> {
-        Ok(())
-    }
-    fn pointwise(&mut self, _: ParamBatch<'_>, _: Range<u64>, _: &mut PointwiseBatch) -> Result<(), KernelError> {
-        Err(KernelError::new("not for this test", "ask another likelihood"))
-    }
-}
-
-/// Customers of a BG/NBD × Gamma-Gamma world near CDNOW's: r 0.25, α 4.5, a 0.8, b 2.4; p 6, q 4, v 15; T in 27…39 weeks.
-fn customers(groups: usize, per_group: usize) -> Vec<Customer> {
-    let gamma = |shape, rate: f64, s: &mut Stream| Gamma::new(shape, 1.0 / rate).unwrap().sample(s);
-    (0..groups * per_group)
-        .map(|i| {
-            let mut s = Stream::new(20, Purpose::Test, i as u64, 0);
-            let age = 27.0 + 12.0 * s.uniform();
-            let rate = gamma(0.25, 4.5, &mut s);
-            let leave = rand_distr::Beta::new(0.8, 2.4).unwrap().sample(&mut s);
-            let (mut x, mut t_x) = (0, 0.0);
-            loop {
-                let next = t_x - s.uniform().ln() / rate;
-                if next > age {
-                    break;
-                }
-                (x, t_x) = (x + 1, next);
-                if s.uniform() < leave {
-                    break;
-                }
-            }
-            let nu = gamma(4.0, 15.0, &mut s);
-            let m = if x > 0 { gamma(6.0 * f64::from(x), nu * f64::from(x), &mut s) } else { 0.0 };
-            (i / per_group, x, t_x, age, m)
-        })
-        .collect()
-}
-
-fn world(groups: usize, per_group: usize) -> (Groups, Scale, Vec<Customer>) {
-    let rows = customers(groups, per_group);
-    let labels = (0..groups).map(|g| format!("w{g:02}")).collect();
-    let column = (groups > 1).then(|| "cohort".to_owned());
-    let sum = |f: fn(&Customer) -> f64| rows.iter().map(f).sum::<f64>();
-    let mut repeaters = vec![0; groups];
-    for r in &rows {
-        repeaters[r.0] += u64::from(r.1 > 0);
-    }
-    let scale = Scale {
-        purchase_rate: sum(|r| f64::from(r.1)) / sum(|r| r.3),
-        mean_spend: sum(|r| r.4) / repeaters.iter().sum::<u64>() as f64,
-        repeaters,
-    };
-    (Groups { column, labels }, scale, rows)
-}
-
-fn posterior(key: &str, groups: usize, per_group: usize, spec: &PriorSpec) -> Posterior {
-    let family = family(key).unwrap();
-    let (names, scale, rows) = world(groups, per_group);
-    let likelihood = Plain { role: family.role, groups, rows };
-    Posterior::new(family, Box::new(likelihood), &names, spec, &scale).unwrap()
-}
-
-/// Without any customer the posterior is the prior.
-fn prior_alone(key: &str, groups: usize, spec: &PriorSpec) -> Posterior {
-    let family = family(key).unwrap();
-    let (names, scale, _) = world(groups, 50);
-    let likelihood = Plain { role: family.role, groups, rows: vec![] };
-    Posterior::new(family, Box::new(likelihood), &names, spec, &scale).unwrap()
-}
-
-fn spec(toml: &str) -> PriorSpec {
-    toml::from_str(toml).unwrap()
-}
-
-fn centring(centring: Centring) -> PriorSpec {
-    PriorSpec { hierarchy: Some(HierarchySpec { centring, ..Default::default() }), ..Default::default() }
-}
-
-/// The priors of the published CDNOW posterior.
-fn published() -> PriorSpec {
-    spec(
-        "priors.r = { dist = \"weibull\", shape = 2, scale = 1 }
-         priors.alpha = { dist = \"weibull\", shape = 2, scale = 10 }
-         priors.phi = { dist = \"uniform\", low = 0, high = 1 }
-         priors.kappa = { dist = \"pareto\", shape = 1, scale = 1 }",
-    )
-}
-
-fn flat(names: &[&str]) -> PriorSpec {
-    PriorSpec { priors: names.iter().map(|n| ((*n).to_owned(), Prior::Flat)).collect(), hierarchy: None }
-}
-
-fn evaluate(p: &mut Posterior, points: ArrayView2<'_, f64>) -> Evaluation {
-    let mut out = Evaluation::new(points.nrows(), p.dim());
-    p.evaluate(points, &mut out).unwrap();
-    out
-}
-
-fn at(p: &mut Posterior, point: &Array1<f64>) -> (f64, Array1<f64>) {
-    let out = evaluate(p, point.view().insert_axis(Axis(0)));
-    (out.log_density[0], out.gradient.row(0).to_owned())
-}
-
-/// `start` moved by a standard normal of size `size` in every coordinate.
-fn near_start(p: &Posterior, which: u64, size: f64) -> Array1<f64> {
-    let mut stream = Stream::new(21, Purpose::Test, which, 1);
-    p.start().mapv(|u| u + size * stream.normal())
-}
+use crate::kernels::{bg_nbd, gamma_gamma};
+use crate::model::{Centring, MODELS, Role, family};
+use world::*;
 
 #[test]
 fn gradients_are_the_derivatives() {
     let mut rows: Vec<(&str, usize, PriorSpec, bool)> = vec![
         ("bg_nbd", 1, published(), true),
-        ("bg_nbd", 1, flat(&["r", "alpha", "a", "b"]), false),
-        ("gamma_gamma", 1, flat(&["p", "q", "v"]), false),
+        ("bg_nbd", 1, all_flat(&["r", "alpha", "a", "b"]), false),
+        ("gamma_gamma", 1, all_flat(&["p", "q", "v"]), false),
         ("gamma_gamma", 1, spec("priors.q = { dist = \"gamma\", shape = 3, rate = 0.5 }"), true),
     ];
     for key in ["bg_nbd", "gamma_gamma"] {
@@ -315,7 +165,7 @@ fn schemas_name_every_value() {
     let single = posterior("bg_nbd", 1, 10, &published());
     assert_eq!(names(&single), ["r", "alpha", "a", "b", "phi", "kappa"]);
     assert_eq!(single.schema().unconstrained, ["log(r)", "log(alpha)", "logit(phi)", "log(kappa - 1)"]);
-    assert_eq!(names(&posterior("gamma_gamma", 1, 10, &flat(&["p", "q", "v"]))), ["p", "q", "v"]);
+    assert_eq!(names(&posterior("gamma_gamma", 1, 10, &all_flat(&["p", "q", "v"]))), ["p", "q", "v"]);
 }
 
 #[test]
@@ -420,7 +270,7 @@ fn the_constrained_maximum_is_found_from_the_start_and_is_near_the_truth() {
     ];
     for (key, parameters) in rows {
         let names: Vec<&str> = parameters.iter().map(|p| p.0).collect();
-        let mut p = posterior(key, 1, 4000, &flat(&names)).jacobian(false);
+        let mut p = posterior(key, 1, 4000, &all_flat(&names)).jacobian(false);
         let point = maximum(&mut p);
         let (value, gradient) = at(&mut p, &point);
         // Rounding of a sum over 4,000 customers leaves about 1e-9 of gradient.
@@ -453,7 +303,7 @@ fn automatic_centring_waits_for_much_data() {
 
 #[test]
 fn improper_priors_cannot_be_drawn_from() {
-    let p = posterior("bg_nbd", 1, 5, &flat(&["r"]));
+    let p = posterior("bg_nbd", 1, 5, &all_flat(&["r"]));
     let told = p.prior_draw(&mut Stream::new(0, Purpose::Prior, 0, 0)).unwrap_err().to_string();
     assert!(told.contains("`r`") && told.contains("flat"), "{told}");
 }
@@ -476,12 +326,12 @@ fn specifications_are_completed_and_refused_in_words() {
         keys(&PriorSpec::default().resolve(bg_nbd, &one, &scale).unwrap().priors),
         ["kappa", "phi", "r", "rate"]
     );
-    assert_eq!(keys(&flat(&["a"]).resolve(bg_nbd, &one, &scale).unwrap().priors), ["a", "b", "r", "rate"]);
+    assert_eq!(keys(&all_flat(&["a"]).resolve(bg_nbd, &one, &scale).unwrap().priors), ["a", "b", "r", "rate"]);
 
     let told = |s: PriorSpec, groups: &Groups| s.resolve(bg_nbd, groups, &scale).unwrap_err().to_string();
-    let mixed = told(flat(&["a", "kappa"]), &one);
+    let mixed = told(all_flat(&["a", "kappa"]), &one);
     assert!(mixed.contains("`a`") && mixed.contains("keep either `a` and `b` or `phi` and `kappa`"), "{mixed}");
-    let unknown = told(flat(&["lambda"]), &one);
+    let unknown = told(all_flat(&["lambda"]), &one);
     assert_eq!(
         unknown,
         "priors has an unknown parameter (found `lambda`); bg_nbd has r, alpha, a, b, rate, phi, kappa"
@@ -489,7 +339,7 @@ fn specifications_are_completed_and_refused_in_words() {
     let negative =
         spec("priors.r = { dist = \"half_normal\", scale = -1 }").check(bg_nbd, "purchase").unwrap_err().to_string();
     assert!(negative.starts_with("purchase.priors.r.scale must be above 0 (found -1.0)"), "{negative}");
-    assert!(told(flat(&["r"]), &many).contains("move it to hierarchy.mu"));
+    assert!(told(all_flat(&["r"]), &many).contains("move it to hierarchy.mu"));
     assert!(told(centring(Centring::Auto), &one).contains("a hierarchy needs groups"));
     let narrow = spec("priors.phi = { dist = \"uniform\", low = 2, high = 3 }");
     let likelihood = || Box::new(Plain { role: Role::Purchase, groups: 1, rows: vec![] });
