@@ -23,6 +23,8 @@ mod adapter;
 #[path = "../tests/simulated/mod.rs"]
 mod simulated;
 
+pub use difference::Differenced;
+
 use std::fmt;
 use std::ops::Range;
 
