@@ -212,6 +212,11 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         &self.judge
     }
 
+    /// The judge, to evaluate it.
+    pub fn judge_mut(&mut self) -> &mut D {
+        &mut self.judge
+    }
+
     /// The adapter it runs on.
     pub fn adapter(&self) -> &Adapter {
         self.device.adapter()
