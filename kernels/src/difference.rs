@@ -19,10 +19,10 @@ use rayon::prelude::*;
 use wgpu::BufferUsages;
 
 use crate::buffer::{Buffer, Readback};
-use crate::device::Device;
+use crate::device::{Adapter, Device};
 use crate::pipeline::{Binding, Pipeline};
 use crate::rows::{Density, Layout, Point, Sum, add_to, check_params, group_sums, point_at, possible_points, sum_rows};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch};
+use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
 
 /// Declares a struct that crosses to the device, with the names and offsets that a test reads back from the shader.
 macro_rules! crossing {
@@ -30,7 +30,7 @@ macro_rules! crossing {
         $(#[$doc])*
         #[repr(C)]
         #[derive(Debug, Clone, Copy, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-        pub(crate) struct $name {
+        pub struct $name {
             $(pub $field: $type,)*
         }
 
@@ -44,15 +44,14 @@ macro_rules! crossing {
 pub(crate) use crossing;
 
 /// A struct with a twin in WGSL.
-#[cfg_attr(not(test), expect(dead_code, reason = "read by the test that compares both declarations"))]
-pub(crate) trait Crossing: Pod {
+pub trait Crossing: Pod {
     const NAME: &'static str;
     /// (member, byte offset).
     const MEMBERS: &'static [(&'static str, usize)];
 }
 
 /// A density whose rows a device can sum as differences from a reference.
-pub(crate) trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
+pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
     /// Stem of the shader.
     const STEM: &'static str;
     /// The family's part of the shader.
@@ -116,9 +115,12 @@ crossing! {
     }
 }
 
-/// A density on a device, with its f64 judge beside it.
+/// A likelihood on a device, with the f64 likelihood of the same rows, its judge, beside it.
+///
+/// `Differenced::new(judge, &device)` uploads the rows at a first reference that depends on the data alone;
+/// [`Likelihood::set_reference`] moves it.
 #[derive(Debug)]
-pub(crate) struct Differenced<const K: usize, D: Difference<K>> {
+pub struct Differenced<const K: usize, D: Difference<K>> {
     judge: D,
     heavy: D,
     /// Whether a sorted row is summed on the device.
@@ -156,6 +158,10 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
     /// Numbers that come back per lane and chain: the value and K slopes.
     const TERMS: usize = K + 1;
 
+    /// Uploads the judge's rows at a first reference.
+    ///
+    /// # Errors
+    /// The device fails.
     pub fn new(judge: D, device: &Device) -> Result<Self, KernelError> {
         Self::with_chunks(judge, device, CHUNK_BYTES)
     }
@@ -201,38 +207,27 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         Ok(new)
     }
 
+    /// The f64 likelihood of the same rows.
     pub fn judge(&self) -> &D {
         &self.judge
     }
 
+    /// The judge, to evaluate it.
     pub fn judge_mut(&mut self) -> &mut D {
         &mut self.judge
     }
 
-    pub fn adapter(&self) -> &crate::device::Adapter {
+    /// The adapter it runs on.
+    pub fn adapter(&self) -> &Adapter {
         self.device.adapter()
     }
 
     /// Bytes on the device while `chains` chains are evaluated together; the host's copy of the sums is as large as theirs.
-    pub fn device_bytes(&self, chains: usize) -> u64 {
+    pub fn scratch_bytes(&self, chains: usize) -> u64 {
         let pass = chains.min(self.chains_per_pass());
         let rows = self.layout.n_rows() * size_of::<D::Row>();
         let lanes = self.layout.lanes.len() * (size_of::<DeviceLane>() + 2 * pass * Self::TERMS * size_of::<f32>());
         (rows + lanes + pass * self.layout.n_groups() * size_of::<D::Point>()) as u64
-    }
-
-    pub fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        check_params::<K>(self.layout.n_groups(), at.per_group)?;
-        let possible = at.per_group.iter().all(|p| *p > 0.0 && p.is_finite());
-        if at.per_group.dim().0 != 1 || !possible {
-            return Err(KernelError::new(
-                format!("a reference of {} points, possible: {possible}", at.per_group.dim().0),
-                "pass one point with positive, finite parameters",
-            ));
-        }
-        let groups: Vec<[f64; K]> =
-            (0..self.layout.n_groups()).map(|group| point_at(at.per_group, 0, group).theta).collect();
-        self.refer_to(&groups)
     }
 
     /// Computes and uploads every row's constants at the groups' reference points.
@@ -269,39 +264,6 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
             chunk.rows.write(&self.device, &rows);
         }
         self.device.finish()
-    }
-
-    pub fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        let all = possible_points::<K>(self.layout.n_groups(), params, out)?;
-        let is_near = |point: &Point<K>| {
-            let reference = &self.reference[point.group].theta;
-            point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
-        };
-        let (mut near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| is_near(point));
-        if !near.is_empty() {
-            let sums = self.device_sums(params.per_group)?;
-            let mut kept = Vec::with_capacity(near.len());
-            for (chain, point) in near {
-                let sum = self.complete(&point, &sums[chain * self.layout.n_groups() + point.group]);
-                if sum.value.is_finite() && sum.gradient.iter().all(|slope| slope.is_finite()) {
-                    add_to(out, chain, point.group, sum);
-                    kept.push((chain, point));
-                } else {
-                    far.push((chain, point));
-                }
-            }
-            near = kept;
-        }
-        let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
-        let heavy = sum_rows(&self.heavy, &alone(&near));
-        let whole = sum_rows(&self.judge, &alone(&far));
-        for ((chain, point), sum) in near.iter().zip(heavy).chain(far.iter().zip(whole)) {
-            add_to(out, *chain, point.group, sum);
-        }
-        for ((chain, point), sum) in all.iter().zip(group_sums(&self.judge, &alone(&all))) {
-            add_to(out, *chain, point.group, sum);
-        }
-        Ok(())
     }
 
     /// The light rows' sum at a point: the device's part, the reference and what is linear in between.
@@ -396,6 +358,73 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         let by_grid = adapter.max_workgroups as usize * CHAINS_PER_WORKGROUP;
         let most = (MAX_ROW_CHAINS / rows).min(by_sums).min(by_points).min(by_grid);
         (most / CHAINS_PER_WORKGROUP * CHAINS_PER_WORKGROUP).max(CHAINS_PER_WORKGROUP)
+    }
+}
+
+impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
+    fn groups(&self) -> usize {
+        self.judge.groups()
+    }
+
+    fn rows(&self) -> u64 {
+        self.judge.rows()
+    }
+
+    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
+        let all = possible_points::<K>(self.layout.n_groups(), params, out)?;
+        let is_near = |point: &Point<K>| {
+            let reference = &self.reference[point.group].theta;
+            point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
+        };
+        let (mut near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| is_near(point));
+        if !near.is_empty() {
+            let sums = self.device_sums(params.per_group)?;
+            let mut kept = Vec::with_capacity(near.len());
+            for (chain, point) in near {
+                let sum = self.complete(&point, &sums[chain * self.layout.n_groups() + point.group]);
+                if sum.value.is_finite() && sum.gradient.iter().all(|slope| slope.is_finite()) {
+                    add_to(out, chain, point.group, sum);
+                    kept.push((chain, point));
+                } else {
+                    far.push((chain, point));
+                }
+            }
+            near = kept;
+        }
+        let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
+        let heavy = sum_rows(&self.heavy, &alone(&near));
+        let whole = sum_rows(&self.judge, &alone(&far));
+        for ((chain, point), sum) in near.iter().zip(heavy).chain(far.iter().zip(whole)) {
+            add_to(out, *chain, point.group, sum);
+        }
+        for ((chain, point), sum) in all.iter().zip(group_sums(&self.judge, &alone(&all))) {
+            add_to(out, *chain, point.group, sum);
+        }
+        Ok(())
+    }
+
+    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
+        check_params::<K>(self.layout.n_groups(), at.per_group)?;
+        let possible = at.per_group.iter().all(|p| *p > 0.0 && p.is_finite());
+        if at.per_group.dim().0 != 1 || !possible {
+            return Err(KernelError::new(
+                format!("a reference of {} points, possible: {possible}", at.per_group.dim().0),
+                "pass one point with positive, finite parameters",
+            ));
+        }
+        let groups: Vec<[f64; K]> =
+            (0..self.layout.n_groups()).map(|group| point_at(at.per_group, 0, group).theta).collect();
+        self.refer_to(&groups)
+    }
+
+    /// In f64 on the host: rows are asked for one by one, which is not what a device is for.
+    fn pointwise(
+        &mut self,
+        params: ParamBatch<'_>,
+        rows: Range<u64>,
+        out: &mut PointwiseBatch,
+    ) -> Result<(), KernelError> {
+        self.judge.pointwise(params, rows, out)
     }
 }
 

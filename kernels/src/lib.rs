@@ -12,6 +12,7 @@ pub mod gamma_gamma;
 mod pipeline;
 pub mod rng;
 mod rows;
+mod self_test;
 pub mod special;
 
 #[cfg(test)]
@@ -22,6 +23,9 @@ mod adapter;
 #[cfg(test)]
 #[path = "../tests/simulated/mod.rs"]
 mod simulated;
+
+pub use difference::Differenced;
+pub use self_test::{SelfTest, self_test};
 
 use std::fmt;
 use std::ops::Range;

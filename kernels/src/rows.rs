@@ -13,7 +13,7 @@ use crate::{KernelError, LikelihoodBatch, ParamBatch};
 
 /// A log-likelihood and its gradient in the K parameters of one group.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sum<const K: usize> {
+pub struct Sum<const K: usize> {
     pub value: f64,
     pub gradient: [f64; K],
 }
@@ -42,14 +42,14 @@ impl<const K: usize> Add for Sum<K> {
 
 /// A run of rows of one group.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Lane {
+pub struct Lane {
     pub group: usize,
     pub rows: Range<usize>,
 }
 
 /// Where the rows of each group lie after sorting, and how they are cut into lanes.
 #[derive(Debug, Clone)]
-pub(crate) struct Layout {
+pub struct Layout {
     /// Sorted position → row as handed in.
     pub order: Vec<u32>,
     pub lanes: Vec<Lane>,
@@ -134,7 +134,7 @@ impl Layout {
 }
 
 /// A family's f64 arithmetic over its own rows.
-pub(crate) trait Density<const K: usize>: Send + Sync {
+pub trait Density<const K: usize>: Send + Sync {
     /// What the rows of one group share at one point, computed once: logarithms of the distinct times, say.
     type Prepared: Send + Sync;
 

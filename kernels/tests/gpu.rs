@@ -36,14 +36,14 @@ fn differences_of_log_likelihoods_are_good_to_a_hundredth_of_a_nat() {
     let bg_nbd_data = cells(3, 20_000, 0.001);
     check(
         "bg_nbd",
-        &mut bg_nbd::Gpu::new(bg_nbd_data.clone(), &device).expect("device"),
+        &mut bg_nbd::Gpu::new(bg_nbd::Cpu::new(bg_nbd_data.clone()).expect("rows"), &device).expect("device"),
         &mut bg_nbd::Cpu::new(bg_nbd_data).expect("cells"),
         BG_NBD,
     );
     let spend_data = spenders(3, 20_000, 0.001);
     check(
         "gamma_gamma",
-        &mut gamma_gamma::Gpu::new(spend_data.clone(), &device).expect("device"),
+        &mut gamma_gamma::Gpu::new(gamma_gamma::Cpu::new(spend_data.clone()).expect("rows"), &device).expect("device"),
         &mut gamma_gamma::Cpu::new(spend_data).expect("rows"),
         GAMMA_GAMMA,
     );
@@ -80,7 +80,10 @@ fn golden_rows_from_a_displaced_reference() {
                     age: vec![number(&data["T"])],
                     weight: vec![1.0],
                 };
-                (Box::new(bg_nbd::Gpu::new(cells, &device).expect("device")), &["r", "alpha", "a", "b"])
+                (
+                    Box::new(bg_nbd::Gpu::new(bg_nbd::Cpu::new(cells).expect("rows"), &device).expect("device")),
+                    &["r", "alpha", "a", "b"],
+                )
             }
             Some("gamma_gamma") => {
                 let spender = gamma_gamma::Rows {
@@ -90,7 +93,12 @@ fn golden_rows_from_a_displaced_reference() {
                     monetary: vec![number(&data["m"])],
                     weight: vec![1.0],
                 };
-                (Box::new(gamma_gamma::Gpu::new(spender, &device).expect("device")), &["p", "q", "v"])
+                (
+                    Box::new(
+                        gamma_gamma::Gpu::new(gamma_gamma::Cpu::new(spender).expect("rows"), &device).expect("device"),
+                    ),
+                    &["p", "q", "v"],
+                )
             }
             _ => continue,
         };
@@ -116,10 +124,10 @@ fn a_chain_knows_nothing_of_its_batch_slot_or_history() {
     let Some(device) = device() else { return };
     let data = cells(4, 5000, 0.001);
     let points = batch::<4>(19, 4, BG_NBD, 0.2);
-    let mut gpu = bg_nbd::Gpu::new(data.clone(), &device).expect("device");
+    let mut gpu = bg_nbd::Gpu::new(bg_nbd::Cpu::new(data.clone()).expect("rows"), &device).expect("device");
     refer_to(&mut gpu, &everywhere(4, BG_NBD));
     let together = evaluate(&mut gpu, &points);
-    let mut fresh = bg_nbd::Gpu::new(data, &device).expect("device");
+    let mut fresh = bg_nbd::Gpu::new(bg_nbd::Cpu::new(data).expect("rows"), &device).expect("device");
     evaluate(&mut fresh, &points);
     refer_to(&mut fresh, &everywhere(4, BG_NBD));
     for chain in 0..19 {
@@ -140,8 +148,10 @@ fn far_and_impossible_points() {
     points[[1, 0, 1]] = 7.0 * 4.5;
     points[[2, 0, 3]] = -1.0;
     points[[3, 0, 0]] = 1e-12;
-    let (mut gpu, mut cpu) =
-        (bg_nbd::Gpu::new(data.clone(), &device).expect("device"), bg_nbd::Cpu::new(data).expect("cells"));
+    let (mut gpu, mut cpu) = (
+        bg_nbd::Gpu::new(bg_nbd::Cpu::new(data.clone()).expect("rows"), &device).expect("device"),
+        bg_nbd::Cpu::new(data).expect("cells"),
+    );
     refer_to(&mut gpu, &everywhere(1, BG_NBD));
     let (seen, judge) = (evaluate(&mut gpu, &points), evaluate(&mut cpu, &points));
     for chain in [1, 3] {
@@ -165,8 +175,10 @@ fn edge_cells_agree_with_the_judge() {
         age: vec![0.0, 1e-3, 10.0, 10.0, 52.0, 500.0, 600.0, 0.5],
         weight: vec![1e6, 1.0, 1e6, 1.0, 1.0, 1.0, 1.0, 4000.0],
     };
-    let (mut gpu, mut cpu) =
-        (bg_nbd::Gpu::new(data.clone(), &device).expect("device"), bg_nbd::Cpu::new(data).expect("cells"));
+    let (mut gpu, mut cpu) = (
+        bg_nbd::Gpu::new(bg_nbd::Cpu::new(data.clone()).expect("rows"), &device).expect("device"),
+        bg_nbd::Cpu::new(data).expect("cells"),
+    );
     refer_to(&mut gpu, &everywhere(3, BG_NBD));
     let points = batch::<4>(16, 3, BG_NBD, 1.3);
     let (seen, judge) = (evaluate(&mut gpu, &points), evaluate(&mut cpu, &points));
@@ -179,7 +191,8 @@ fn edge_cells_agree_with_the_judge() {
 #[test]
 fn a_reference_must_be_one_possible_point() {
     let Some(device) = device() else { return };
-    let mut gpu = gamma_gamma::Gpu::new(spenders(2, 50, 0.0), &device).expect("device");
+    let mut gpu =
+        gamma_gamma::Gpu::new(gamma_gamma::Cpu::new(spenders(2, 50, 0.0)).expect("rows"), &device).expect("device");
     let shared = Array2::zeros((1, 0));
     let mut at = everywhere(2, GAMMA_GAMMA);
     at[[0, 1, 2]] = 0.0;
@@ -192,7 +205,7 @@ fn a_reference_must_be_one_possible_point() {
 fn no_rows_and_empty_groups_are_fine() {
     let Some(device) = device() else { return };
     let none = bg_nbd::Cells { n_groups: 2, ..Default::default() };
-    let mut gpu = bg_nbd::Gpu::new(none, &device).expect("device");
+    let mut gpu = bg_nbd::Gpu::new(bg_nbd::Cpu::new(none).expect("rows"), &device).expect("device");
     let out = evaluate(&mut gpu, &batch::<4>(3, 2, BG_NBD, 0.1));
     assert!(out.log_lik.iter().all(|value| *value == 0.0), "{:?}", out.log_lik);
 }

@@ -102,7 +102,7 @@ struct Cell {
 }
 
 /// Logarithms and reciprocals at one point, by place.
-pub(crate) struct Tables {
+pub struct Tables {
     /// (ln(α + t), 1/(α + t)) per distinct time.
     times: Vec<(f64, f64)>,
     /// (ln(a/(b+x−1)), 1/(b+x−1)) per distinct count; unused at x = 0.

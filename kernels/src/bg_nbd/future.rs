@@ -8,15 +8,15 @@
 //!
 //! The textbook form of this expectation has a − 1 in a denominator and fails at a = 1. Here y = 1 − p, z = h̃/(1+h̃): the
 //! power in the bracket is the generating function of N ~ NegBin(n, z), N being the purchases in (T, T+h) of a customer who
-//! never drops out, and dividing by 1 − y sums its tails,
+//! never drops out, so that
 //!
 //! ```text
-//! E = Σ_{j≥0} P(N > j) · E[yʲ],     E[yʲ] = Π_{i<j} (b+x+i)/(a+b+x+i)
+//! E = Σ_{m≥1} P(N = m) · S_m,     S_m = Σ_{j<m} E[yʲ],     E[yʲ] = Π_{i<j} (b+x+i)/(a+b+x+i)
 //! ```
 //!
-//! (the (j+1)-th purchase happens, and the customer survived the j before it). All terms are positive, E[yʲ] is the same for
-//! every horizon, and a term costs three multiplications and a subtraction per horizon. Very long horizons and very frequent
-//! buyers, for whom the sum is long, use the trapezoid rule in logit p instead.
+//! (of m purchases that would come, the (j+1)-th does if the customer survived the j before it). All terms are positive,
+//! S_m is the same for every horizon, and a term costs two multiplications and an addition per horizon. Very long horizons
+//! and very frequent buyers, for whom the sum is long, use the trapezoid rule in logit p instead.
 
 use super::{K, p_alive};
 
@@ -46,14 +46,14 @@ pub struct Expectation {
     b: f64,
 }
 
-/// Horizons handled together in one pass over the sum; a few SIMD registers.
-const BLOCK: usize = 16;
+/// Horizons handled together in one pass over the sum: half a year of month ends, few enough to stay in registers.
+const BLOCK: usize = 6;
 
 /// Longest sum tried before the trapezoid rule takes over.
 const MAX_TERMS: f64 = 4096.0;
 
 /// The sum ends when what is left cannot matter at this relative size.
-const NEGLIGIBLE: f64 = 1e-14;
+const NEGLIGIBLE: f64 = 1e-13;
 
 impl Expectation {
     /// The expectation for a customer with `x` repeat purchases in the time `t` observed.
@@ -73,7 +73,7 @@ impl Expectation {
             let sum_is_short =
                 (self.shape + 33.0) * (1.0 + longest) < MAX_TERMS && self.shape * longest.ln_1p() < 600.0;
             if sum_is_short {
-                self.sum_of_tails(horizons, out);
+                self.sum_of_counts(horizons, out);
             } else {
                 for (h, out) in horizons.iter().zip(out) {
                     *out = self.trapezoid(h.max(0.0) / self.rate);
@@ -82,37 +82,41 @@ impl Expectation {
         }
     }
 
-    /// Σ_j P(N > j) E[yʲ] for up to [`BLOCK`] horizons side by side.
-    fn sum_of_tails(&self, horizons: &[f64], out: &mut [f64]) {
+    /// Σ_m P(N = m) S_m for up to [`BLOCK`] horizons side by side.
+    fn sum_of_counts(&self, horizons: &[f64], out: &mut [f64]) {
         let Self { shape, rate, a, b } = *self;
-        let (mut z, mut mass, mut tail) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
+        // Per horizon: z, and P(N = m) less its factor Γ(n+m)/(Γ(n) m!), which all horizons share.
+        let (mut z, mut mass, mut sum) = ([0.0; BLOCK], [0.0; BLOCK], [0.0; BLOCK]);
         for (i, h) in horizons.iter().enumerate() {
             let h = h.max(0.0) / rate;
-            let log_none = -shape * h.ln_1p();
-            (z[i], mass[i], tail[i]) = (h / (1.0 + h), log_none.exp(), -log_none.exp_m1());
+            (z[i], mass[i]) = (h / (1.0 + h), (-shape * h.ln_1p()).exp());
         }
-        let mut sum = tail;
-        let (mut survival, mut j) = (1.0, 0.0);
+        let (mut factor, mut survival, mut survivals, mut m) = (1.0, 1.0, 0.0, 0.0);
         loop {
-            // mass: P(N = j) → P(N = j+1); tail: P(N > j) → P(N > j+1); survival: E[yʲ] → E[yʲ⁺¹].
-            let step = (shape + j) / (j + 1.0);
-            survival *= (b + j) / (a + b + j);
-            j += 1.0;
-            for i in 0..BLOCK {
-                mass[i] *= z[i] * step;
-                tail[i] -= mass[i];
-                sum[i] += tail[i] * survival;
-            }
-            // Beyond the mode the tails fall at least as fast as z·(n+j)/(j+1) per term; test one term in eight.
-            if j % 8.0 == 0.0 {
-                let done = (0..horizons.len()).all(|i| {
-                    let ratio = z[i] * (shape + j).max(j + 1.0) / (j + 1.0);
-                    ratio < 1.0 && tail[i] * survival <= NEGLIGIBLE * (1.0 - ratio) * sum[i]
-                });
-                if done || j >= 2.0 * MAX_TERMS {
-                    break;
+            // Eight terms, then a look at whether they still matter. survival is E[yᵐ], survivals S_m.
+            for _ in 0..8 {
+                let per = 1.0 / ((m + 1.0) * (a + b + m));
+                factor *= (shape + m) * (a + b + m) * per;
+                survivals += survival;
+                survival *= (b + m) * (m + 1.0) * per;
+                m += 1.0;
+                let term = factor * survivals;
+                for i in 0..BLOCK {
+                    mass[i] *= z[i];
+                    sum[i] += mass[i] * term;
                 }
             }
+            let done = (0..horizons.len()).all(|i| {
+                // Each further term is at most this times the one before, since S_{m+1}/S_m ≤ (m+1)/m.
+                let ratio = z[i] * (shape + m).max(m + 1.0) / m;
+                ratio < 1.0 && mass[i] * factor * survivals * ratio <= NEGLIGIBLE * (1.0 - ratio) * sum[i]
+            });
+            if done || m >= 2.0 * MAX_TERMS {
+                break;
+            }
+            // The shared factor grows without bound for frequent buyers; P(N = m) does not.
+            mass.iter_mut().for_each(|mass| *mass *= factor);
+            factor = 1.0;
         }
         out.copy_from_slice(&sum[..out.len()]);
     }
@@ -178,7 +182,7 @@ mod tests {
                 let at = Expectation::new([r, 4.4, a, b], x, t);
                 let horizons = [0.01, 1.0, 13.0, 52.0];
                 let mut sum = [0.0; 4];
-                at.sum_of_tails(&horizons, &mut sum);
+                at.sum_of_counts(&horizons, &mut sum);
                 for (h, sum) in horizons.iter().zip(sum) {
                     let trapezoid = at.trapezoid(h / at.rate);
                     // The trapezoid's own error, as its documentation states it.

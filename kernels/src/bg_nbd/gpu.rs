@@ -8,12 +8,9 @@
 //!
 //! and the shader forms ln(A+D) from v and from P(dead | θ₀), both without subtracting large numbers.
 
-use std::ops::Range;
-
 use super::{Cells, Cpu, K};
-use crate::device::{Adapter, Device};
+use crate::KernelError;
 use crate::difference::{Difference, Differenced, crossing};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
 
 crossing! {
     /// One cell at the reference.
@@ -118,59 +115,5 @@ impl Difference<K> for Cpu {
     }
 }
 
-/// The BG/NBD likelihood of weighted cells on a device.
-#[derive(Debug)]
-pub struct Gpu(Differenced<K, Cpu>);
-
-impl Gpu {
-    /// Sorts and checks the cells and uploads them at a first reference that depends on the data alone.
-    ///
-    /// # Errors
-    /// As [`Cpu::new`], and when the device fails.
-    pub fn new(cells: Cells, device: &Device) -> Result<Self, KernelError> {
-        Ok(Self(Differenced::new(Cpu::new(cells)?, device)?))
-    }
-
-    /// The f64 likelihood of the same cells.
-    pub fn judge(&self) -> &Cpu {
-        self.0.judge()
-    }
-
-    /// The adapter it runs on.
-    pub fn adapter(&self) -> &Adapter {
-        self.0.adapter()
-    }
-
-    /// Bytes on the device while `chains` chains are evaluated together.
-    pub fn scratch_bytes(&self, chains: usize) -> u64 {
-        self.0.device_bytes(chains)
-    }
-}
-
-impl Likelihood for Gpu {
-    fn groups(&self) -> usize {
-        self.0.judge().groups()
-    }
-
-    fn rows(&self) -> u64 {
-        self.0.judge().rows()
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        self.0.evaluate(params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        self.0.set_reference(at)
-    }
-
-    /// In f64 on the host: rows are asked for one by one, which is not what a device is for.
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        self.0.judge_mut().pointwise(params, rows, out)
-    }
-}
+/// The BG/NBD likelihood of weighted cells on a device: `Gpu::new(Cpu::new(…)?, &device)`.
+pub type Gpu = Differenced<K, Cpu>;
