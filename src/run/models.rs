@@ -65,7 +65,9 @@ pub(super) fn likelihood(family: &Family, summary: &Summary, place: &Place) -> R
             };
             match place {
                 Place::Cpu => bg_nbd::Cpu::new(cells).map(|l| Box::new(l) as Box<dyn Likelihood>),
-                Place::Gpu(device) => bg_nbd::Cpu::new(cells).and_then(|judge| bg_nbd::Gpu::new(judge, device)).map(|l| Box::new(l) as Box<dyn Likelihood>),
+                Place::Gpu(device) => bg_nbd::Cpu::new(cells)
+                    .and_then(|judge| bg_nbd::Gpu::new(judge, device))
+                    .map(|l| Box::new(l) as Box<dyn Likelihood>),
             }
         }
         "gamma_gamma" => {
@@ -75,7 +77,9 @@ pub(super) fn likelihood(family: &Family, summary: &Summary, place: &Place) -> R
                 gamma_gamma::Rows { n_groups, group: s.group, frequency: s.frequency, monetary: s.monetary, weight };
             match place {
                 Place::Cpu => gamma_gamma::Cpu::new(rows).map(|l| Box::new(l) as Box<dyn Likelihood>),
-                Place::Gpu(device) => gamma_gamma::Cpu::new(rows).and_then(|judge| gamma_gamma::Gpu::new(judge, device)).map(|l| Box::new(l) as Box<dyn Likelihood>),
+                Place::Gpu(device) => gamma_gamma::Cpu::new(rows)
+                    .and_then(|judge| gamma_gamma::Gpu::new(judge, device))
+                    .map(|l| Box::new(l) as Box<dyn Likelihood>),
             }
         }
         other => return Err(Error::new("this model has no likelihood").seen(other)),
