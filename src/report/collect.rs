@@ -5,6 +5,7 @@ use crate::config::{Backend, GroupsPlan, SamplerKind};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
 use crate::evaluate::{Baseline, HoldoutScores};
+
 use crate::run::{
     self, CheckFacts, DataFacts, GroupTotal, ParameterPicture, PredictionFacts, RunDir, SegmentFacts, Step, Telemetry,
 };
@@ -197,10 +198,13 @@ fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<v
         .zip(pictures)
         .map(|(p, picture)| {
             debug_assert!(p.name == picture.name && p.fit == picture.fit, "both follow the schema's order");
+            // What groups share is a population parameter; its label belongs to its name.
+            let shared = p.coords.get(run::PARAMETER_DIM);
+            let coords = p.coords.iter().filter(|(dim, _)| *dim != run::PARAMETER_DIM);
             view::Parameter {
                 fit: p.fit.clone(),
-                name: p.name.clone(),
-                coords: p.coords.iter().map(|(dim, label)| (dim.clone(), label.clone())).collect(),
+                name: shared.map_or_else(|| p.name.clone(), |label| format!("{}[{label}]", p.name)),
+                coords: coords.map(|(dim, label)| (dim.clone(), label.clone())).collect(),
                 mean: p.mean,
                 sd: p.sd,
                 q05: p.q05,

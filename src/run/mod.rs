@@ -17,6 +17,7 @@ mod segment;
 mod summarize;
 mod telemetry;
 
+pub use crate::model::PARAMETER_DIM;
 pub use backend::{AUTO_RULE, decide as decide_backend};
 pub use dir::RunDir;
 pub use facts::{

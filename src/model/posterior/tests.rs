@@ -5,10 +5,11 @@ mod world;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::dist::Centring;
 use crate::dist::Prior;
 use crate::kernels::rng::Purpose;
 use crate::kernels::{bg_nbd, gamma_gamma};
-use crate::model::{Centring, MODELS, Role, family};
+use crate::model::{MODELS, Role, family};
 use world::*;
 
 #[test]

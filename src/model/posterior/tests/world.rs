@@ -7,9 +7,10 @@ use rand_distr::{Distribution, Gamma};
 
 use super::super::*;
 use crate::dist::Prior;
+use crate::dist::{Centring, HierarchySpec};
 use crate::kernels::rng::Purpose;
 use crate::kernels::{PointwiseBatch, bg_nbd, gamma_gamma};
-use crate::model::{Centring, HierarchySpec, Role, family};
+use crate::model::{Role, family};
 
 /// A customer: `(group, x, t_x, T, m)`.
 pub(super) type Customer = (usize, u32, f64, f64, f64);

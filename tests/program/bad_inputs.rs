@@ -1,8 +1,6 @@
 //! What a tired analyst may hand over, and what the program says: where, what was seen, what to do. One row per mishap.
 
-mod support;
-
-use support::{Shop, stderr, stdout};
+use crate::support::{Shop, stderr, stdout};
 
 /// A mishap: the log, lines added to the configuration by `--set`, and words the message must contain.
 struct Mishap {

@@ -1,8 +1,6 @@
 //! The whole road, as a user walks it: files and keys that other programs read, exit codes, equal runs.
 
-mod support;
-
-use support::{Shop, stderr, stdout};
+use crate::support::{Shop, stderr, stdout};
 
 fn json(path: &std::path::Path) -> serde_json::Value {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
@@ -144,7 +142,7 @@ fn every_shipped_configuration_is_in_order() {
     let mut checked = 0;
     for entry in std::fs::read_dir(root.join("configs")).expect("configs") {
         let path = entry.expect("readable").path();
-        let output = support::longrun(root, &["config", "check", &path.to_string_lossy()]);
+        let output = crate::support::longrun(root, &["config", "check", &path.to_string_lossy()]);
         assert!(output.status.success(), "{}: {}", path.display(), stderr(&output));
         checked += 1;
     }

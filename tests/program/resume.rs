@@ -1,12 +1,10 @@
 //! A run killed at any moment and resumed leaves the same bytes as a run that was never interrupted.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use support::Shop;
+use crate::support::Shop;
 
 /// Every file of the draw store, by name.
 fn draws(run: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -27,7 +25,7 @@ fn killed_after_every(commits: usize, shop: &Shop, sets: &[String], run: &str) -
     let mut kills = 0;
     loop {
         let mut child =
-            support::program().current_dir(shop.path()).args(&arguments).spawn().expect("the program starts");
+            crate::support::program().current_dir(shop.path()).args(&arguments).spawn().expect("the program starts");
         let manifest = shop.file(run).join("draws/manifest.json");
         let mut seen = std::fs::read(&manifest).ok();
         let mut commits_seen = 0;
@@ -68,7 +66,7 @@ fn resumes_to_the_same_bits(sets: &[String]) {
         arguments.extend(["--set", set]);
     }
     let whole = shop.longrun(&arguments);
-    assert!(whole.status.success(), "{}", support::stderr(&whole));
+    assert!(whole.status.success(), "{}", crate::support::stderr(&whole));
     for commits in [1, 2, 3] {
         let run = format!("killed-{commits}");
         let kills = killed_after_every(commits, &shop, sets, &run);
@@ -90,7 +88,7 @@ fn on_cpu(kind: &str) -> Vec<String> {
 }
 
 fn on_gpu(kind: &str) -> Option<Vec<String>> {
-    let adapter = support::test_adapter()?;
+    let adapter = crate::support::test_adapter()?;
     Some(vec![format!("sampler.kind={kind}"), "compute.backend=gpu".to_owned(), format!("compute.adapter={adapter}")])
 }
 

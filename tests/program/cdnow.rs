@@ -1,11 +1,9 @@
 //! CDNOW against published figures (docs/math lists their sources). The data come from `scripts/fetch_cdnow.sh`; without them
 //! the tests print why they skip, and fail under `LONGRUN_REQUIRE_DATA=1`.
 
-mod support;
-
 use std::path::PathBuf;
 
-use support::{longrun, stderr, stdout};
+use crate::support::{longrun, stderr, stdout};
 
 /// The folder with `CDNOW_sample.txt` and `CDNOW_master.txt`.
 fn cdnow() -> Option<PathBuf> {
@@ -33,11 +31,9 @@ fn the_maximum_is_the_published_one() {
     let output = longrun(folder.path(), &["maximum", &config("cdnow_sample.toml"), "--json", "--set", &path]);
     assert!(output.status.success(), "{}", stderr(&output));
     let fits: serde_json::Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-    let published: [(usize, f64, &[(&str, f64)]); 2] = [
-        (0, -9582.429, &[("r", 0.24259), ("alpha", 4.41360), ("a", 0.79292), ("b", 2.42589)]),
-        (1, -4055.9177, &[("p", 6.24957), ("q", 3.74422), ("v", 15.44352)]),
-    ];
-    for (fit, log_likelihood, parameters) in published {
+    let purchase = [("r", 0.24259), ("alpha", 4.41360), ("a", 0.79292), ("b", 2.42589)];
+    let spend = [("p", 6.24957), ("q", 3.74422), ("v", 15.44352)];
+    for (fit, log_likelihood, parameters) in [(0, -9582.429, &purchase[..]), (1, -4055.9177, &spend[..])] {
         let seen = fits[fit]["log_likelihood"].as_f64().expect("a log-likelihood");
         assert!((seen - log_likelihood).abs() < 1e-3, "{seen} is not {log_likelihood}");
         for &(name, value) in parameters {
@@ -59,7 +55,7 @@ fn the_posterior_is_the_published_one() {
         ("nuts", vec!["compute.backend=cpu".into(), "sampler.chains=8".into(), "sampler.draws=1000".into()]),
         ("chees", vec!["compute.backend=cpu".into(), "sampler.chains=16".into(), "sampler.draws=600".into()]),
     ];
-    if let Some(adapter) = support::test_adapter() {
+    if let Some(adapter) = crate::support::test_adapter() {
         let gpu = ["compute.backend=gpu".to_owned(), format!("compute.adapter={adapter}")];
         for (kind, chains, draws) in [("nuts", 16, 400), ("chees", 32, 300)] {
             let size = [format!("sampler.chains={chains}"), format!("sampler.draws={draws}")];

@@ -1,0 +1,7 @@
+//! The program as its users run it: one binary of tests, so that it is linked once.
+
+mod bad_inputs;
+mod cdnow;
+mod pipeline;
+mod resume;
+mod support;
