@@ -106,17 +106,17 @@ impl PriorSpec {
     /// the specification's place in the configuration (`purchase`), prefixed to every complaint.
     pub fn check(&self, family: &Family, key: &str) -> Result<()> {
         let within = |name: &str| if key.is_empty() { name.to_owned() } else { format!("{key}.{name}") };
-        let check_all = |priors: &BTreeMap<String, Prior>, place: &str, names: &[&str]| {
-            for (name, prior) in priors {
-                if !names.contains(&name.as_str()) {
-                    return Err(Error::new(format!("{place} has an unknown parameter"))
-                        .seen(format!("`{name}`"))
-                        .advice(format!("{} has {}", family.key, names.join(", "))));
+        let check_all =
+            |priors: &BTreeMap<String, Prior>, place: &str, names: &[&str]| {
+                for (name, prior) in priors {
+                    if !names.contains(&name.as_str()) {
+                        return Err(Error::new(format!("{place}.{name} is no parameter of the model"))
+                            .advice(format!("{} has {}", family.key, names.join(", "))));
+                    }
+                    prior.check(&format!("{place}.{name}"))?;
                 }
-                prior.check(&format!("{place}.{name}"))?;
-            }
-            Ok(())
-        };
+                Ok(())
+            };
         let place = within("priors");
         check_all(&self.priors, &place, &family.names())?;
         family.chart_of(&self.priors).map_err(|e| e.at(&place))?;

@@ -132,10 +132,11 @@ fn rejected_lines_are_kept_with_their_line_and_reason() {
 /// Odd but honest logs: the run finishes, whatever the verdict.
 #[test]
 fn odd_logs_still_finish() {
+    // 100,000 lines, four a day, merge into 25,000 purchases.
     let mut whale = String::from("customer_id,date,amount\n");
-    let first = chrono::NaiveDate::from_ymd_opt(1700, 1, 1).expect("a date");
-    for purchase in 0..100_000 {
-        let day = first + chrono::Days::new(purchase);
+    let first = chrono::NaiveDate::from_ymd_opt(1950, 1, 1).expect("a date");
+    for line in 0..100_000 {
+        let day = first + chrono::Days::new(line / 4);
         whale.push_str(&format!("whale,{day},3.50\n"));
     }
     whale.push_str("ann,1980-01-05,10\nbob,1980-02-01,5\nbob,1981-02-01,6\n");
@@ -146,7 +147,7 @@ fn odd_logs_still_finish() {
             "bought on the last day",
             "customer_id,date,amount\nann,2024-01-05,10\nann,2024-03-01,12.5\nbob,2024-01-09,7\nbob,2024-03-01,8\n",
         ),
-        ("100,000 purchases", &whale),
+        ("100,000 lines of one customer", &whale),
     ];
     let shop = Shop::new(20);
     for (name, log) in rows {
@@ -162,4 +163,29 @@ fn odd_logs_still_finish() {
         assert!(customers.lines().count() > 1, "{name}");
         assert!(!customers.contains("NaN") && !customers.contains("inf"), "{name}: {customers}");
     }
+}
+
+/// A summary made elsewhere, with a customer of 100,000 purchases and one whose last purchase was on the last day.
+#[test]
+fn an_extreme_summary_still_finishes() {
+    let shop = Shop::new(20);
+    let mut log =
+        String::from("customer_id,frequency,recency,age,monetary\nwhale,100000,99.5,100,3.5\nlast,3,52,52,10\n");
+    for customer in 0..200 {
+        let x = customer % 4;
+        let t_x = if x == 0 { 0.0 } else { 10.0 + f64::from(customer) / 10.0 };
+        log.push_str(&format!("c{customer},{x},{t_x},52,{}\n", if x == 0 { 0 } else { 5 + customer % 7 }));
+    }
+    shop.write("summary.csv", log);
+    shop.write(
+        "summary.toml",
+        "[data]\nkind = \"summary\"\npath = \"summary.csv\"\n[sampler]\nchains = 2\nwarmup = 100\ndraws = 50\n\
+         [predict]\ndraws = 20\n[output]\ndir = \"odd\"\n",
+    );
+    let output = shop.longrun(&["run", "summary.toml", "--quiet"]);
+    let code = output.status.code();
+    assert!(code == Some(0) || code == Some(1), "{code:?} {}", stderr(&output));
+    let customers = std::fs::read_to_string(shop.file("odd/customers.csv")).expect("customers are predicted");
+    assert_eq!(customers.lines().count(), 1 + 202);
+    assert!(!customers.contains("NaN") && !customers.contains("inf"), "{customers}");
 }

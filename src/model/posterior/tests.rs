@@ -333,10 +333,7 @@ fn specifications_are_completed_and_refused_in_words() {
     let mixed = told(all_flat(&["a", "kappa"]), &one);
     assert!(mixed.contains("`a`") && mixed.contains("keep either `a` and `b` or `phi` and `kappa`"), "{mixed}");
     let unknown = told(all_flat(&["lambda"]), &one);
-    assert_eq!(
-        unknown,
-        "priors has an unknown parameter (found `lambda`); bg_nbd has r, alpha, a, b, rate, phi, kappa"
-    );
+    assert_eq!(unknown, "priors.lambda is no parameter of the model; bg_nbd has r, alpha, a, b, rate, phi, kappa");
     let negative =
         spec("priors.r = { dist = \"half_normal\", scale = -1 }").check(bg_nbd, "purchase").unwrap_err().to_string();
     assert!(negative.starts_with("purchase.priors.r.scale must be above 0 (found -1.0)"), "{negative}");
