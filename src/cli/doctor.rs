@@ -4,7 +4,8 @@ use super::config::print_json;
 use super::{Ending, Terminal};
 use crate::config::{Backend, ComputeSection};
 use crate::error::Result;
-use crate::kernels::device;
+use crate::kernels::device::{self, Adapter, Choice, Device};
+use crate::kernels::self_test;
 use crate::run::{AUTO_RULE, decide_backend};
 
 pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
@@ -17,10 +18,12 @@ pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
         let list: Vec<_> = adapters
             .iter()
             .map(|a| {
+                let test = check(a);
                 serde_json::json!({
                     "name": a.name, "backend": a.backend, "software": a.is_software(), "driver": a.driver,
                     "max_binding_bytes": a.max_binding_bytes, "max_buffer_bytes": a.max_buffer_bytes,
                     "max_workgroups": a.max_workgroups, "subgroup_sizes": [a.subgroup_sizes.0, a.subgroup_sizes.1],
+                    "self_test": { "passed": test.is_ok(), "said": test.unwrap_or_else(|said| said) },
                 })
             })
             .collect();
@@ -51,6 +54,10 @@ pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
             a.subgroup_sizes.0,
             a.subgroup_sizes.1
         );
+        match check(a) {
+            Ok(said) => println!("    self-test passed: {said}"),
+            Err(said) => println!("    self-test FAILED, do not use it: {said}"),
+        }
     }
     println!();
     println!("{AUTO_RULE}");
@@ -59,4 +66,15 @@ pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
         _ => println!("here: every job on the CPU"),
     }
     Ok(Ending::Healthy)
+}
+
+/// Holds one batch of an adapter's numbers against the f64 judge; says by how much they differ, or what failed.
+fn check(adapter: &Adapter) -> std::result::Result<String, String> {
+    let device = Device::open(&Choice::Named(adapter.name.clone())).map_err(|e| e.to_string())?;
+    let test = self_test(&device).map_err(|e| e.to_string())?;
+    let said = format!(
+        "log-likelihoods within {:.1e} nat of f64 (limit 0.01), slopes within {:.1e} (limit 0.1)",
+        test.log_lik_nats, test.slope_nats
+    );
+    if test.passed() { Ok(said) } else { Err(said) }
 }

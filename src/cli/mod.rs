@@ -5,6 +5,7 @@ mod config;
 mod doctor;
 mod maximum;
 mod outcome;
+mod prior;
 mod progress;
 mod resume;
 mod run;
@@ -61,6 +62,8 @@ enum Command {
     Evaluate(step::StepArgs),
     /// Write report.html (step 7).
     Report(step::StepArgs),
+    /// Draw from the priors, to see what they say before any purchase is seen.
+    Prior(prior::PriorArgs),
     /// Find the parameters of highest likelihood, without sampling.
     Maximum(maximum::MaximumArgs),
     /// Simulate a shop whose true parameters are known.
@@ -125,6 +128,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Segment(args) => step::step(&args, Step::Segment, terminal),
         Command::Evaluate(args) => step::step(&args, Step::Evaluate, terminal),
         Command::Report(args) => step::step(&args, Step::Report, terminal),
+        Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor => doctor::doctor(terminal),

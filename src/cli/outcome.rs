@@ -6,7 +6,7 @@ use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
 use crate::model::PARAMETER_DIM;
-use crate::report::{count, money, percent};
+use crate::report::{count, money, percent, whole};
 use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry};
 
 /// Prints the whole run's result and turns its verdict into an ending.
@@ -145,13 +145,13 @@ fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {
 fn print_data(facts: &DataFacts) {
     println!(
         "{} customers, {} repeat purchases, {} bought once; {} distinct cells",
-        count(facts.customers as f64),
-        count(facts.repeat_purchases as f64),
-        count(facts.one_time_customers as f64),
-        count(facts.cells as f64),
+        whole(facts.customers),
+        whole(facts.repeat_purchases),
+        whole(facts.one_time_customers),
+        whole(facts.cells),
     );
     if facts.rejected > 0 {
-        println!("{} lines were rejected: see rejects.csv", count(facts.rejected as f64));
+        println!("{} lines were rejected: see rejects.csv", whole(facts.rejected));
     }
     for note in &facts.notes {
         println!("note: {note}");

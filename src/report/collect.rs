@@ -29,14 +29,15 @@ pub fn collect(dir: &RunDir) -> Result<View> {
     Ok(View {
         title: plan.output.title.clone(),
         subtitle: subtitle(dir, &data),
-        currency: if has_money { plan.data.currency.clone() } else { String::new() },
+        // Without amounts a set of customers is worth the purchases it will make.
+        currency: if has_money { plan.data.currency.clone() } else { "purchases".to_owned() },
         time_unit: unit.clone(),
         horizon: format!("{} months", predictions.horizon_months),
         verdict: verdict(&diagnostics),
         headline: Some(view::Headline {
             customers: data.customers,
             purchases: interval(&predictions.purchases),
-            value: interval(predictions.clv.as_ref().unwrap_or(&predictions.purchases)),
+            value: predictions.clv.as_ref().map(interval),
             alive: Some(predictions.alive_mean / data.customers as f64),
         }),
         tiers: segments.iter().filter(|s| s.kind == "tier").map(|s| class(s, plan)).collect(),

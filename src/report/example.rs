@@ -37,7 +37,7 @@ pub(super) fn view(groups: usize) -> View {
         headline: Some(Headline {
             customers: 23_570,
             purchases: interval(22_840.0, 0.016),
-            value: interval(812_450.0, 0.019),
+            value: Some(interval(812_450.0, 0.019)),
             alive: Some(0.57),
         }),
         tiers: tiers(),

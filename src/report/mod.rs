@@ -35,7 +35,7 @@ mod tests;
 
 pub use collect::collect;
 pub use html::render;
-pub use numbers::{count, figure, money, percent, short};
+pub use numbers::{count, figure, money, percent, short, whole};
 pub use view::{
     AliveMap, Check, Class, Coverage, DataFacts, Density, Facts, FitFacts, Group, Groups, Headline, Holdout, Interval,
     Parameter, Score, Step, Tracking, Verdict, View,

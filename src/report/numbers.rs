@@ -32,7 +32,7 @@ pub(super) fn fixed(value: f64, decimals: usize) -> String {
 }
 
 /// A count: `23,570`.
-pub(super) fn whole(value: u64) -> String {
+pub fn whole(value: u64) -> String {
     fixed(value as f64, 0)
 }
 

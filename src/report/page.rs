@@ -194,19 +194,21 @@ fn tiles(view: &View) -> Vec<Tile> {
         note,
         estimate: label != "Customers",
     };
-    let mut out = vec![
-        tile("Lifetime value", money(h.value.mean, &view.currency), money_range(&h.value, &view.currency)),
+    let mut out = Vec::new();
+    if let Some(value) = &h.value {
+        out.push(tile("Lifetime value", money(value.mean, &view.currency), money_range(value, &view.currency)));
+    }
+    let each = h.value.filter(|_| h.customers > 0 && view.verdict.passed);
+    out.extend([
         tile("Purchases to come", count(h.purchases.mean), count_range(&h.purchases)),
         tile(
             "Customers",
             whole(h.customers),
-            if h.customers > 0 && view.verdict.passed {
-                format!("worth {} each on average", money(h.value.mean / h.customers as f64, &view.currency))
-            } else {
-                String::new()
-            },
+            each.map_or_else(String::new, |value| {
+                format!("worth {} each on average", money(value.mean / h.customers as f64, &view.currency))
+            }),
         ),
-    ];
+    ]);
     if let Some(alive) = h.alive {
         let still = whole((alive * h.customers as f64).round().max(0.0) as u64);
         out.push(tile("Still customers", percent_whole(alive), format!("about {still} of {}", whole(h.customers))));

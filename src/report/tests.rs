@@ -183,7 +183,7 @@ fn numbers_that_are_none_read_as_a_dash() {
     v.frequency[2].predicted = bad;
     v.frequency[3].actual = f64::NAN;
     if let Some(h) = &mut v.headline {
-        h.value = bad;
+        h.value = Some(bad);
         h.alive = Some(f64::NAN);
     }
     if let Some(t) = &mut v.tracking {

@@ -76,8 +76,8 @@ pub struct Headline {
     pub customers: u64,
     /// Purchases of all of them within the horizon.
     pub purchases: Interval,
-    /// Lifetime value of all of them within the horizon (discounted if the run discounts), in currency.
-    pub value: Interval,
+    /// Lifetime value of all of them within the horizon (discounted if the run discounts), in currency; none without amounts.
+    pub value: Option<Interval>,
     /// Expected share of customers who are still alive, 0–1.
     pub alive: Option<f64>,
 }

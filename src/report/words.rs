@@ -37,14 +37,20 @@ pub(super) fn advice(verdict: &Verdict) -> Vec<String> {
 /// The result in two or three sentences, for someone who reads nothing else.
 pub(super) fn summary(view: &View, h: &Headline) -> String {
     let mut out = format!(
-        "Over the next {}, these {} customers are expected to buy {} more times and to be worth {}. If the model is right, their true \
-         value lies in {} nine times in ten.",
+        "Over the next {}, these {} customers are expected to buy {} more times",
         view.horizon,
         whole(h.customers),
-        count(h.purchases.mean),
-        money(h.value.mean, &view.currency),
-        money_range(&h.value, &view.currency).trim_end_matches(" (90\u{a0}%)"),
+        count(h.purchases.mean)
     );
+    let (what, range) = match &h.value {
+        Some(value) => {
+            out += &format!(" and to be worth {}", money(value.mean, &view.currency));
+            ("their true value lies", money_range(value, &view.currency))
+        }
+        None => ("their true number lies", count_range(&h.purchases)),
+    };
+    let range = range.trim_end_matches(" (90\u{a0}%)");
+    out += &format!(". If the model is right, {what} in {range} nine times in ten.");
     if let Some(alive) = h.alive {
         out += &format!(" About {} of them are still customers.", percent_whole(alive));
     }

@@ -123,8 +123,7 @@ fn settings(plan: &Plan, fit: &str) -> Settings {
         max_treedepth: s.max_treedepth,
         max_leapfrogs: s.max_leapfrogs,
         shard_draws: s.shard_draws,
-        // The fits are independent posteriors and must not share random numbers.
-        seed: if fit == SPEND { s.seed ^ 0x5EED_0F5B_E4D0_0000 } else { s.seed },
+        seed: models::seed(plan, fit),
     }
 }
 

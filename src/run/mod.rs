@@ -13,6 +13,7 @@ mod models;
 mod pictures;
 mod predict;
 mod prepare;
+mod prior;
 mod segment;
 mod summarize;
 mod telemetry;
@@ -26,6 +27,7 @@ pub use facts::{
 pub use fit::{MaximumFacts, PURCHASE, SPEND, maximum};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
+pub use prior::{PriorRow, prior};
 pub use telemetry::{FitCost, StepTime, Telemetry};
 
 use serde::{Deserialize, Serialize};

@@ -42,6 +42,12 @@ pub(super) fn fits(plan: &Plan) -> Vec<(&'static str, &ModelPlan)> {
     std::iter::once((PURCHASE, &plan.purchase)).chain(spend).collect()
 }
 
+/// The seed of one fit: the fits are independent posteriors and must not share random numbers.
+pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
+    const SPEND_FLIP: u64 = 0x5EED_0F5B_E4D0_0000;
+    if fit == SPEND { plan.sampler.seed ^ SPEND_FLIP } else { plan.sampler.seed }
+}
+
 /// The posterior of one fit.
 pub(super) fn posterior(model: &ModelPlan, summary: &Summary, place: &Place) -> Result<Posterior> {
     let family = family(&model.model)?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use crate::support::Shop;
@@ -24,8 +25,12 @@ fn killed_after_every(commits: usize, shop: &Shop, sets: &[String], run: &str) -
     }
     let mut kills = 0;
     loop {
-        let mut child =
-            crate::support::program().current_dir(shop.path()).args(&arguments).spawn().expect("the program starts");
+        let mut child = crate::support::program()
+            .current_dir(shop.path())
+            .args(&arguments)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
         let manifest = shop.file(run).join("draws/manifest.json");
         let mut seen = std::fs::read(&manifest).ok();
         let mut commits_seen = 0;
