@@ -29,7 +29,10 @@ pub(super) fn step(args: &StepArgs, step: Step, terminal: Terminal) -> Result<En
     for earlier in Step::ALL.into_iter().take_while(|&s| s != step) {
         perform(&mut dir, earlier, &bars)?;
     }
-    run::forget(&dir, step)?;
+    // Draws are as fixed as the plan: a complete fit is not sampled again, and what was made of it stays.
+    if step != Step::Fit || !run::is_done(&dir, step)? {
+        run::forget(&dir, step)?;
+    }
     perform(&mut dir, step, &bars)?;
     bars.clear();
     outcome::print_step(&dir, step, terminal)
