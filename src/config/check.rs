@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
-use super::sections::{ColumnRef, DataKind, GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
+use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
 use super::source::Source;
+use crate::data::{Column, Kind};
 use crate::error::{Error, Result};
 
 /// Checks `source` and fixes every default. `today` bounds the dates that data may carry; `compute` is the backend that the
@@ -176,18 +177,18 @@ impl Checker<'_> {
     }
 
     /// Which column plays which role. Names have defaults; a file without a header needs numbers.
-    fn columns(&self) -> Result<BTreeMap<String, ColumnRef>> {
+    fn columns(&self) -> Result<BTreeMap<String, Column>> {
         let d = &self.source.config.data;
         let c = &d.columns;
         let wants_money = self.source.config.spend.model != SpendModel::None;
         let needs_money = self.source.config.spend.model == SpendModel::GammaGamma;
-        let roles: Vec<(&str, &Option<ColumnRef>, &str, bool, bool)> = match d.kind {
-            DataKind::Transactions => vec![
+        let roles: Vec<(&str, &Option<Column>, &str, bool, bool)> = match d.kind {
+            Kind::Transactions => vec![
                 ("customer", &c.customer, "customer_id", true, true),
                 ("date", &c.date, "date", true, true),
                 ("amount", &c.amount, "amount", wants_money, needs_money),
             ],
-            DataKind::Summary => vec![
+            Kind::Summary => vec![
                 ("customer", &c.customer, "customer_id", true, true),
                 ("frequency", &c.frequency, "frequency", true, true),
                 ("recency", &c.recency, "recency", true, true),
@@ -199,10 +200,10 @@ impl Checker<'_> {
         for (role, written, default, wanted, needed) in roles {
             let key = format!("data.columns.{role}");
             match (written, d.header) {
-                (Some(ColumnRef::Number(0)), _) => {
+                (Some(Column::Index(0)), _) => {
                     return Err(self.fail(&key, "1 or more", 0, "columns are numbered from 1"));
                 }
-                (Some(ColumnRef::Name(name)), false) => {
+                (Some(Column::Name(name)), false) => {
                     let advice = "data.header = false means the file names no columns";
                     return Err(self.fail(&key, "a column number", format!("{name:?}"), advice));
                 }
@@ -210,7 +211,7 @@ impl Checker<'_> {
                     columns.insert(role.to_owned(), column.clone());
                 }
                 (None, true) if wanted => {
-                    columns.insert(role.to_owned(), ColumnRef::Name(default.to_owned()));
+                    columns.insert(role.to_owned(), Column::Name(default.to_owned()));
                 }
                 (None, false) if needed => {
                     let advice = "files without a header need a column number for every role, e.g. customer = 1";
@@ -241,7 +242,7 @@ impl Checker<'_> {
                 advice,
             ));
         }
-        if self.source.config.data.kind == DataKind::Summary && g.by == GroupBy::Cohort {
+        if self.source.config.data.kind == Kind::Summary && g.by == GroupBy::Cohort {
             let advice = "a summary has no purchase dates; use by = \"column\"";
             return Err(self.fail(
                 "groups.by",

@@ -18,9 +18,8 @@ pub use check::check;
 pub use day::Day;
 pub use plan::{Backend, ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
 pub use sections::{
-    BackendChoice, ClvConfig, ColumnRef, Columns, ComputeSection, DataKind, DataSection, Delimiter, DiagnoseSection,
-    FileFormat, GroupBy, GroupsSection, NamedTimeUnit, NegativeAmounts, OneOrMany, OutputSection, PredictSection,
-    PurchaseModel, PurchaseSection, Resolution, SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
-    ZeroAmounts,
+    BackendChoice, ClvConfig, Columns, ComputeSection, DataSection, Delimiter, DiagnoseSection, GroupBy, GroupsSection,
+    NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel, PurchaseSection, SamplerKind,
+    SamplerSection, SpendModel, SpendSection, TimeUnit,
 };
 pub use source::{Source, json_schema};

@@ -7,10 +7,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Day;
-use super::sections::{
-    ColumnRef, DataKind, DiagnoseSection, FileFormat, NegativeAmounts, PredictSection, Resolution, SamplerSection,
-    ZeroAmounts,
-};
+use super::sections::{DiagnoseSection, PredictSection, SamplerSection};
+use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior, PriorSpec};
 
 /// A checked configuration. Whoever holds one need not ask again whether a number is positive or a file format known.
@@ -53,11 +51,11 @@ pub struct OutputPlan {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DataPlan {
     /// Transactions or summaries.
-    pub kind: DataKind,
+    pub kind: Kind,
     /// Files, folders and globs.
     pub paths: Vec<String>,
     /// Text or Parquet.
-    pub format: FileFormat,
+    pub format: Format,
     /// The delimiter as written: one character or `whitespace`.
     pub delimiter: String,
     /// Whether the first line names the columns.
@@ -65,7 +63,7 @@ pub struct DataPlan {
     /// strftime format, if not ISO 8601.
     pub date_format: Option<String>,
     /// Column of each role (`customer`, `date`, `amount`, or `frequency`, `recency`, `age`, `monetary`).
-    pub columns: BTreeMap<String, ColumnRef>,
+    pub columns: BTreeMap<String, Column>,
     /// Period in which purchases merge.
     pub resolution: Resolution,
     /// Days in one unit of the model's clock.
@@ -95,7 +93,7 @@ pub enum GroupsPlan {
     /// One group per value of a column.
     Column {
         /// The column.
-        column: ColumnRef,
+        column: Column,
     },
     /// One group per cohort of first purchases.
     Cohort {

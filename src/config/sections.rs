@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
+use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior};
 
 /// A complete longrun configuration. Only `data.path` has no default.
@@ -47,12 +48,12 @@ pub struct ClvConfig {
 pub struct DataSection {
     /// `transactions` (one line per purchase) or `summary` (one line per customer: frequency, recency, age, monetary).
     #[serde(default)]
-    pub kind: DataKind,
+    pub kind: Kind,
     /// A file, folder or glob, or a list of them; relative paths start at the working directory.
     pub path: OneOrMany,
-    /// `auto` decides by the file's ending (.csv, .txt, .tsv, each also .gz; .parquet).
+    /// `auto` decides by the file's first bytes: Parquet, or text, plain or gzipped.
     #[serde(default)]
-    pub format: FileFormat,
+    pub format: Format,
     /// One character, `"\t"`, or `"whitespace"` for runs of blanks.
     #[serde(default)]
     pub delimiter: Delimiter,
@@ -97,25 +98,25 @@ pub struct DataSection {
 pub struct Columns {
     /// Customer identifier; default `customer_id`.
     #[serde(default)]
-    pub customer: Option<ColumnRef>,
+    pub customer: Option<Column>,
     /// Purchase date; default `date`. Transactions only.
     #[serde(default)]
-    pub date: Option<ColumnRef>,
+    pub date: Option<Column>,
     /// Amount paid; default `amount` when a spend model is wanted. Transactions only.
     #[serde(default)]
-    pub amount: Option<ColumnRef>,
+    pub amount: Option<Column>,
     /// Repeat purchases; default `frequency`. Summaries only.
     #[serde(default)]
-    pub frequency: Option<ColumnRef>,
+    pub frequency: Option<Column>,
     /// Time of the last purchase since the first, in time units; default `recency`. Summaries only.
     #[serde(default)]
-    pub recency: Option<ColumnRef>,
+    pub recency: Option<Column>,
     /// Time observed since the first purchase, in time units; default `age`. Summaries only.
     #[serde(default)]
-    pub age: Option<ColumnRef>,
+    pub age: Option<Column>,
     /// Mean spend per repeat purchase; default `monetary`. Summaries only.
     #[serde(default)]
-    pub monetary: Option<ColumnRef>,
+    pub monetary: Option<Column>,
 }
 
 /// Which customers share information.
@@ -127,7 +128,7 @@ pub struct GroupsSection {
     pub by: GroupBy,
     /// The column, with `by = "column"`.
     #[serde(default)]
-    pub column: Option<ColumnRef>,
+    pub column: Option<Column>,
     /// Length of a cohort in days, with `by = "cohort"`; default 7, counted from the first purchase in the data.
     #[serde(default)]
     pub cohort_days: Option<u32>,
@@ -289,40 +290,6 @@ impl OneOrMany {
     }
 }
 
-/// A column by name or by number from 1.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum ColumnRef {
-    /// Position from 1, for files without a header.
-    Number(usize),
-    /// Name in the header.
-    Name(String),
-}
-
-/// What one line of the data is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DataKind {
-    /// One purchase.
-    #[default]
-    Transactions,
-    /// One customer.
-    Summary,
-}
-
-/// The file format.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum FileFormat {
-    /// By the file's ending.
-    #[default]
-    Auto,
-    /// Delimited text, also gzipped.
-    Csv,
-    /// Apache Parquet.
-    Parquet,
-}
-
 /// What separates fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -332,19 +299,6 @@ impl Default for Delimiter {
     fn default() -> Self {
         Self(",".to_owned())
     }
-}
-
-/// The period within which purchases of one customer merge.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// Calendar day.
-    #[default]
-    Day,
-    /// ISO week, from Monday.
-    Week,
-    /// Calendar month.
-    Month,
 }
 
 /// The unit of the model's clock.
@@ -373,30 +327,6 @@ pub enum NamedTimeUnit {
     Week,
     /// 30.4375 days.
     Month,
-}
-
-/// What happens to amounts of zero.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ZeroAmounts {
-    /// A purchase that happened to be free.
-    #[default]
-    Keep,
-    /// Left out and counted.
-    Drop,
-    /// Rejected.
-    Error,
-}
-
-/// What happens to negative amounts.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum NegativeAmounts {
-    /// Rejected.
-    #[default]
-    Error,
-    /// Left out and counted.
-    Drop,
 }
 
 /// Where groups come from.

@@ -1,12 +1,13 @@
 //! How purchases become customer histories: the period in which they merge, the model's clock, which amounts count.
 
 use chrono::{Datelike, Days, NaiveDate};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
 /// The period in which the purchases of one customer merge into one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Resolution {
     /// Calendar day.
@@ -30,7 +31,7 @@ impl Resolution {
 }
 
 /// What to do with purchases whose amount is zero.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ZeroAmounts {
     /// They are purchases that happened to cost nothing (CDNOW's published counts need this).
@@ -43,7 +44,7 @@ pub enum ZeroAmounts {
 }
 
 /// What to do with negative amounts (refunds, corrections).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NegativeAmounts {
     /// They are rejected.

@@ -18,11 +18,6 @@ use crate::model::{Posterior, Scale, family};
 use crate::sampler::{self, Kind, ModeSearch, Settings, Start, Watch};
 use crate::target::LogDensity;
 
-/// Name of the purchase fit.
-pub const PURCHASE: &str = "purchase";
-/// Name of the spend fit.
-pub const SPEND: &str = "spend";
-
 /// Samples whatever fit is not complete yet.
 pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
     let summary = read_summary(dir)?;

@@ -24,7 +24,8 @@ pub use dir::RunDir;
 pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
 };
-pub use fit::{MaximumFacts, PURCHASE, SPEND, maximum};
+pub use fit::{MaximumFacts, maximum};
+pub use models::{PURCHASE, SPEND};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorRow, prior};

@@ -1,12 +1,16 @@
 //! From a plan and a summary to the log densities that a sampler explores: cells, likelihood on the planned backend, priors.
 
 use super::backend::Place;
-use super::fit::{PURCHASE, SPEND};
 use crate::config::{ModelPlan, Plan};
 use crate::data::Summary;
 use crate::error::{Error, Result};
-use crate::kernels::{Likelihood, bg_nbd, gamma_gamma};
-use crate::model::{Family, Posterior, Scale, family};
+use crate::kernels::{KernelError, Likelihood, bg_nbd, gamma_gamma};
+use crate::model::{self, Family, Posterior, Scale, family};
+
+/// Name of the purchase fit.
+pub const PURCHASE: &str = "purchase";
+/// Name of the spend fit.
+pub const SPEND: &str = "spend";
 
 /// What can be said about priors before any data is seen; `place` tells where a key was written.
 pub(super) fn check_priors(plan: &Plan, place: &dyn Fn(&str) -> String) -> Result<()> {
@@ -57,38 +61,24 @@ pub(super) fn posterior(model: &ModelPlan, summary: &Summary, place: &Place) -> 
 
 /// The likelihood of a family on a backend.
 pub(super) fn likelihood(family: &Family, summary: &Summary, place: &Place) -> Result<Box<dyn Likelihood>> {
-    let n_groups = summary.groups.labels.len().max(1);
-    let made = match family.key {
+    let boxed = |made: std::result::Result<Box<dyn Likelihood>, KernelError>| {
+        made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
+    };
+    match family.key {
         "bg_nbd" => {
-            let c = summary.cells();
-            let cells = bg_nbd::Cells {
-                n_groups,
-                group: c.group,
-                frequency: c.frequency,
-                recency: c.recency,
-                age: c.age,
-                weight: c.weight,
-            };
-            match place {
-                Place::Cpu => bg_nbd::Cpu::new(cells).map(|l| Box::new(l) as Box<dyn Likelihood>),
-                Place::Gpu(device) => bg_nbd::Cpu::new(cells)
-                    .and_then(|judge| bg_nbd::Gpu::new(judge, device))
-                    .map(|l| Box::new(l) as Box<dyn Likelihood>),
-            }
+            let judge = bg_nbd::Cpu::new(model::bg_nbd::cells(summary.cells(), &summary.groups));
+            boxed(judge.and_then(|judge| match place {
+                Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
+                Place::Gpu(device) => Ok(Box::new(bg_nbd::Gpu::new(judge, device)?)),
+            }))
         }
         "gamma_gamma" => {
-            let s = summary.spend_rows();
-            let weight = vec![1.0; s.group.len()];
-            let rows =
-                gamma_gamma::Rows { n_groups, group: s.group, frequency: s.frequency, monetary: s.monetary, weight };
-            match place {
-                Place::Cpu => gamma_gamma::Cpu::new(rows).map(|l| Box::new(l) as Box<dyn Likelihood>),
-                Place::Gpu(device) => gamma_gamma::Cpu::new(rows)
-                    .and_then(|judge| gamma_gamma::Gpu::new(judge, device))
-                    .map(|l| Box::new(l) as Box<dyn Likelihood>),
-            }
+            let judge = gamma_gamma::Cpu::new(model::gamma_gamma::rows(summary.spend_rows(), &summary.groups));
+            boxed(judge.and_then(|judge| match place {
+                Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
+                Place::Gpu(device) => Ok(Box::new(gamma_gamma::Gpu::new(judge, device)?)),
+            }))
         }
-        other => return Err(Error::new("this model has no likelihood").seen(other)),
-    };
-    made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
+        other => Err(Error::new("this model has no likelihood").seen(other)),
+    }
 }

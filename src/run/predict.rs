@@ -1,7 +1,7 @@
 //! Step 4: every customer's future, the totals of every set of customers, and the checks of the model against its own data.
 
 use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
-use super::fit::{PURCHASE, SPEND};
+use super::models::{PURCHASE, SPEND};
 use super::summarize::read_summary;
 use super::{Observer, RunDir};
 use crate::config::Plan;

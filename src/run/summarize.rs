@@ -2,9 +2,10 @@
 
 use super::facts::DataFacts;
 use super::{Observer, RunDir, models};
-use crate::config::{self, ColumnRef, DataKind, DataPlan, FileFormat, GroupsPlan};
+use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
-    self, Column, Grouping, IngestProgress, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats, Window,
+    self, Column, Grouping, IngestProgress, Kind, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats,
+    Window,
 };
 use crate::error::{Error, Result};
 
@@ -15,7 +16,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
     let grouping = grouping(&plan.groups)?;
     let (report, made) = match plan.data.kind {
-        DataKind::Transactions => {
+        Kind::Transactions => {
             let report = data::ingest(&source, &rules, dir.root(), &reading)?;
             let window = Window {
                 calibration_end: plan.data.calibration_end.map(|d| d.0),
@@ -23,7 +24,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             };
             (report, TransactionTable::open(&dir.path("transactions"))?.summarize(&window, &rules, &grouping)?)
         }
-        DataKind::Summary => {
+        Kind::Summary => {
             let (summary, facts, report) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;
             (report, Summarized { summary, holdout: None, weekly: WeeklyRepeats::default(), facts })
         }
@@ -96,7 +97,7 @@ pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
 }
 
 fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
-    let role = |name: &str| plan.columns.get(name).map(column);
+    let role = |name: &str| plan.columns.get(name).cloned();
     let mut columns = data::Columns { amount: role("amount"), monetary: role("monetary"), ..data::Columns::default() };
     let fields = [
         ("customer", &mut columns.customer),
@@ -111,19 +112,12 @@ fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
         }
     }
     if let GroupsPlan::Column { column: by } = groups {
-        columns.extra = vec![data::ExtraColumn { name: group_name(by), column: column(by) }];
+        columns.extra = vec![data::ExtraColumn { name: group_name(by), column: by.clone() }];
     }
     Ok(Source {
-        kind: match plan.kind {
-            DataKind::Transactions => data::Kind::Transactions,
-            DataKind::Summary => data::Kind::Summary,
-        },
+        kind: plan.kind,
         paths: plan.paths.clone(),
-        format: match plan.format {
-            FileFormat::Auto => data::Format::Auto,
-            FileFormat::Csv => data::Format::Csv,
-            FileFormat::Parquet => data::Format::Parquet,
-        },
+        format: plan.format,
         delimiter: match plan.delimiter.as_bytes() {
             [byte] => data::Delimiter::Byte(*byte),
             _ => data::Delimiter::Whitespace,
@@ -136,21 +130,10 @@ fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
 
 fn rules(plan: &DataPlan) -> Rules {
     Rules {
-        resolution: match plan.resolution {
-            config::Resolution::Day => data::Resolution::Day,
-            config::Resolution::Week => data::Resolution::Week,
-            config::Resolution::Month => data::Resolution::Month,
-        },
+        resolution: plan.resolution,
         time_unit_days: plan.time_unit_days,
-        zero_amounts: match plan.zero_amounts {
-            config::ZeroAmounts::Keep => data::ZeroAmounts::Keep,
-            config::ZeroAmounts::Drop => data::ZeroAmounts::Drop,
-            config::ZeroAmounts::Error => data::ZeroAmounts::Error,
-        },
-        negative_amounts: match plan.negative_amounts {
-            config::NegativeAmounts::Error => data::NegativeAmounts::Error,
-            config::NegativeAmounts::Drop => data::NegativeAmounts::Drop,
-        },
+        zero_amounts: plan.zero_amounts,
+        negative_amounts: plan.negative_amounts,
         max_reject_share: plan.max_reject_share,
         latest_date: Some(plan.latest_date),
     }
@@ -165,17 +148,10 @@ fn grouping(plan: &GroupsPlan) -> Result<Grouping> {
     })
 }
 
-fn column(column: &ColumnRef) -> Column {
-    match column {
-        ColumnRef::Number(number) => Column::Index(*number),
-        ColumnRef::Name(name) => Column::Name(name.clone()),
-    }
-}
-
 /// What a group column is called from here on: its name, or `group` where the file has no names.
-fn group_name(column: &ColumnRef) -> String {
+fn group_name(column: &Column) -> String {
     match column {
-        ColumnRef::Number(_) => "group".to_owned(),
-        ColumnRef::Name(name) => name.clone(),
+        Column::Index(_) => "group".to_owned(),
+        Column::Name(name) => name.clone(),
     }
 }
