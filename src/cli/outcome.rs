@@ -2,6 +2,7 @@
 
 use super::config::print_json;
 use super::{Ending, Terminal};
+use crate::config::{Plan, SamplerKind};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
@@ -110,6 +111,7 @@ impl Outcome {
 
     fn print(&self, dir: &RunDir) {
         print_data(&self.data);
+        println!("{}", how(&dir.plan));
         println!();
         print_parameters(&self.diagnostics);
         println!();
@@ -136,6 +138,18 @@ impl Outcome {
         println!("customers  {}", dir.path("customers.csv").display());
         println!("report     {}", dir.path("report.html").display());
     }
+}
+
+/// How the posterior was explored, and where.
+fn how(plan: &Plan) -> String {
+    let s = &plan.sampler;
+    let sampler = match s.kind {
+        SamplerKind::Nuts => "NUTS",
+        SamplerKind::Chees => "ChEES",
+    };
+    let place = plan.compute.adapter.as_deref().unwrap_or("the CPU");
+    let reason = &plan.compute.reason;
+    format!("{sampler}, {} chains of {} warm-up and {} kept draws, on {place} ({reason})", s.chains, s.warmup, s.draws)
 }
 
 fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {

@@ -1,7 +1,7 @@
 //! From a plan and a summary to the log densities that a sampler explores: cells, likelihood on the planned backend, priors.
 
 use super::backend::Place;
-use crate::config::{ModelPlan, Plan};
+use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Summary;
 use crate::error::{Error, Result};
 use crate::kernels::{KernelError, Likelihood, bg_nbd, gamma_gamma};
@@ -22,6 +22,19 @@ pub(super) fn check_priors(plan: &Plan, place: &dyn Fn(&str) -> String) -> Resul
             let key = said.split_whitespace().next().unwrap_or(section).to_owned();
             e.at(place(&key))
         })?;
+        let grouped = plan.groups != GroupsPlan::None;
+        if grouped && !model.priors.is_empty() {
+            let key = format!("{section}.priors");
+            return Err(Error::new(format!("{key} is for a fit without groups")).at(place(&key)).advice(format!(
+                "with groups, put priors on {section}.hierarchy.mu and .sigma, or set groups.by = \"none\""
+            )));
+        }
+        if !grouped && model.hierarchy.is_some() {
+            let key = format!("{section}.hierarchy");
+            return Err(Error::new(format!("{key} needs groups"))
+                .at(place(&key))
+                .advice(format!("set groups.by, or put priors on the parameters in {section}.priors")));
+        }
     }
     Ok(())
 }

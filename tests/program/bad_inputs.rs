@@ -78,6 +78,18 @@ const MISHAPS: &[Mishap] = &[
         says: &["purchase.priors.beta", "alpha"],
     },
     Mishap {
+        name: "priors of a fit without groups, with groups",
+        log: Some(GOOD),
+        sets: &["groups.by=cohort", "purchase.priors.r={ dist = \"half_normal\", scale = 1.0 }"],
+        says: &["purchase.priors is for a fit without groups", "purchase.hierarchy.mu"],
+    },
+    Mishap {
+        name: "hierarchy without groups",
+        log: Some(GOOD),
+        sets: &["purchase.hierarchy.sigma.r={ dist = \"half_normal\", scale = 1.0 }"],
+        says: &["purchase.hierarchy needs groups", "groups.by"],
+    },
+    Mishap {
         name: "holdout before calibration",
         log: Some(GOOD),
         sets: &["data.calibration_end=2024-02-01", "data.holdout_end=2024-01-01"],
