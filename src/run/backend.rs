@@ -37,7 +37,11 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
             // Small work is settled without waking any driver.
             let work = input_bytes(paths).saturating_mul(chains as u64);
             if work < AUTO_GPU_BYTE_CHAINS {
-                let reason = format!("auto: input bytes × chains are {work}, below {AUTO_GPU_BYTE_CHAINS}");
+                let reason = format!(
+                    "auto: input bytes × chains are {} MiB, below {} MiB",
+                    work >> 20,
+                    AUTO_GPU_BYTE_CHAINS >> 20
+                );
                 return Ok(plan(Backend::Cpu, None, reason));
             }
             let adapters = device::adapters();
@@ -49,7 +53,11 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
                 Some(a) => plan(
                     Backend::Gpu,
                     Some(a),
-                    format!("auto: input bytes × chains are {work}, at least {AUTO_GPU_BYTE_CHAINS}"),
+                    format!(
+                        "auto: input bytes × chains are {} MiB, at least {} MiB",
+                        work >> 20,
+                        AUTO_GPU_BYTE_CHAINS >> 20
+                    ),
                 ),
                 None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
             })
