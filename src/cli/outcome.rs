@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::evaluate::HoldoutScores;
 use crate::model::PARAMETER_DIM;
 use crate::report::{count, money, percent, whole};
-use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry};
+use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry, read_telemetry};
 
 /// Prints the whole run's result and turns its verdict into an ending.
 pub(super) fn print(dir: &RunDir, terminal: Terminal) -> Result<Ending> {
@@ -90,7 +90,7 @@ impl Outcome {
             diagnostics: read_diagnostics(dir)?,
             predictions: dir.read_json("predictions.json", "predict")?,
             holdout: if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None },
-            telemetry: dir.read_json("telemetry.json", "run")?,
+            telemetry: read_telemetry(dir),
         })
     }
 

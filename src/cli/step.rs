@@ -29,11 +29,16 @@ pub(super) fn step(args: &StepArgs, step: Step, terminal: Terminal) -> Result<En
     for earlier in Step::ALL.into_iter().take_while(|&s| s != step) {
         perform(&mut dir, earlier, &bars)?;
     }
-    // Draws are as fixed as the plan: a complete fit is not sampled again, and what was made of it stays.
-    if step != Step::Fit || !run::is_done(&dir, step)? {
-        run::forget(&dir, step)?;
+    // Draws are as fixed as plan and data: a complete fit is not sampled again, and what was made of it stays. Summarising
+    // forgets by itself, once it knows that it can write anew.
+    match step {
+        Step::Summarize => run::perform(&mut dir, step, &bars)?,
+        Step::Fit => perform(&mut dir, step, &bars)?,
+        _ => {
+            run::forget(&dir, step)?;
+            perform(&mut dir, step, &bars)?;
+        }
     }
-    perform(&mut dir, step, &bars)?;
     bars.clear();
     outcome::print_step(&dir, step, terminal)
 }

@@ -44,6 +44,7 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
             hierarchy: config.purchase.hierarchy.clone(),
         },
         spend,
+        spend_left_out: None,
     })
 }
 
@@ -67,9 +68,11 @@ impl Checker<'_> {
         self.require(s.warmup >= 20, "sampler.warmup", "at least 20", s.warmup, "1000 is the default")?;
         self.require(s.draws >= 4, "sampler.draws", "at least 4", s.draws, "1000 is the default")?;
         // Random numbers are addressed by the transition's index, which has 24 bits.
-        let longest = 10_000_000;
-        self.require(s.warmup <= longest, "sampler.warmup", "at most 10000000", s.warmup, "1000 is the default")?;
-        self.require(s.draws <= longest, "sampler.draws", "at most 10000000", s.draws, "use more chains")?;
+        let longest = (1 << 24) - 1;
+        self.require(s.warmup < longest, "sampler.warmup", "below 16777215", s.warmup, "1000 is the default")?;
+        let most = longest - s.warmup;
+        let must = format!("at most {most} with this warm-up");
+        self.require(s.draws <= most, "sampler.draws", &must, s.draws, "use more chains")?;
         self.require(s.shard_draws >= 1, "sampler.shard_draws", "at least 1", s.shard_draws, "250 is the default")?;
         self.require(
             (1..=20).contains(&s.max_treedepth),
@@ -110,7 +113,8 @@ impl Checker<'_> {
             p.monthly_discount,
             "0.01 is 1 % a month",
         )?;
-        self.require(p.draws >= 20, "predict.draws", "at least 20", p.draws, "500 is the default")?;
+        let draws = (20..=100_000).contains(&p.draws);
+        self.require(draws, "predict.draws", "between 20 and 100000", p.draws, "500 is the default")?;
         if let Some(threads) = self.source.config.compute.threads {
             self.require(threads >= 1, "compute.threads", "at least 1", threads, "leave it out to use every core")?;
         }

@@ -36,6 +36,9 @@ pub struct Plan {
     pub purchase: ModelPlan,
     /// The spend model, if any.
     pub spend: Option<ModelPlan>,
+    /// The spend model that was asked for, where no customer has spend to learn from.
+    #[serde(default)]
+    pub spend_left_out: Option<ModelPlan>,
 }
 
 /// Where results go.

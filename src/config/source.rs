@@ -79,14 +79,16 @@ impl Source {
         self.path.file_stem().map_or_else(|| "run".to_owned(), |s| s.to_string_lossy().into_owned())
     }
 
-    /// The text as written, kept beside the run's results.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The overrides as written.
-    pub fn overrides(&self) -> impl Iterator<Item = &str> {
-        self.overrides.iter().map(|(_, set)| set.as_str())
+    /// A configuration that says the same without any override: the text as written, or, with overrides, the merged one.
+    pub fn merged_text(&self) -> Result<String> {
+        if self.overrides.is_empty() {
+            return Ok(self.text.clone());
+        }
+        let mut text = format!("# {} with", self.path.display());
+        self.overrides.iter().for_each(|(_, set)| text.push_str(&format!(" --set {set}")));
+        let merged = toml::to_string_pretty(&self.config)
+            .map_err(|e| Error::new("could not write the merged configuration").because(e))?;
+        Ok(format!("{text}\n\n{merged}"))
     }
 }
 

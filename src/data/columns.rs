@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::source::{Column, Delimiter, Kind, Source};
+use super::source::{Column, Delimiter, Kind, RESERVED_COLUMNS, Source};
 use crate::error::{Error, Result};
 
 /// A column that the reading needs, and what for.
@@ -96,8 +96,10 @@ fn missing(w: &Wanted, names: &[String], file: &Path, delimiter: Option<Delimite
     match &w.column {
         Column::Name(name) => match nearest(name, names) {
             Some(near) => error.advice(format!("did you mean {near:?}?")),
-            None => error
+            // A role of our own has a key under data.columns; any other column was asked for by the grouping.
+            None if RESERVED_COLUMNS.contains(&w.role.as_str()) || w.role == "customer" => error
                 .advice(format!("set data.columns.{} to one of these, or header = false if this line is data", w.role)),
+            None => error.advice("set groups.column to one of these"),
         },
         Column::Index(_) => error.advice("columns are counted from 1"),
     }

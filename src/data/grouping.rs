@@ -63,13 +63,13 @@ impl Grouping {
 fn cohort_labels(first_purchase: &[NaiveDate], days: u32) -> Result<Vec<String>> {
     if days == 0 {
         return Err(Error::new("a cohort must be at least one day long")
-            .at("model.group")
+            .at("groups.column")
             .seen("0 days")
             .advice("7 makes weekly cohorts"));
     }
     let Some(&anchor) = first_purchase.iter().min() else {
         return Err(Error::new("first-purchase cohorts need dates, and a customer summary has none")
-            .at("model.group")
+            .at("groups.column")
             .advice("group by a column, or give transactions"));
     };
     let label = |date: &NaiveDate| {

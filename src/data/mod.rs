@@ -36,7 +36,7 @@ pub use holdout::Holdout;
 pub use ingest::{IngestReport, ingest};
 pub use rows::IngestProgress;
 pub use rules::{NegativeAmounts, Resolution, Rules, ZeroAmounts};
-pub use source::{Column, Columns, Delimiter, ExtraColumn, Format, Kind, Source};
+pub use source::{Column, Columns, Delimiter, ExtraColumn, Format, Kind, RESERVED_COLUMNS, Source};
 pub use summarize::{Summarized, SummaryFacts, Window};
 pub use summary::{Groups, SpendRows, Summary};
 pub use summary_source::ingest_summary;

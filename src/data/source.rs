@@ -162,7 +162,7 @@ impl Default for Source {
 }
 
 /// Names that the project's own tables use; an extra column may not take one of them.
-const RESERVED: [&str; 10] = [
+pub const RESERVED_COLUMNS: &[&str] = &[
     "customer_id",
     "date",
     "amount",
@@ -173,6 +173,24 @@ const RESERVED: [&str; 10] = [
     "age",
     "monetary",
     "spend",
+    "p_alive",
+    "purchases_mean",
+    "purchases_q05",
+    "purchases_q25",
+    "purchases_q50",
+    "purchases_q75",
+    "purchases_q95",
+    "spend_mean",
+    "clv_mean",
+    "clv_sd",
+    "clv_q05",
+    "clv_q25",
+    "clv_q50",
+    "clv_q75",
+    "clv_q95",
+    "rfm_segment",
+    "value_tier",
+    "clv_rank",
 ];
 
 impl Source {
@@ -209,15 +227,15 @@ impl Source {
             return Err(Error::new("columns are counted from 1").at("data.columns").seen("0"));
         }
         for (i, extra) in c.extra.iter().enumerate() {
-            if RESERVED.contains(&extra.name.as_str()) || extra.name.is_empty() {
+            if RESERVED_COLUMNS.contains(&extra.name.as_str()) || extra.name.is_empty() {
                 return Err(Error::new("an extra column needs a name that the tables do not use themselves")
-                    .at("data.columns.extra")
+                    .at("groups.column")
                     .seen(format!("{:?}", extra.name))
-                    .advice("give it another name"));
+                    .advice("rename the column in the file"));
             }
             if c.extra[..i].iter().any(|e| e.name == extra.name) {
                 return Err(Error::new("two extra columns have the same name")
-                    .at("data.columns.extra")
+                    .at("groups.column")
                     .seen(format!("{:?}", extra.name)));
             }
         }

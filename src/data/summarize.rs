@@ -187,7 +187,18 @@ impl TransactionTable {
                 .seen(end)
                 .advice(format!("the calibration window ends on {calibration_end}")));
         }
+        for (key, end) in [("data.calibration_end", Some(calibration_end)), ("data.holdout_end", window.holdout_end)] {
+            self.check_not_far_beyond(key, end)?;
+        }
         let holdout_end = window.holdout_end.or((self.last_date > calibration_end).then_some(self.last_date));
+        let none_left = |end: &NaiveDate| rules.units_between(calibration_end, *end) <= 0.0;
+        if let Some(end) = window.holdout_end.filter(none_left) {
+            return Err(Error::new("the holdout window lies within the period in which the calibration ends")
+                .at("data.holdout_end")
+                .seen(format!("{end} after {calibration_end}"))
+                .advice("end it a period of data.resolution later, or leave it out"));
+        }
+        let holdout_end = holdout_end.filter(|end| !none_left(end));
         // Weeks count from the first purchase; at weekly resolution they are the periods themselves.
         let first_week = match rules.resolution {
             Resolution::Week => Resolution::Week.period_start(self.first_date),
@@ -197,15 +208,34 @@ impl TransactionTable {
         Ok(Windows { rules, calibration_end, holdout_end, weekly })
     }
 
+    /// A window may end after the last purchase, since silence is evidence; but not by more than a quarter of all the time the data
+    /// cover (and a month), for then the dates are more likely wrong than the shop silent.
+    fn check_not_far_beyond(&self, key: &str, end: Option<NaiveDate>) -> Result<()> {
+        let span = (self.last_date - self.first_date).num_days();
+        let most = (span / 4).max(31);
+        match end.map(|end| (end, (end - self.last_date).num_days())) {
+            Some((end, beyond)) if beyond > most => Err(Error::new(format!(
+                "the window ends {beyond} days after the last purchase, and all of them would count as silence"
+            ))
+            .at(key)
+            .seen(end)
+            .advice(format!("the data run from {} to {}", self.first_date, self.last_date))),
+            _ => Ok(()),
+        }
+    }
+
     fn no_such_group(&self, name: &str) -> Error {
-        let error = Error::new(format!("the transactions have no column {name:?} to group by")).at("model.group");
+        let error = Error::new(format!("the transactions have no column {name:?} to group by")).at("groups.column");
         if self.extra.is_empty() {
-            return error.advice("name it under data.columns.extra, so that it is kept when the source is read");
+            return error
+                .advice("only the column named when the source was read is kept: start a new run with this one");
         }
         let error = error.seen(format!("columns kept: {}", self.extra.join(", ")));
         match super::columns::nearest(name, &self.extra) {
             Some(near) => error.advice(format!("did you mean {near:?}?")),
-            None => error.advice("name it under data.columns.extra, so that it is kept when the source is read"),
+            None => {
+                error.advice("only the column named when the source was read is kept: start a new run with this one")
+            }
         }
     }
 

@@ -35,9 +35,9 @@ pub fn ingest_summary(
         Grouping::Column(name) => Some(source.columns.extra.iter().position(|e| e.name == *name).ok_or_else(|| {
             let kept: Vec<&str> = source.columns.extra.iter().map(|e| e.name.as_str()).collect();
             Error::new(format!("the source has no column {name:?} to group by"))
-                .at("model.group")
+                .at("groups.column")
                 .seen(format!("columns kept: {}", kept.join(", ")))
-                .advice("name it under data.columns.extra")
+                .advice("name a column of the file")
         })?),
         _ => None,
     };

@@ -86,7 +86,9 @@ fn mean_spend(summary: &Summary, population: &Population) -> Vec<f64> {
     (0..summary.len())
         .into_par_iter()
         .map(|i| {
-            let (x, m, group) = (summary.frequency[i], summary.monetary[i], summary.group[i] as usize);
+            let (m, group) = (summary.monetary[i], summary.group[i] as usize);
+            // Repeat purchases that were all free teach nothing about spend, as in the spend fit.
+            let x = if m > 0.0 { summary.frequency[i] } else { 0 };
             let sum: f64 = (0..draws)
                 .filter_map(|draw| population.spend_at(draw, group))
                 .map(|pqv| gamma_gamma::expected_spend(pqv, x, m))

@@ -65,8 +65,9 @@ pub(super) fn purchases(
 /// ν ~ Gamma(px+q, v + x m) once for the customer; the total of k purchases ~ Gamma(p k, ν), valued at the period's end.
 pub(super) fn spend(rng: &mut Stream, [p, q, v]: [f64; 3], history: &History, grid: &Grid, counts: &[u32]) -> f64 {
     let &History { x, monetary, .. } = history;
-    // Without repeat purchases there is no mean, whatever stands in its place.
-    let (x, repeat_spend) = if x > 0 { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
+    // Without paid repeat purchases there is no mean to learn from, as in the spend fit.
+    let paid = x > 0 && monetary > 0.0;
+    let (x, repeat_spend) = if paid { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
     let nu = gamma(rng, p * x + q) / (v + repeat_spend);
     let standard: f64 = counts
         .iter()

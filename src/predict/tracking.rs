@@ -114,6 +114,11 @@ pub fn track(
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         Interval::of(mean, values)
     };
+    let running: Vec<Vec<u64>> = replicates.iter().map(|replicate| running_sums(&replicate.by_week)).collect();
+    let cumulative_band = |week: usize| {
+        let values: Vec<f64> = running.iter().map(|sums| sums[week] as f64).collect();
+        Interval::of(values.iter().sum::<f64>() / values.len() as f64, values)
+    };
     let mut actual_cumulative = 0;
     let tracked = (0..weeks)
         .map(|week| {
@@ -123,7 +128,7 @@ pub fn track(
                 actual: weekly.repeats[week],
                 predicted: band(&|replicate| replicate.by_week[week]),
                 actual_cumulative,
-                predicted_cumulative: band(&|replicate| replicate.by_week[..=week].iter().sum()),
+                predicted_cumulative: cumulative_band(week),
             }
         })
         .collect();
@@ -137,6 +142,16 @@ pub fn track(
         })
         .collect();
     Ok(Tracking { weeks: tracked, calibration_weeks: weekly.calibration_weeks, frequencies })
+}
+
+fn running_sums(values: &[u64]) -> Vec<u64> {
+    values
+        .iter()
+        .scan(0, |sum, value| {
+            *sum += value;
+            Some(*sum)
+        })
+        .collect()
 }
 
 /// `wanted` of `available` draws, evenly spaced.

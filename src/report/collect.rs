@@ -20,7 +20,7 @@ pub fn collect(dir: &RunDir) -> Result<View> {
     let predictions: PredictionFacts = dir.read_json("predictions.json", "predict")?;
     let checks: CheckFacts = dir.read_json("checks.json", "predict")?;
     let segments: Vec<SegmentFacts> = dir.read_json("segments.json", "segment")?;
-    let telemetry: Telemetry = dir.read_json("telemetry.json", "run")?;
+    let telemetry = run::read_telemetry(dir);
     let holdout: Option<HoldoutScores> =
         if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None };
     let plan = &dir.plan;

@@ -1,15 +1,15 @@
 //! Step 3: the draws get their verdict.
 
+use super::fit::open_store;
 use super::{RunDir, models, telemetry};
 use crate::diagnose::{FitInput, Thresholds, diagnose_fit, verdict};
-use crate::draws::DrawStore;
 use crate::error::Result;
 use crate::model::PARAMETER_DIM;
 use crate::target::Schema;
 
 /// Judges every fit and writes `diagnostics.json`.
 pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
-    let store = DrawStore::open(&dir.path("draws"))?;
+    let store = open_store(dir)?;
     let d = &dir.plan.diagnose;
     let thresholds = Thresholds {
         r_hat: d.max_r_hat,

@@ -24,7 +24,6 @@ pub struct RunDir {
 const OWN_FILES: &[&str] = &[
     "plan.toml",
     "config.toml",
-    "ingest.json",
     "rejects.csv",
     "summary.parquet",
     "holdout.parquet",
@@ -41,7 +40,7 @@ const OWN_FILES: &[&str] = &[
     "telemetry.json",
     "report.html",
 ];
-const OWN_FOLDERS: &[&str] = &["transactions", "draws"];
+const OWN_FOLDERS: &[&str] = &["transactions", "transactions.partial"];
 
 impl RunDir {
     /// Makes the directory of a new run and writes its `plan.toml`, before any data is read.
@@ -66,6 +65,7 @@ impl RunDir {
                 .seen(entry)
                 .advice("choose another with --set output.dir=…"));
         }
+        limit_threads(&plan);
         let dir = Self { root, plan, _lock: lock };
         dir.write("config.toml", config_text.as_bytes())?;
         dir.write_plan()?;
@@ -75,15 +75,19 @@ impl RunDir {
     /// Opens the directory of an existing run.
     pub fn open(root: &Path) -> Result<Self> {
         let path = root.join("plan.toml");
-        let text = fs::read_to_string(&path).map_err(|e| {
+        let none = |e| {
             Error::new("this is not a run directory (it has no plan.toml)")
                 .at(root.display())
                 .advice("give the folder that `longrun run` printed, or start a run from its configuration")
                 .because(e)
-        })?;
+        };
+        fs::metadata(&path).map_err(none)?;
+        // Locked first, read second: a process that holds the lock may be writing the plan.
         let lock = lock(root)?;
+        let text = fs::read_to_string(&path).map_err(none)?;
         let mut plan = Plan::from_toml(&text, &path)?;
         root.clone_into(&mut plan.output.dir);
+        limit_threads(&plan);
         Ok(Self { root: root.to_owned(), plan, _lock: lock })
     }
 
@@ -144,15 +148,26 @@ impl RunDir {
         self.write("plan.toml", self.plan.to_toml()?.as_bytes())
     }
 
-    /// Removes files of later steps, so that no stale result survives an earlier step's new one.
-    pub fn forget(&self, names: &[&str]) -> Result<()> {
-        for name in names {
-            let path = self.path(name);
-            if path.exists() {
-                fs::remove_file(&path).map_err(|e| Error::io("remove a stale result", &path, e))?;
-            }
+    /// Removes one of the run's files, if it is there.
+    pub fn forget(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        if path.exists() {
+            fs::remove_file(&path).map_err(|e| Error::io("remove a stale result", &path, e))?;
         }
         Ok(())
+    }
+
+    /// Removes the draws, their manifest first: without it what remains is no store.
+    pub fn forget_draws(&self) -> Result<()> {
+        remove_draws(&self.root)
+    }
+}
+
+/// Keeps the process to the plan's number of threads, if it names one. The first plan of a process decides.
+fn limit_threads(plan: &Plan) {
+    if let Some(threads) = plan.compute.threads {
+        // An error only says that the pool exists already.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
 }
 
@@ -184,8 +199,21 @@ fn first_foreign_entry(root: &Path) -> Result<Option<String>> {
     Ok(names.into_iter().find(|n| !own(n)))
 }
 
+fn remove_draws(root: &Path) -> Result<()> {
+    let folder = root.join("draws");
+    for path in [folder.join("manifest.json"), folder] {
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old draws", &path, e)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 fn remove_own(root: &Path) -> Result<()> {
     let replacing = |path: &Path, e| Error::io("replace the old run", path, e);
+    remove_draws(root)?;
     for name in OWN_FOLDERS {
         let path = root.join(name);
         if path.exists() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::backend::Place;
 use super::summarize::read_summary;
@@ -70,38 +71,51 @@ pub(super) fn is_done(dir: &RunDir) -> Result<bool> {
     if !dir.has("draws/manifest.json") || !dir.has("facts.json") {
         return Ok(false);
     }
-    let store = DrawStore::open(&dir.path("draws"))?;
+    let store = open_store(dir)?;
     Ok(models::fits(&dir.plan).iter().all(|(name, _)| store.is_complete(name)))
 }
 
-/// Opens the run's draws, or begins them; draws of another plan are refused.
+/// Opens the run's draws, or begins them.
 fn store(dir: &RunDir) -> Result<DrawStore> {
+    if dir.has("draws/manifest.json") { open_store(dir) } else { DrawStore::create(&dir.path("draws"), identity(dir)?) }
+}
+
+/// Opens the run's draws; those of another plan or of other data are refused.
+pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
     let path = dir.path("draws");
-    let identity = identity(&dir.plan)?;
-    if !dir.has("draws/manifest.json") {
-        return DrawStore::create(&path, identity);
-    }
     let store = DrawStore::open(&path)?;
-    if *store.identity() != identity {
-        return Err(Error::new("the draws belong to another plan, or to another version of longrun")
+    if *store.identity() != identity(dir)? {
+        return Err(Error::new("the draws belong to another plan, to other data or to another version of longrun")
             .at(path.display())
-            .advice("undo the change to plan.toml, or start a new run"));
+            .advice("undo the change to plan.toml, or start a new run from config.toml"));
     }
     Ok(store)
 }
 
-/// What the draws depend on: the program and the plan, less what differs between equal runs (where and when).
-fn identity(plan: &Plan) -> Result<serde_json::Value> {
-    let mut value =
-        serde_json::to_value(plan).map_err(|e| Error::new("could not write the plan as JSON").because(e))?;
-    for (section, key) in
-        [("output", "dir"), ("output", "title"), ("data", "latest_date"), ("data", "paths"), ("compute", "threads")]
-    {
-        if let Some(table) = value.get_mut(section).and_then(serde_json::Value::as_object_mut) {
-            table.remove(key);
-        }
+/// Removes draws that do not belong to the summary as it stands now; says whether there were any.
+pub(super) fn drop_foreign_draws(dir: &RunDir) -> Result<bool> {
+    if !dir.has("draws/manifest.json") || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir)? {
+        return Ok(false);
     }
-    Ok(serde_json::json!({ "longrun": env!("CARGO_PKG_VERSION"), "plan": value }))
+    dir.forget_draws()?;
+    Ok(true)
+}
+
+/// What the draws depend on, and nothing else: the program, the data, the models with their priors, the sampler, the backend.
+fn identity(dir: &RunDir) -> Result<serde_json::Value> {
+    let plan = &dir.plan;
+    let path = dir.path("summary.parquet");
+    let summary = std::fs::read(&path).map_err(|e| Error::io("read the summary", &path, e))?;
+    let digest: String = Sha256::digest(&summary).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(serde_json::json!({
+        "longrun": env!("CARGO_PKG_VERSION"),
+        "summary_sha256": digest,
+        "purchase": plan.purchase,
+        "spend": plan.spend,
+        "sampler": plan.sampler,
+        "backend": plan.compute.backend,
+        "adapter": plan.compute.adapter,
+    }))
 }
 
 fn settings(plan: &Plan, fit: &str) -> Settings {

@@ -29,7 +29,7 @@ pub use models::{PURCHASE, SPEND};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorRow, prior};
-pub use telemetry::{FitCost, StepTime, Telemetry};
+pub use telemetry::{FitCost, StepTime, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +77,7 @@ impl Step {
     /// Files the step writes, the one that proves it done last.
     pub fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Summarize => &["rejects.csv", "summary.parquet", "holdout.parquet", "weekly.parquet", "facts.json"],
+            Self::Summarize => &["summary.parquet", "holdout.parquet", "weekly.parquet", "facts.json"],
             Self::Fit => &[],
             Self::Diagnose => &["diagnostics.json"],
             Self::Predict => &["customers.parquet", "customers.csv", "checks.json", "predictions.json"],
@@ -129,6 +129,10 @@ pub fn timed(
     work: impl FnOnce(&mut RunDir, &dyn Observer) -> Result<()>,
 ) -> Result<()> {
     observer.step(step);
+    // What was made of this step's last result is stale. Summarising forgets only once it knows that it can write anew.
+    if let Some(&next) = Step::ALL.iter().find(|&&later| later > step && step > Step::Summarize) {
+        forget(dir, next)?;
+    }
     let started = std::time::Instant::now();
     work(dir, observer)?;
     telemetry::record_step(dir, step, started.elapsed())
@@ -143,10 +147,15 @@ pub fn is_done(dir: &RunDir, step: Step) -> Result<bool> {
     }
 }
 
-/// Forgets the results of a step and of all that follow it; draws are kept, for a fit is as fixed as its plan.
+/// Forgets the results of a step and of all that follow it; draws are kept, for a fit is as fixed as its plan and its data.
+///
+/// The last step goes first, and of each step the file that proves it done: a kill in between leaves steps that are not done,
+/// never a result that looks whole.
 pub fn forget(dir: &RunDir, step: Step) -> Result<()> {
-    for later in Step::ALL.into_iter().skip_while(|&s| s != step) {
-        dir.forget(later.files())?;
+    for later in Step::ALL.into_iter().rev().take_while(|&s| s >= step) {
+        for file in later.files().iter().rev() {
+            dir.forget(file)?;
+        }
     }
     Ok(())
 }

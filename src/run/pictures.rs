@@ -1,11 +1,11 @@
 //! Arrays that only pictures need, made from the draws on demand: densities, traces, ranks, and P(alive) over recency and
 //! frequency. Which of them are drawn, and how, is the report's business.
 
+use super::fit::open_store;
 use super::predict::population;
 use super::summarize::read_summary;
 use super::{RunDir, models};
 use crate::diagnose::{density, rank_counts, trace};
-use crate::draws::DrawStore;
 use crate::error::Result;
 use crate::kernels::bg_nbd;
 
@@ -49,9 +49,9 @@ pub struct AliveGrid {
     pub probability: Vec<Vec<Option<f64>>>,
 }
 
-/// The curves of every parameter, fit by fit, one shard of draws in memory at most twice.
+/// The curves of every parameter, one fit's draws in memory at a time.
 pub fn parameter_pictures(dir: &RunDir) -> Result<Vec<ParameterPicture>> {
-    let store = DrawStore::open(&dir.path("draws"))?;
+    let store = open_store(dir)?;
     let mut pictures = Vec::new();
     for (fit, _) in models::fits(&dir.plan) {
         let draws = store.read(fit)?;

@@ -1,12 +1,12 @@
 //! Step 4: every customer's future, the totals of every set of customers, and the checks of the model against its own data.
 
 use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
+use super::fit::open_store;
 use super::models::{PURCHASE, SPEND};
 use super::summarize::read_summary;
 use super::{Observer, RunDir};
 use crate::config::Plan;
 use crate::data::{Holdout, Summary, WeeklyRepeats};
-use crate::draws::DrawStore;
 use crate::error::{Error, Result};
 use crate::model::family;
 use crate::predict::{
@@ -88,7 +88,7 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
 
 /// The thinned draws of all fits, paired by index.
 pub(super) fn population(dir: &RunDir) -> Result<Population> {
-    let store = DrawStore::open(&dir.path("draws"))?;
+    let store = open_store(dir)?;
     let parameters = |fit: &str, model: &str| {
         family(model)?.parameters_of(&store.entry(fit)?.schema, store.thinned(fit, dir.plan.predict.draws)?.view())
     };

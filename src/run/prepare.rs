@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{RunDir, backend, models};
 use crate::config::{Plan, Source, check};
+use crate::data;
 use crate::error::Result;
 
 /// Reads, overrides and checks a configuration.
@@ -11,16 +12,13 @@ pub fn plan(config: &Path, overrides: &[String]) -> Result<Plan> {
     checked(&Source::read(config, overrides)?)
 }
 
-/// Makes the directory of a new run: plan, copy of the configuration, lock.
+/// Makes the directory of a new run: plan, configuration, lock. The input files must exist, so that no old run is replaced for a
+/// misspelt path.
 pub fn create(config: &Path, overrides: &[String], overwrite: bool) -> Result<RunDir> {
     let source = Source::read(config, overrides)?;
     let plan = checked(&source)?;
-    let mut text = String::new();
-    for set in source.overrides() {
-        text.push_str(&format!("# --set {set}\n"));
-    }
-    text.push_str(source.text());
-    RunDir::create(plan, &text, overwrite)
+    data::Source { paths: plan.data.paths.clone(), ..data::Source::default() }.files()?;
+    RunDir::create(plan, &source.merged_text()?, overwrite)
 }
 
 fn checked(source: &Source) -> Result<Plan> {
@@ -28,7 +26,13 @@ fn checked(source: &Source) -> Result<Plan> {
     let today = chrono::Local::now().date_naive() + chrono::Days::new(1);
     let config = &source.config;
     let compute = backend::decide(&config.compute, config.sampler.chains, &config.data.path.to_vec())?;
-    let plan = check(source, today, compute)?;
+    let mut plan = check(source, today, compute)?;
     models::check_priors(&plan, &|key| source.place(key))?;
+    // A run can be resumed from anywhere.
+    for path in &mut plan.data.paths {
+        if let Ok(absolute) = std::path::absolute(&*path) {
+            *path = absolute.to_string_lossy().into_owned();
+        }
+    }
     Ok(plan)
 }

@@ -1,7 +1,7 @@
 //! Step 1: the log becomes the transactions table and the summary; the plan learns the data's scale.
 
 use super::facts::DataFacts;
-use super::{Observer, RunDir, models};
+use super::{Observer, RunDir, Step, fit, models};
 use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
     self, Column, Grouping, IngestProgress, Kind, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats,
@@ -9,7 +9,7 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 
-/// Reads the data, unless an earlier attempt left the whole transactions table, and writes the summary.
+/// Reads the data and writes the summary; results that other data led to are forgotten once the new summary is certain.
 pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
     let plan = &dir.plan;
     let (source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
@@ -35,6 +35,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             .at("data.calibration_end")
             .advice("set it after the first purchases"));
     }
+    super::forget(dir, Step::Summarize)?;
     summary.write_parquet(&dir.path("summary.parquet"))?;
     if let Some(holdout) = &holdout {
         holdout.write_parquet(&summary, &dir.path("holdout.parquet"))?;
@@ -42,9 +43,22 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     weekly.write_parquet(&dir.path("weekly.parquet"))?;
 
     let mut notes = Vec::new();
-    if facts.spend_customers == 0 && dir.plan.spend.is_some() {
+    if facts.spend_customers == 0 {
+        dir.plan.spend_left_out = dir.plan.spend.take().or(dir.plan.spend_left_out.take());
+    } else if let Some(spend) = dir.plan.spend_left_out.take() {
+        dir.plan.spend = Some(spend);
+    }
+    if dir.plan.spend_left_out.is_some() {
         notes.push("no customer has a repeat purchase with an amount: the spend model is left out".to_owned());
-        dir.plan.spend = None;
+    }
+    let ends = [("data.calibration_end", facts.calibration_end), ("data.holdout_end", facts.holdout_end)];
+    for (key, end) in ends {
+        if let Some(days) = end.zip(facts.last_date).map(|(end, last)| (end - last).num_days()).filter(|&days| days > 7)
+        {
+            notes.push(format!(
+                "{key} lies {days} days after the last purchase: they count as days on which nobody bought"
+            ));
+        }
     }
     if report.kept_zero > 0 {
         notes.push(format!("{} purchases with an amount of zero were kept (data.zero_amounts)", report.kept_zero));
@@ -53,7 +67,11 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
         notes.push(format!("{} amounts with more than four decimals were rounded to four", report.rounded_amounts));
     }
     if facts.calibration_end_cuts_period {
-        notes.push("data.calibration_end cuts a period of data.resolution in two".to_owned());
+        notes.push(
+            "data.calibration_end cuts a period of data.resolution in two: purchases on both sides count, so the holdout may \
+             hold more of them than its length explains"
+                .to_owned(),
+        );
     }
     if facts.group_conflicts > 0 {
         notes.push(format!("{} customers change groups; the first value in time counts", facts.group_conflicts));
@@ -63,6 +81,9 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     }
     models::resolve_priors(&mut dir.plan, &summary)?;
     dir.write_plan()?;
+    if fit::drop_foreign_draws(dir)? {
+        notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
+    }
     notes.iter().for_each(|note| observer.note(note));
     let mut customers = vec![0_u64; summary.groups.labels.len()];
     summary.group.iter().for_each(|&g| customers[g as usize] += 1);
@@ -148,10 +169,12 @@ fn grouping(plan: &GroupsPlan) -> Result<Grouping> {
     })
 }
 
-/// What a group column is called from here on: its name, or `group` where the file has no names.
+/// What a group column is called from here on: its name, or `group` where the file has no names; a name that the results use
+/// themselves gets `_group` behind it.
 fn group_name(column: &Column) -> String {
     match column {
         Column::Index(_) => "group".to_owned(),
+        Column::Name(name) if data::RESERVED_COLUMNS.contains(&name.as_str()) => format!("{name}_group"),
         Column::Name(name) => name.clone(),
     }
 }

@@ -27,7 +27,7 @@ pub struct Telemetry {
     pub fits: BTreeMap<String, FitCost>,
 }
 
-/// Wall time of one step. A resumed fit counts the time of every attempt that completed a commit.
+/// Wall time of one step, the last time it was performed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// Seconds.
@@ -52,7 +52,7 @@ pub struct FitCost {
 }
 
 /// Reads the run's telemetry, or begins it.
-pub(super) fn read(dir: &RunDir) -> Telemetry {
+pub fn read(dir: &RunDir) -> Telemetry {
     dir.read_json("telemetry.json", "run").unwrap_or_else(|_| Telemetry {
         schema_version: 1,
         longrun_version: env!("CARGO_PKG_VERSION").to_owned(),
