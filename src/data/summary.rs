@@ -79,6 +79,23 @@ pub struct SpendRows {
 }
 
 impl Summary {
+    /// The customers of the given rows, as one group.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        fn pick<T: Clone>(column: &[T], rows: &[usize]) -> Vec<T> {
+            rows.iter().filter_map(|&row| column.get(row).cloned()).collect()
+        }
+        Self {
+            customer_id: pick(&self.customer_id, rows),
+            first_purchase: pick(&self.first_purchase, rows),
+            frequency: pick(&self.frequency, rows),
+            recency: pick(&self.recency, rows),
+            age: pick(&self.age, rows),
+            monetary: pick(&self.monetary, rows),
+            group: vec![0; rows.len()],
+            groups: Groups::all(),
+        }
+    }
+
     /// Number of customers.
     pub fn len(&self) -> usize {
         self.customer_id.len()

@@ -40,12 +40,11 @@ pub struct HierarchySpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Centring {
-    /// η for every group and parameter: safe for any amount of data.
+    /// Each group and parameter by what the group's own data say: between the other two, and good wherever they are not.
     #[default]
-    NonCentred,
-    /// z for every group and parameter.
-    Centred,
-    /// z where a group has so many repeat customers that its data alone should fix z fifty times more closely than the prior
-    /// median of sigma, else η.
     Auto,
+    /// η for every group and parameter: right where the data say little beside the prior.
+    NonCentred,
+    /// z for every group and parameter: right where the data fix z far more closely than sigma does.
+    Centred,
 }

@@ -48,7 +48,6 @@ pub const FAMILY: Family = Family {
             ],
         },
     ],
-    spread: &[1.6, 1.7, 3.3, 8.4],
     to_natural,
     pull_back,
 };

@@ -36,7 +36,6 @@ pub const FAMILY: Family = Family {
             "mean spend per purchase over customers, p v / (q - 1), in currency",
         )],
     }],
-    spread: &[5.9, 3.3, 0.8],
     to_natural,
     pull_back,
 };

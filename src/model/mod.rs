@@ -16,7 +16,7 @@ use ndarray::{Array3, ArrayView2};
 use crate::error::{Error, Result};
 use crate::target::Schema;
 
-pub use hierarchy::PARAMETER_DIM;
+pub use hierarchy::{PARAMETER_DIM, Pilot};
 pub use posterior::Posterior;
 pub use priors::Scale;
 
@@ -90,9 +90,6 @@ pub struct Family {
     pub parameters: &'static [Parameter],
     /// Other ways to name some of them.
     pub alternatives: &'static [Alternative],
-    /// About how closely R repeat customers fix each linked value of the derived chart: its posterior sd times √R, as the CDNOW
-    /// sample shows it. Only the choice between centred and non-centred rests on it.
-    spread: &'static [f64],
     /// `(chart, values, natural)`: natural parameters of chart values.
     to_natural: fn(&[bool], &[f64], &mut [f64]),
     /// The chain rule from natural parameters to chart values.

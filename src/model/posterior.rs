@@ -6,7 +6,7 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, s};
 
 use super::direct::Direct;
-use super::hierarchy::Hierarchy;
+use super::hierarchy::{Hierarchy, Pilot};
 use super::{Family, MAX_PARAMETERS, Scale, priors};
 use crate::data::Groups;
 use crate::dist::PriorSpec;
@@ -80,7 +80,7 @@ impl Posterior {
         let (chart, layout, schema, start);
         if let Some(hierarchy) = &spec.hierarchy {
             chart = family.derived_chart();
-            let h = Hierarchy::new(family, groups, hierarchy, scale)?;
+            let h = Hierarchy::new(family, groups, hierarchy)?;
             schema = h.schema(family, groups.column.as_deref().unwrap_or("group"), &groups.labels)?;
             start = h.start(&priors::start_values(&family.chart_parameters(&chart), scale));
             layout = Layout::Hierarchy(h);
@@ -114,6 +114,17 @@ impl Posterior {
     #[must_use]
     pub fn jacobian(mut self, on: bool) -> Self {
         self.jacobian = on;
+        self
+    }
+
+    /// Chooses the groups' coordinates by what their own data say (see [`Pilot`]), unless the specification fixes them. Changes the
+    /// speed of sampling and the meaning of unconstrained coordinates, never the posterior.
+    #[must_use]
+    pub fn informed(mut self, pilot: Pilot, scale: &Scale) -> Self {
+        if let Layout::Hierarchy(h) = &mut self.layout {
+            h.inform(pilot);
+            self.start = h.start(&priors::start_values(&self.family.chart_parameters(&self.chart), scale)).into();
+        }
         self
     }
 

@@ -1,11 +1,16 @@
 //! From a plan and a summary to the log densities that a sampler explores: cells, likelihood on the planned backend, priors.
 
+use ndarray::{Array1, Array2};
+use rayon::prelude::*;
+
 use super::backend::Place;
 use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Summary;
+use crate::dist::{Centring, PriorSpec};
 use crate::error::{Error, Result};
 use crate::kernels::{KernelError, Likelihood, bg_nbd, gamma_gamma};
-use crate::model::{self, Family, Posterior, Scale, family};
+use crate::model::{self, Family, Pilot, Posterior, Scale, family};
+use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
 /// Name of the purchase fit.
 pub const PURCHASE: &str = "purchase";
@@ -66,10 +71,45 @@ pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
 }
 
 /// The posterior of one fit.
-pub(super) fn posterior(model: &ModelPlan, summary: &Summary, place: &Place) -> Result<Posterior> {
-    let family = family(&model.model)?;
-    let likelihood = likelihood(family, summary, place)?;
-    Posterior::new(family, likelihood, &summary.groups, &model.spec(), &Scale::of(summary))
+pub(super) fn posterior(plan: &ModelPlan, summary: &Summary, place: &Place) -> Result<Posterior> {
+    let family = family(&plan.model)?;
+    let scale = Scale::of(summary);
+    let posterior = Posterior::new(family, likelihood(family, summary, place)?, &summary.groups, &plan.spec(), &scale)?;
+    let whole = plan.hierarchy.as_ref().is_some_and(|h| h.centring == Centring::Auto);
+    Ok(if whole { posterior.informed(pilot(family, summary, &scale)?, &scale) } else { posterior })
+}
+
+/// What each group's own data make of its parameters: the mode and curvature of the group alone, in f64, under default priors.
+///
+/// Only the choice of coordinates rests on it, so a group whose mode is not found simply counts as unknown.
+fn pilot(family: &'static Family, summary: &Summary, scale: &Scale) -> Result<Pilot> {
+    let (groups, k) = (summary.groups.labels.len(), family.k());
+    let mut members = vec![Vec::new(); groups];
+    summary.group.iter().enumerate().for_each(|(row, &g)| members[g as usize].push(row));
+    let alone: Vec<Option<(Array1<f64>, Array1<f64>)>> = members
+        .par_iter()
+        .map(|rows| -> Result<_> {
+            let group = summary.select(rows);
+            // A group without a single row of this family.
+            let Ok(likelihood) = likelihood(family, &group, &Place::Cpu) else { return Ok(None) };
+            let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), scale)?;
+            let start = posterior.start();
+            let found = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())
+                .and_then(|mode| sampler::laplace(&mut posterior, mode));
+            Ok(match found {
+                Ok(Laplace { mode, curvature: Curvature::Dense { covariance, .. }, .. }) if mode.converged => {
+                    Some((mode.point, covariance.diag().to_owned()))
+                }
+                _ => None,
+            })
+        })
+        .collect::<Result<_>>()?;
+    let known = |g: usize, j: usize| alone[g].as_ref().map(|(z, variance)| (z[j], variance[j]));
+    let good = |&(z, variance): &(f64, f64)| z.is_finite() && variance.is_finite() && variance > 0.0;
+    Ok(Pilot {
+        centre: Array2::from_shape_fn((groups, k), |(g, j)| known(g, j).filter(good).map_or(0.0, |(z, _)| z)),
+        precision: Array2::from_shape_fn((groups, k), |(g, j)| known(g, j).filter(good).map_or(0.0, |(_, v)| 1.0 / v)),
+    })
 }
 
 /// The likelihood of a family on a backend.

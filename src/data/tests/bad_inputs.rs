@@ -39,7 +39,7 @@ fn missing_files_and_columns() {
     assert!(refusal(&desk, &source, &Rules::default()).contains("counted from 1"));
     source.columns.customer = Column::Index(1);
     source.columns.extra = vec![ExtraColumn { name: "amount".into(), column: Column::Index(3) }];
-    assert!(refusal(&desk, &source, &Rules::default()).contains("give it another name"));
+    assert!(refusal(&desk, &source, &Rules::default()).contains("rename the column in the file"));
 }
 
 #[test]

@@ -23,16 +23,16 @@ fn days_weeks_and_months_merge_what_they_hold() {
     let months = desk.summarize(&with(Resolution::Month), &window);
     assert_eq!(row(&months, 0), (1, 31.0 / 7.0, 31.0 / 7.0, 20.0));
     assert_eq!(months.summary.first_purchase, [day(2020, 1, 1)]);
-    for s in [&days, &weeks, &months] {
+    for s in [&days, &months] {
         let holdout = s.holdout.as_ref().unwrap();
         assert_eq!((holdout.purchases[0], holdout.spend[0]), (1, 0.5));
         assert_eq!(s.weekly.repeats.iter().sum::<u64>(), s.facts.repeat_purchases + 1);
     }
     assert_eq!(days.holdout.unwrap().length, 1.0 / 7.0);
     assert!(!days.facts.calibration_end_cuts_period && !months.facts.calibration_end_cuts_period);
-    // Saturday, February 29th cuts its week: the purchase on Sunday is in the holdout, none of whose week starts later.
+    // Saturday, February 29th cuts its week: the purchase on Sunday lies in the same week, so there is no later one to be judged on.
     assert!(weeks.facts.calibration_end_cuts_period);
-    assert_eq!(weeks.holdout.unwrap().length, 0.0);
+    assert_eq!(weeks.holdout, None);
 }
 
 #[test]
@@ -58,9 +58,17 @@ fn later_customers_belong_to_the_holdout_alone() {
     assert_eq!(holdout.length, 30.0 / 7.0);
     assert_eq!(s.weekly.repeats.iter().sum::<u64>(), 1);
     // A window may end after the data, when the data are known to be complete until then.
-    let later = Window { calibration_end: Some(day(2021, 1, 1)), holdout_end: None };
+    let later = Window { calibration_end: Some(day(2020, 7, 1)), holdout_end: None };
     let s = desk.table().summarize(&later, &Rules::default(), &Grouping::None).unwrap();
     assert_eq!((s.summary.len(), s.holdout), (3, None));
+    // Far beyond them the date is more likely wrong.
+    for window in [
+        Window { calibration_end: Some(day(2021, 1, 1)), holdout_end: None },
+        Window { calibration_end: Some(day(2020, 3, 1)), holdout_end: Some(day(9999, 12, 31)) },
+    ] {
+        let told = desk.table().summarize(&window, &Rules::default(), &Grouping::None).unwrap_err().to_string();
+        assert!(told.contains("days after the last purchase") && told.contains("2020-06-01"), "{told}");
+    }
 }
 
 #[test]

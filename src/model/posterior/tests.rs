@@ -27,8 +27,11 @@ fn gradients_are_the_derivatives() {
         }
         rows.push((key, 3, centring(Centring::NonCentred), false));
     }
-    for (row, (key, groups, spec, jacobian)) in rows.into_iter().enumerate() {
-        let mut p = posterior(key, groups, 40, &spec).jacobian(jacobian);
+    let plain = rows
+        .into_iter()
+        .map(|(key, groups, spec, jacobian)| (key, posterior(key, groups, 40, &spec).jacobian(jacobian)));
+    let informed = ["bg_nbd", "gamma_gamma"].map(|key| (key, informed(key, 3, 40)));
+    for (row, (key, mut p)) in plain.chain(informed).enumerate() {
         for which in 0..3 {
             let point = near_start(&p, which, 0.4);
             let (value, gradient) = at(&mut p, &point);
@@ -286,20 +289,76 @@ fn the_constrained_maximum_is_found_from_the_start_and_is_near_the_truth() {
     }
 }
 
+/// A pilot that knows much, little and nothing of different groups and parameters.
+fn pilot(groups: usize, k: usize) -> Pilot {
+    let number = |g: usize, j: usize| Stream::new(3, Purpose::Test, g as u64, j as u32).normal();
+    Pilot {
+        centre: Array2::from_shape_fn((groups, k), |(g, j)| 0.3 * number(g, j) - 0.5),
+        precision: Array2::from_shape_fn((groups, k), |(g, j)| [400.0, 1.0, 0.0][(g + j) % 3]),
+    }
+}
+
+fn informed(key: &str, groups: usize, rows: usize) -> Posterior {
+    let (_, scale, _) = world(groups, rows);
+    let p = posterior(key, groups, rows, &centring(Centring::Auto));
+    let k = p.family().k();
+    p.informed(pilot(groups, k), &scale)
+}
+
+/// Equal draws of the prior are equal customers' parameters in whatever coordinates, and the densities differ by the volume
+/// that one chart's coordinates take up in the other's: the determinant of a numerical Jacobian here.
 #[test]
-fn automatic_centring_waits_for_much_data() {
-    let build = |repeaters: u64| {
-        let family = family("bg_nbd").unwrap();
-        let (groups, mut scale, _) = world(2, 5);
-        scale.repeaters = vec![10, repeaters];
-        let likelihood = Plain { role: family.role, groups: 2, rows: vec![] };
-        let spec = centring(Centring::Auto);
-        Posterior::new(family, Box::new(likelihood), &groups, &spec, &scale).unwrap().schema().unconstrained[12..16]
-            .to_vec()
-    };
-    assert!(build(800).iter().all(|name| name.starts_with("eta[w01")));
-    // 1.6 · 50 / (0.5 · 0.6745) squared is 56,000 repeat customers for r; kappa needs 1.5 million.
-    assert_eq!(build(300_000), ["log(r)[w01]", "log(rate)[w01]", "logit(phi)[w01]", "eta[w01, kappa]"]);
+fn informed_and_non_centred_are_one_posterior() {
+    for key in ["bg_nbd", "gamma_gamma"] {
+        let mut plain = posterior(key, 3, 30, &centring(Centring::NonCentred));
+        let mut informed = informed(key, 3, 30);
+        let draw = |p: &Posterior| p.prior_draw(&mut Stream::new(9, Purpose::Prior, 4, 0)).unwrap();
+        let ((from, a), (to, b)) = (draw(&plain), draw(&informed));
+        assert!(a.iter().zip(&b).all(|(x, y)| (x - y).abs() < 1e-9 * x.abs().max(1.0)), "{key}: {a} against {b}");
+
+        // Coordinates of μ, σ and the groups' z (links of the chart values) determine the point; both maps end there.
+        let dim = plain.dim();
+        let landmarks = |p: &Posterior, point: &Array1<f64>| -> Array1<f64> {
+            let mut row = vec![0.0; p.schema().size()];
+            p.constrain(point.view(), &mut row);
+            row.iter().map(|x| if *x > 0.0 { x.ln() } else { *x }).collect()
+        };
+        let ln_volume = |p: &Posterior, point: &Array1<f64>| {
+            let h = 1e-5;
+            let mut jacobian = Array2::zeros((dim, dim));
+            for i in 0..dim {
+                let (mut up, mut down) = (point.clone(), point.clone());
+                up[i] += h;
+                down[i] -= h;
+                jacobian.column_mut(i).assign(&((landmarks(p, &up) - landmarks(p, &down)) / (2.0 * h)));
+            }
+            ln_abs_determinant(jacobian)
+        };
+        let (at_plain, at_informed) = (at(&mut plain, &from).0, at(&mut informed, &to).0);
+        let difference = ln_volume(&plain, &from) - ln_volume(&informed, &to);
+        // Central differences with h = 1e-5 leave some 1e-9 in each of the Jacobian's entries.
+        assert!((at_plain - at_informed - difference).abs() < 1e-5, "{key}: {at_plain}, {at_informed}, {difference}");
+    }
+}
+
+/// ln |det| by Gaussian elimination with row pivots.
+fn ln_abs_determinant(mut a: Array2<f64>) -> f64 {
+    let n = a.nrows();
+    let mut total = 0.0;
+    for i in 0..n {
+        let pivot = (i..n).max_by(|&p, &q| a[[p, i]].abs().total_cmp(&a[[q, i]].abs())).unwrap();
+        for j in 0..n {
+            a.swap([i, j], [pivot, j]);
+        }
+        total += a[[i, i]].abs().ln();
+        for r in i + 1..n {
+            let factor = a[[r, i]] / a[[i, i]];
+            for j in i..n {
+                a[[r, j]] -= factor * a[[i, j]];
+            }
+        }
+    }
+    total
 }
 
 #[test]
