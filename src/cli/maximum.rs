@@ -1,25 +1,29 @@
 //! `longrun maximum CONFIG|RUN`: the parameters of highest likelihood in constrained space, for comparison with published fits.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::config::print_json;
-use super::step::{StepArgs, open, perform};
+use super::step::ask;
 use super::{Ending, Terminal, progress::Bars};
 use crate::error::Result;
-use crate::run::{self, Step};
+use crate::run;
 
 /// Priors are left out: what is maximised is the likelihood alone, without the Jacobian of any transform.
 #[derive(Debug, Args)]
 pub(super) struct MaximumArgs {
-    #[command(flatten)]
-    step: StepArgs,
+    /// A configuration, or a run directory.
+    target: PathBuf,
+
+    /// Override one key of the configuration: --set data.path=other.csv.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
 }
 
 pub(super) fn maximum(args: &MaximumArgs, terminal: Terminal) -> Result<Ending> {
     let bars = Bars::new(terminal);
-    let mut dir = open(&args.step)?;
-    perform(&mut dir, Step::Summarize, &bars)?;
-    let fits = run::maximum(&dir)?;
+    let fits = ask(&args.target, &args.set, &bars, run::maximum)?;
     bars.clear();
     if terminal.json {
         print_json(&fits)?;

@@ -1,18 +1,24 @@
 //! `longrun prior CONFIG|RUN`: what the priors say before any purchase is seen.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use super::config::print_json;
-use super::step::{StepArgs, open, perform};
+use super::step::ask;
 use super::{Ending, Terminal, progress::Bars};
 use crate::error::Result;
-use crate::run::{self, Step};
+use crate::run;
 
 /// The data are summarised first, because default priors are measured in their scale.
 #[derive(Debug, Args)]
 pub(super) struct PriorArgs {
-    #[command(flatten)]
-    step: StepArgs,
+    /// A configuration, or a run directory.
+    target: PathBuf,
+
+    /// Override one key of the configuration: --set data.path=other.csv.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
 
     /// Draws from the prior.
     #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(20..))]
@@ -21,9 +27,7 @@ pub(super) struct PriorArgs {
 
 pub(super) fn prior(args: &PriorArgs, terminal: Terminal) -> Result<Ending> {
     let bars = Bars::new(terminal);
-    let mut dir = open(&args.step)?;
-    perform(&mut dir, Step::Summarize, &bars)?;
-    let rows = run::prior(&dir, args.draws)?;
+    let rows = ask(&args.target, &args.set, &bars, |dir| run::prior(dir, args.draws))?;
     bars.clear();
     if terminal.json {
         print_json(&rows)?;

@@ -1,6 +1,6 @@
 //! One subcommand per step: performs it again, after whatever earlier steps the run still lacks.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -14,11 +14,11 @@ pub(super) struct StepArgs {
     /// A run directory, or a configuration from which to start a new run.
     target: PathBuf,
 
-    /// Override one key of the configuration: --set sampler.chains=64.
+    /// For a configuration: override one key, as in --set sampler.chains=64.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
 
-    /// Replace the run that the configuration's output directory holds.
+    /// For a configuration: replace the run that its output directory holds.
     #[arg(long)]
     overwrite: bool,
 }
@@ -55,6 +55,29 @@ pub(super) fn perform(dir: &mut RunDir, step: Step, bars: &Bars) -> Result<()> {
         }),
         _ => run::perform(dir, step, bars),
     }
+}
+
+/// A summarised run to ask a question of: the run itself, or, for a configuration, a scratch run that is removed afterwards, so that
+/// asking never touches a finished run's directory.
+pub(super) fn ask<T>(
+    target: &Path,
+    set: &[String],
+    bars: &Bars,
+    question: impl FnOnce(&RunDir) -> Result<T>,
+) -> Result<T> {
+    let scratch = std::env::temp_dir().join(format!("longrun-{}", std::process::id()));
+    let mut set = set.to_vec();
+    if target.is_file() {
+        set.push(format!("output.dir={}", scratch.display()));
+    }
+    let answer = open(&StepArgs { target: target.to_owned(), set, overwrite: true }).and_then(|mut dir| {
+        perform(&mut dir, Step::Summarize, bars)?;
+        question(&dir)
+    });
+    if target.is_file() && scratch.exists() {
+        std::fs::remove_dir_all(&scratch).map_err(|e| Error::io("remove the scratch run", &scratch, e))?;
+    }
+    answer
 }
 
 pub(super) fn open(args: &StepArgs) -> Result<RunDir> {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use chrono::format::{Item, StrftimeItems};
 
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
 use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
@@ -18,6 +19,14 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
     let checker = Checker { source };
     checker.numbers()?;
     let config = &source.config;
+    let named = config.output.dir.as_ref().is_none_or(|dir| !dir.trim().is_empty());
+    checker.require(
+        named,
+        "output.dir",
+        "a folder",
+        "nothing",
+        "leave it out for runs/ and the configuration's name",
+    )?;
     let dir = config.output.dir.clone().map_or_else(|| PathBuf::from("runs").join(source.stem()), PathBuf::from);
     let title =
         config.output.title.clone().unwrap_or_else(|| {
@@ -154,6 +163,22 @@ impl Checker<'_> {
                 holdout,
                 "leave both out for no holdout",
             )?;
+        }
+        if let Some(format) = &d.date_format {
+            let unknown = StrftimeItems::new(format).any(|item| item == Item::Error);
+            self.require(
+                !unknown,
+                "data.date_format",
+                "a strftime format",
+                format!("{format:?}"),
+                "e.g. \"%d/%m/%Y\"",
+            )?;
+        }
+        for (key, end) in [("data.calibration_end", d.calibration_end), ("data.holdout_end", d.holdout_end)] {
+            if let Some(end) = end.filter(|_| d.kind == Kind::Summary) {
+                let advice = "a summary has no dates: its customers were observed for their own age";
+                return Err(self.fail(key, "left out with data.kind = \"summary\"", end, advice));
+            }
         }
         if d.holdout_end.is_some() && d.calibration_end.is_none() {
             return Err(Error::new("data.holdout_end needs data.calibration_end")

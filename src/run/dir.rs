@@ -52,7 +52,9 @@ impl RunDir {
         let lock = lock(&root)?;
         let foreign = first_foreign_entry(&root)?;
         if root.join("plan.toml").exists() {
-            if !overwrite {
+            // An attempt that never got past its data holds nothing worth keeping.
+            let worthless = !root.join("facts.json").exists() && !root.join("draws").exists();
+            if !overwrite && !worthless {
                 return Err(Error::new("the run directory holds a run already").at(root.display()).advice(format!(
                     "continue it with `longrun resume {0}`, replace it with --overwrite, or choose another with --set output.dir=…",
                     root.display()

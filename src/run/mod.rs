@@ -143,6 +143,7 @@ pub fn is_done(dir: &RunDir, step: Step) -> Result<bool> {
     match step {
         Step::Fit => fit::is_done(dir),
         Step::Evaluate if !dir.has("holdout.parquet") => Ok(true),
+        Step::Predict if dir.has("predictions.json") => predict::follows_plan(dir),
         _ => Ok(step.files().last().is_some_and(|name| dir.has(name))),
     }
 }

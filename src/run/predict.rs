@@ -42,6 +42,13 @@ impl Basis {
     }
 }
 
+/// Whether the predictions that stand are those the plan asks for.
+pub(super) fn follows_plan(dir: &RunDir) -> Result<bool> {
+    let stands: PredictionFacts = dir.read_json("predictions.json", "predict")?;
+    let p = &dir.plan.predict;
+    Ok(stands.horizon_months == p.horizon_months && stands.monthly_discount == p.monthly_discount)
+}
+
 /// Writes `customers.parquet` and `.csv`, `predictions.json` and `checks.json`.
 pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let basis = Basis::of(dir)?;

@@ -60,6 +60,29 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             ));
         }
     }
+    match facts.repeat_purchases {
+        0 => notes.push("nobody bought again: what follows is the prior, not these customers".to_owned()),
+        few @ 1..30 => notes.push(format!("only {few} repeat purchases: what follows is mostly the prior")),
+        _ => {}
+    }
+    let groups = summary.groups.labels.len();
+    if groups > 1 && summary.len() < 20 * groups {
+        notes.push(format!(
+            "{groups} groups share {} customers: groups this small say little of their own, and the fit has over {} dimensions",
+            summary.len(),
+            4 * groups
+        ));
+    }
+    let mut spends = summary.monetary.iter().filter(|&&m| m > 0.0);
+    if let Some(first) = spends.next()
+        && facts.spend_customers > 1
+        && spends.all(|m| (m - first).abs() <= 1e-9 * first)
+    {
+        notes.push(
+            "every customer spends the same: there is nothing for a spend model to learn (spend.model = \"none\")"
+                .to_owned(),
+        );
+    }
     if report.kept_zero > 0 {
         notes.push(format!("{} purchases with an amount of zero were kept (data.zero_amounts)", report.kept_zero));
     }
@@ -84,7 +107,6 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if fit::drop_foreign_draws(dir)? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
     }
-    notes.iter().for_each(|note| observer.note(note));
     let mut customers = vec![0_u64; summary.groups.labels.len()];
     summary.group.iter().for_each(|&g| customers[g as usize] += 1);
     dir.write_json(

@@ -3,5 +3,6 @@
 mod bad_inputs;
 mod cdnow;
 mod pipeline;
+mod rerun;
 mod resume;
 mod support;

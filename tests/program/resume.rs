@@ -81,7 +81,15 @@ fn resumes_to_the_same_bits(sets: &[String]) {
         for (name, bytes) in &expected {
             assert!(bytes == &seen[name], "{name} differs after {kills} kills, {commits} commits apart");
         }
-        for name in ["customers.csv", "segments.csv", "holdout.json", "diagnostics.json"] {
+        for name in [
+            "facts.json",
+            "summary.parquet",
+            "predictions.json",
+            "customers.csv",
+            "segments.csv",
+            "holdout.json",
+            "diagnostics.json",
+        ] {
             let read = |run: &str| std::fs::read(shop.file(run).join(name)).expect("the run is complete");
             assert!(read("whole") == read(&run), "{name} differs");
         }
