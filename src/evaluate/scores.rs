@@ -146,7 +146,10 @@ pub fn write_holdout(path: &Path, scores: &HoldoutScores) -> Result<()> {
     let mut json = serde_json::to_vec_pretty(scores).map_err(|cause| failed(cause.into()))?;
     json.push(b'\n');
     let partial = path.with_extension("json.partial");
-    std::fs::write(&partial, json).and_then(|()| std::fs::rename(&partial, path)).map_err(failed)
+    std::fs::write(&partial, json)
+        .and_then(|()| std::fs::File::open(&partial)?.sync_all())
+        .and_then(|()| std::fs::rename(&partial, path))
+        .map_err(failed)
 }
 
 struct Errors {

@@ -135,6 +135,7 @@ pub fn write_segments(path: &Path, rows: &[SegmentRow]) -> Result<()> {
         .map_err(|cause| Error::io("write the segments file", path, cause))?;
     let partial = path.with_extension("csv.partial");
     std::fs::write(&partial, bytes)
+        .and_then(|()| std::fs::File::open(&partial)?.sync_all())
         .and_then(|()| std::fs::rename(&partial, path))
         .map_err(|cause| Error::io("write the segments file", path, cause))
 }
