@@ -16,7 +16,7 @@ pub(super) fn print(dir: &RunDir, terminal: Terminal) -> Result<Ending> {
     if terminal.json {
         print_json(&result.json(dir))?;
     } else {
-        result.print(dir);
+        result.print(dir, terminal);
     }
     Ok(ending(&result.diagnostics))
 }
@@ -41,7 +41,7 @@ pub(super) fn print_step(dir: &RunDir, step: Step, terminal: Terminal) -> Result
         )?;
     } else {
         match step {
-            Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?),
+            Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?, terminal),
             Step::Diagnose => {
                 if let Some(d) = &diagnostics {
                     print_verdict(d);
@@ -109,8 +109,8 @@ impl Outcome {
         })
     }
 
-    fn print(&self, dir: &RunDir) {
-        print_data(&self.data);
+    fn print(&self, dir: &RunDir, terminal: Terminal) {
+        print_data(&self.data, terminal);
         println!("{}", how(&dir.plan));
         println!();
         print_parameters(&self.diagnostics);
@@ -156,7 +156,7 @@ fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {
     format!("{} ({} – {})", show(i.mean), show(i.q05), show(i.q95))
 }
 
-fn print_data(facts: &DataFacts) {
+fn print_data(facts: &DataFacts, terminal: Terminal) {
     println!(
         "{} customers, {} repeat purchases, {} bought once; {} distinct cells",
         whole(facts.customers),
@@ -167,7 +167,8 @@ fn print_data(facts: &DataFacts) {
     if facts.rejected > 0 {
         println!("{} lines were rejected: see rejects.csv", whole(facts.rejected));
     }
-    for note in &facts.notes {
+    // Without quiet they stood there while the run worked.
+    for note in facts.notes.iter().filter(|_| terminal.quiet) {
         println!("note: {note}");
     }
 }

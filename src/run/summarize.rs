@@ -107,6 +107,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if fit::drop_foreign_draws(dir)? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
     }
+    notes.iter().for_each(|note| observer.note(note));
     let mut customers = vec![0_u64; summary.groups.labels.len()];
     summary.group.iter().for_each(|&g| customers[g as usize] += 1);
     dir.write_json(
