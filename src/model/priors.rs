@@ -15,8 +15,6 @@ pub struct Scale {
     pub purchase_rate: f64,
     /// Mean over repeat customers of their mean spend, in currency.
     pub mean_spend: f64,
-    /// Repeat customers (x > 0) of each group.
-    pub repeaters: Vec<u64>,
 }
 
 impl Scale {
@@ -26,10 +24,6 @@ impl Scale {
         let age: f64 = summary.age.iter().sum();
         let repeats: f64 = summary.frequency.iter().map(|&x| f64::from(x)).sum();
         let rate = repeats.max(0.5) / age;
-        let mut repeaters = vec![0_u64; summary.groups.labels.len().max(1)];
-        for (&x, &g) in summary.frequency.iter().zip(&summary.group) {
-            repeaters[g as usize] += u64::from(x > 0);
-        }
         let (mut spend, mut spenders) = (0.0, 0.0);
         for &m in summary.monetary.iter().filter(|&&m| m > 0.0) {
             spend += m;
@@ -38,7 +32,6 @@ impl Scale {
         Self {
             purchase_rate: if rate.is_finite() { rate } else { 1.0 },
             mean_spend: if spenders > 0.0 { spend / spenders } else { 1.0 },
-            repeaters,
         }
     }
 }
@@ -215,7 +208,7 @@ mod tests {
     #[test]
     fn the_scale_is_measured_from_the_summary() {
         let scale = Scale::of(&summary(&[(3, 10.0, 20.0, 0), (0, 20.0, 0.0, 0), (1, 10.0, 40.0, 1)]));
-        assert_eq!(scale, Scale { purchase_rate: 0.1, mean_spend: 30.0, repeaters: vec![1, 1] });
+        assert_eq!(scale, Scale { purchase_rate: 0.1, mean_spend: 30.0 });
     }
 
     #[test]
@@ -237,8 +230,8 @@ mod tests {
     /// The same data counted in days instead of weeks and cents instead of units give the same priors, moved.
     #[test]
     fn defaults_move_with_the_units() {
-        let weeks = Scale { purchase_rate: 0.032, mean_spend: 35.0, repeaters: vec![900] };
-        let days = Scale { purchase_rate: 0.032 / 7.0, mean_spend: 3500.0, repeaters: vec![900] };
+        let weeks = Scale { purchase_rate: 0.032, mean_spend: 35.0 };
+        let days = Scale { purchase_rate: 0.032 / 7.0, mean_spend: 3500.0 };
         let groups = Groups { column: None, labels: vec!["all".into()] };
         let centre = |key: &str, scale: &Scale, name: &str| {
             let spec = PriorSpec::default().resolve(family(key).unwrap(), &groups, scale).unwrap();
@@ -263,7 +256,7 @@ mod tests {
     /// A parameter that joins a family must say what it is thought to be.
     #[test]
     fn every_parameter_has_a_guess_of_its_own() {
-        let scale = Scale { purchase_rate: 0.032, mean_spend: 35.0, repeaters: vec![1] };
+        let scale = Scale { purchase_rate: 0.032, mean_spend: 35.0 };
         for family in crate::model::MODELS {
             for name in family.names() {
                 assert!(guess(name, &scale).centre != 1.0, "{name}");

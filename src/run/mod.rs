@@ -153,10 +153,11 @@ pub fn is_done(dir: &RunDir, step: Step) -> Result<bool> {
 /// The last step goes first, and of each step the file that proves it done: a kill in between leaves steps that are not done,
 /// never a result that looks whole.
 pub fn forget(dir: &RunDir, step: Step) -> Result<()> {
-    for later in Step::ALL.into_iter().rev().take_while(|&s| s >= step) {
-        for file in later.files().iter().rev() {
-            dir.forget(file)?;
-        }
-    }
-    Ok(())
+    forgotten(step).into_iter().try_for_each(|file| dir.forget(file))
+}
+
+/// The files that [`forget`] removes, in its order.
+pub fn forgotten(step: Step) -> Vec<&'static str> {
+    let later = Step::ALL.into_iter().rev().take_while(|&s| s >= step);
+    later.flat_map(|s| s.files().iter().rev().copied()).collect()
 }

@@ -423,7 +423,6 @@ fn the_kernels_see_the_summary_as_the_plain_sum_does() {
         groups: groups.clone(),
         ..Default::default()
     };
-    assert_eq!(Scale::of(&summary).repeaters, scale.repeaters);
     let cells = crate::model::bg_nbd::cells(summary.cells(), &groups);
     let spend = crate::model::gamma_gamma::rows(summary.spend_rows(), &groups);
     let likelihoods: [(&str, Box<dyn Likelihood>); 2] = [

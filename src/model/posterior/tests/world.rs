@@ -102,7 +102,6 @@ pub(super) fn world(groups: usize, per_group: usize) -> (Groups, Scale, Vec<Cust
     let scale = Scale {
         purchase_rate: sum(|r| f64::from(r.1)) / sum(|r| r.3),
         mean_spend: sum(|r| r.4) / repeaters.iter().sum::<u64>() as f64,
-        repeaters,
     };
     (Groups { column, labels }, scale, rows)
 }
