@@ -67,7 +67,7 @@ fn the_sample_gives_the_published_counts() {
     let holdout = s.holdout.as_ref().unwrap();
     assert_eq!((holdout.length, holdout.new_customers), (39.0, 0));
     // Customer 00004 of the file: x 2, t_x 30.43, T 38.86, and repeat purchases of 29.73 and 14.96.
-    assert_eq!(s.summary.customer_id[0], "00004");
+    assert_eq!(&s.summary.customer_id[0], "00004");
     assert_eq!((s.summary.frequency[0], s.summary.recency[0], s.summary.age[0]), (2, 213.0 / 7.0, 272.0 / 7.0));
     assert_eq!(s.summary.monetary[0], 446_900.0 / 20_000.0);
 

@@ -70,6 +70,21 @@ pub struct PointwiseBatch {
     pub log_lik: Array2<f64>,
 }
 
+/// What a likelihood has done since it was made. For telemetry; nothing is ever decided by it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Rows × chains whose value and gradient were computed.
+    pub evaluations: u64,
+    /// Bytes sent to the device and back.
+    pub bytes_up: u64,
+    /// See [`Work::bytes_up`].
+    pub bytes_down: u64,
+    /// Nanoseconds in which the device computed, where it can tell.
+    pub device_ns: Option<u64>,
+    /// Most bytes held on the device at once.
+    pub device_bytes: u64,
+}
+
 /// All a model knows of the hot path.
 ///
 /// A chain's result is a function of its parameters, the data and the reference alone; it does not depend on which other chains
@@ -94,6 +109,11 @@ pub trait Likelihood: Send {
         rows: Range<u64>,
         out: &mut PointwiseBatch,
     ) -> Result<(), KernelError>;
+
+    /// What has been done so far.
+    fn work(&self) -> Work {
+        Work::default()
+    }
 }
 
 /// The machine under a kernel broke, or data was handed over that no kernel can hold.

@@ -36,7 +36,7 @@ impl Holdout {
     /// When the file cannot be written.
     pub fn write_parquet(&self, summary: &Summary, path: &Path) -> Result<()> {
         let columns: Vec<(&str, arrow_array::ArrayRef)> = vec![
-            ("customer_id", texts(summary.customer_id.iter().map(String::as_str))),
+            ("customer_id", texts(summary.customer_id.iter())),
             ("purchases", Arc::new(UInt32Array::from(self.purchases.clone()))),
             ("spend", Arc::new(Float64Array::from(self.spend.clone()))),
         ];
@@ -55,7 +55,7 @@ impl Holdout {
         let mut same_customers = true;
         table.read(|rows| {
             let known = summary.customer_id.iter().skip(holdout.purchases.len());
-            same_customers &= rows.texts("customer_id")?.iter().eq(known.take(rows.len()).map(|id| Some(id.as_str())));
+            same_customers &= rows.texts("customer_id")?.iter().eq(known.take(rows.len()).map(Some));
             holdout.purchases.extend_from_slice(rows.counts("purchases")?);
             holdout.spend.extend_from_slice(rows.numbers("spend")?);
             Ok(())

@@ -320,7 +320,7 @@ fn rows(customers: Vec<Customer>, calibration_end: NaiveDate, rules: &Rules) -> 
         summary.recency.push(rules.units_between(first, c.last));
         summary.age.push(rules.units_between(first, calibration_end));
         summary.monetary.push(if c.x == 0 { 0.0 } else { c.repeat_units as f64 / (UNITS * f64::from(c.x)) });
-        summary.customer_id.push(c.id);
+        summary.customer_id.push(&c.id);
     }
     summary
 }
@@ -337,7 +337,7 @@ impl SummaryFacts {
             customers: summary.len() as u64,
             one_time_customers: summary.frequency.iter().filter(|x| **x == 0).count() as u64,
             repeat_purchases: summary.frequency.iter().map(|&x| u64::from(x)).sum(),
-            spend_customers: summary.spend_rows().row.len() as u64,
+            spend_customers: summary.spend_rows().customers() as u64,
             cells: summary.cells().len() as u64,
             holdout_purchases: 0,
             new_customers: 0,

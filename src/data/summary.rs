@@ -10,6 +10,7 @@ use arrow_array::{Array, ArrayRef, Date32Array, Float64Array, UInt32Array};
 use chrono::NaiveDate;
 
 use super::field::date_of;
+use super::ids::Ids;
 use super::table_file::{self, TableReader, dates, texts};
 use crate::error::{Error, Result};
 
@@ -20,7 +21,7 @@ const GROUP_KEY: &str = "longrun.group_column";
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Summary {
     /// Customer identifier as written in the source.
-    pub customer_id: Vec<String>,
+    pub customer_id: Ids,
     /// Date of the first purchase (start of its period at the data's resolution). Empty when the source was itself a summary,
     /// which has no dates.
     pub first_purchase: Vec<NaiveDate>,
@@ -65,17 +66,35 @@ impl Groups {
     }
 }
 
-/// What the spend model reads of a customer: those with x > 0 and m > 0, in the order of the summary.
+/// What the spend model reads: distinct (group, x, m) of customers with x > 0 and m > 0, sorted, with the number of customers in
+/// each. Amounts are whole cents, so that equal means are common among those who bought again once or twice.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SpendRows {
-    /// Row in the summary.
-    pub row: Vec<usize>,
     /// Group index.
     pub group: Vec<u32>,
     /// x.
     pub frequency: Vec<u32>,
     /// m, in currency.
     pub monetary: Vec<f64>,
+    /// Customers in the row.
+    pub weight: Vec<f64>,
+}
+
+impl SpendRows {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.weight.len()
+    }
+
+    /// Whether nobody has spend to learn from.
+    pub fn is_empty(&self) -> bool {
+        self.weight.is_empty()
+    }
+
+    /// Number of customers.
+    pub fn customers(&self) -> f64 {
+        self.weight.iter().sum()
+    }
 }
 
 impl Summary {
@@ -85,7 +104,7 @@ impl Summary {
             rows.iter().filter_map(|&row| column.get(row).cloned()).collect()
         }
         Self {
-            customer_id: pick(&self.customer_id, rows),
+            customer_id: rows.iter().map(|&row| &self.customer_id[row]).collect(),
             first_purchase: pick(&self.first_purchase, rows),
             frequency: pick(&self.frequency, rows),
             recency: pick(&self.recency, rows),
@@ -106,15 +125,21 @@ impl Summary {
         self.customer_id.is_empty()
     }
 
-    /// The rows that a spend model reads.
+    /// The rows that a spend model reads: equal means are means of equal bits.
     pub fn spend_rows(&self) -> SpendRows {
-        let row: Vec<usize> = (0..self.len()).filter(|&i| self.frequency[i] > 0 && self.monetary[i] > 0.0).collect();
-        SpendRows {
-            group: row.iter().map(|&i| self.group[i]).collect(),
-            frequency: row.iter().map(|&i| self.frequency[i]).collect(),
-            monetary: row.iter().map(|&i| self.monetary[i]).collect(),
-            row,
+        let spends = (0..self.len()).filter(|&i| self.frequency[i] > 0 && self.monetary[i] > 0.0);
+        // Spends are positive, so their bits sort as they do.
+        let mut keys: Vec<_> = spends.map(|i| (self.group[i], self.frequency[i], self.monetary[i].to_bits())).collect();
+        keys.sort_unstable();
+        let mut rows = SpendRows::default();
+        for same in keys.chunk_by(|a, b| a == b) {
+            let (group, frequency, monetary) = same[0];
+            rows.group.push(group);
+            rows.frequency.push(frequency);
+            rows.monetary.push(f64::from_bits(monetary));
+            rows.weight.push(same.len() as f64);
         }
+        rows
     }
 
     /// Writes `summary.parquet`.
@@ -122,8 +147,7 @@ impl Summary {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_parquet(&self, path: &Path) -> Result<()> {
-        let mut columns: Vec<(&str, ArrayRef)> =
-            vec![("customer_id", texts(self.customer_id.iter().map(String::as_str)))];
+        let mut columns: Vec<(&str, ArrayRef)> = vec![("customer_id", texts(self.customer_id.iter()))];
         if !self.first_purchase.is_empty() {
             columns.push(("first_purchase", dates(self.first_purchase.iter().copied())));
         }
@@ -150,7 +174,7 @@ impl Summary {
         let mut summary = Self::default();
         let mut labels = Vec::new();
         table.read(|rows| {
-            summary.customer_id.extend(rows.texts("customer_id")?.iter().map(|t| t.unwrap_or_default().to_owned()));
+            summary.customer_id.extend(rows.texts("customer_id")?.iter().map(Option::unwrap_or_default));
             if has_dates {
                 extend_dates(&mut summary.first_purchase, rows.dates("first_purchase")?, path)?;
             }

@@ -89,7 +89,7 @@ pub fn ingest_summary(
     let mut group_labels = Vec::with_capacity(rows.len());
     let mut group_missing = 0;
     for row in rows {
-        summary.customer_id.push(row.id);
+        summary.customer_id.push(&row.id);
         summary.frequency.push(row.x);
         summary.recency.push(row.t_x);
         summary.age.push(row.age);

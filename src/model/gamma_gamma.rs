@@ -40,10 +40,10 @@ pub const FAMILY: Family = Family {
     pull_back,
 };
 
-/// The spending customers of a summary as the kernel takes them, one row each: mean spend is continuous and does not merge.
+/// The spending customers as the kernel takes them.
 pub fn rows(spend: data::SpendRows, groups: &data::Groups) -> kernel::Rows {
-    let data::SpendRows { group, frequency, monetary, row } = spend;
-    kernel::Rows { n_groups: groups.labels.len().max(1), group, frequency, monetary, weight: vec![1.0; row.len()] }
+    let data::SpendRows { group, frequency, monetary, weight } = spend;
+    kernel::Rows { n_groups: groups.labels.len().max(1), group, frequency, monetary, weight }
 }
 
 fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {

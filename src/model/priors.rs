@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{Family, Parameter};
-use crate::data::{Groups, Summary};
+use crate::data::{Groups, Observations};
 use crate::dist::{HierarchySpec, Prior, PriorSpec};
 use crate::error::{Error, Result};
 
@@ -18,17 +18,18 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Measures a summary. Without repeat purchases the rate is that of half a purchase among all customers; without spend it is
+    /// Measures the customers. Without repeat purchases the rate is that of half a purchase among all of them; without spend it is
     /// one unit of currency.
-    pub fn of(summary: &Summary) -> Self {
-        let age: f64 = summary.age.iter().sum();
-        let repeats: f64 = summary.frequency.iter().map(|&x| f64::from(x)).sum();
+    pub fn of(observed: &Observations) -> Self {
+        let Observations { cells, spend, .. } = observed;
+        let total = |values: &mut dyn Iterator<Item = f64>, weight: &[f64]| -> f64 {
+            values.zip(weight).map(|(value, weight)| value * weight).sum()
+        };
+        let age = total(&mut cells.age.iter().copied(), &cells.weight);
+        let repeats = total(&mut cells.frequency.iter().map(|&x| f64::from(x)), &cells.weight);
         let rate = repeats.max(0.5) / age;
-        let (mut spend, mut spenders) = (0.0, 0.0);
-        for &m in summary.monetary.iter().filter(|&&m| m > 0.0) {
-            spend += m;
-            spenders += 1.0;
-        }
+        let spenders = spend.customers();
+        let spend = total(&mut spend.monetary.iter().copied(), &spend.weight);
         Self {
             purchase_rate: if rate.is_finite() { rate } else { 1.0 },
             mean_spend: if spenders > 0.0 { spend / spenders } else { 1.0 },
@@ -192,34 +193,37 @@ fn list(parameters: &[Parameter]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Summary;
     use crate::model::family;
 
-    fn summary(rows: &[(u32, f64, f64, u32)]) -> Summary {
-        Summary {
+    fn observed(rows: &[(u32, f64, f64, u32)]) -> Observations {
+        Observations::of(&Summary {
+            customer_id: rows.iter().map(|_| "anyone").collect(),
+            recency: vec![0.0; rows.len()],
             frequency: rows.iter().map(|r| r.0).collect(),
             age: rows.iter().map(|r| r.1).collect(),
             monetary: rows.iter().map(|r| r.2).collect(),
             group: rows.iter().map(|r| r.3).collect(),
             groups: Groups { column: Some("shop".into()), labels: vec!["a".into(), "b".into()] },
             ..Summary::default()
-        }
+        })
     }
 
     #[test]
-    fn the_scale_is_measured_from_the_summary() {
-        let scale = Scale::of(&summary(&[(3, 10.0, 20.0, 0), (0, 20.0, 0.0, 0), (1, 10.0, 40.0, 1)]));
+    fn the_scale_is_measured_from_the_customers() {
+        let scale = Scale::of(&observed(&[(3, 10.0, 20.0, 0), (0, 20.0, 0.0, 0), (1, 10.0, 40.0, 1)]));
         assert_eq!(scale, Scale { purchase_rate: 0.1, mean_spend: 30.0 });
     }
 
     #[test]
     fn defaults_exist_without_any_repeat_purchase_or_time() {
         for rows in [&[(0, 10.0, 0.0, 0), (0, 30.0, 0.0, 1)][..], &[(0, 0.0, 0.0, 0)], &[]] {
-            let summary = summary(rows);
-            let scale = Scale::of(&summary);
+            let observed = observed(rows);
+            let scale = Scale::of(&observed);
             for key in ["bg_nbd", "gamma_gamma"] {
                 let family = family(key).unwrap();
                 let one = Groups { column: None, labels: vec!["all".into()] };
-                for groups in [&one, &summary.groups] {
+                for groups in [&one, &observed.groups] {
                     PriorSpec::default().resolve(family, groups, &scale).unwrap().check(family, "").unwrap();
                 }
                 assert!(start_values(family.parameters, &scale).iter().all(|x| x.is_finite() && *x > 0.0));

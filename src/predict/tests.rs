@@ -5,7 +5,7 @@ use ndarray::Array3;
 
 use super::tests_support::{CDNOW, CDNOW_SPEND, population, settings, summary};
 use super::*;
-use crate::data::{Groups, Holdout, WeeklyRepeats};
+use crate::data::{Groups, Holdout, Ids, WeeklyRepeats};
 use crate::kernels::bg_nbd;
 use crate::kernels::rng::{Purpose, Stream};
 
@@ -58,6 +58,11 @@ fn varied(draws: usize, groups: usize) -> Population {
     }
 }
 
+/// The identifiers with one of them replaced.
+fn renamed(ids: &Ids, row: usize, name: &str) -> Ids {
+    ids.iter().enumerate().map(|(i, id)| if i == row { name } else { id }).collect()
+}
+
 #[test]
 fn published_lifetime_values() {
     let means = expectations(&first_three(), &population(1, CDNOW, Some(CDNOW_SPEND)), &settings()).unwrap();
@@ -104,7 +109,7 @@ fn draws_follow_their_expectations() {
     let population = population(draws, CDNOW, Some([6.25, 6.25, 15.44]));
     let each = Labelling {
         name: "customer".into(),
-        labels: summary.customer_id.clone(),
+        labels: summary.customer_id.iter().map(str::to_owned).collect(),
         of_customer: (0..summary.len() as u32).collect(),
     };
     let (rows, totals) = predict(&summary, &population, &settings, &[each]);
@@ -149,10 +154,10 @@ fn a_customer_is_the_same_in_any_company() {
     let (mut company, population, settings) = (mixed(), varied(50, 1), settings());
     let (all, _) = predict(&company, &population, &settings, &[]);
     let mut alone = summary(&[(2, 30.4, 38.9, 22.3)]);
-    alone.customer_id[0] = "0004".into();
+    alone.customer_id = renamed(&alone.customer_id, 0, "0004");
     assert_eq!(predict(&alone, &population, &settings, &[]).0[0].spend.unwrap().clv, all[3].spend.unwrap().clv);
     // … and another name has other draws.
-    company.customer_id[3] = "0005x".into();
+    company.customer_id = renamed(&company.customer_id, 3, "0005x");
     assert_ne!(predict(&company, &population, &settings, &[]).0[3].spend.unwrap().clv, all[3].spend.unwrap().clv);
 }
 
@@ -289,7 +294,7 @@ fn refusals_say_what_is_wrong() {
 fn written(grouped: bool, population: &Population) -> (String, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let mut summary = first_three();
-    summary.customer_id[1] = "a \"quoted\", id".into();
+    summary.customer_id = renamed(&summary.customer_id, 1, "a \"quoted\", id");
     if grouped {
         summary.groups = Groups { column: Some("cohort".into()), labels: vec!["1997-W01".into()] };
     }

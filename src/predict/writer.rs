@@ -140,7 +140,7 @@ impl<'a> CustomerWriter<'a> {
         let spend = |of: fn(&SpendPosterior) -> f64| {
             Column::Number(posteriors.iter().map(|c| c.spend.as_ref().map(of)).collect())
         };
-        let mut columns = vec![Column::Text(summary.customer_id[rows.clone()].to_vec())];
+        let mut columns = vec![Column::Text(rows.clone().map(|row| summary.customer_id[row].to_owned()).collect())];
         if summary.groups.column.is_some() {
             let name = |&group: &u32| summary.groups.labels[group as usize].clone();
             columns.push(Column::Text(summary.group[rows.clone()].iter().map(name).collect()));

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::backend::Place;
-use super::summarize::read_summary;
+use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
 use super::{Observer, RunDir, models};
 use crate::config::{Plan, SamplerKind};
-use crate::data::Groups;
 use crate::dist::{Prior, PriorSpec};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
@@ -21,7 +20,7 @@ use crate::target::LogDensity;
 
 /// Samples whatever fit is not complete yet.
 pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
-    let summary = read_summary(dir)?;
+    let observed = read_observations(dir)?;
     let place = Place::of(&dir.plan.compute)?;
     let mut store = store(dir)?;
     for (name, model) in models::fits(&dir.plan) {
@@ -29,7 +28,7 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
             continue;
         }
         let started = Instant::now();
-        let mut posterior = models::posterior(model, &summary, &place)?;
+        let mut posterior = models::posterior(model, &observed, &place)?;
         let checkpoint = store.checkpoint(name)?;
         let settings = settings(&dir.plan, name);
         let start = Start::at(posterior.start());
@@ -155,17 +154,15 @@ pub struct MaximumFacts {
 
 /// The maximum likelihood of each fit of a summarised run: flat priors, no Jacobian, one group, f64.
 pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
-    let mut summary = read_summary(dir)?;
-    summary.groups = Groups::all();
-    summary.group.iter_mut().for_each(|g| *g = 0);
+    let observed = read_observations(dir)?.pooled();
     models::fits(&dir.plan)
         .into_iter()
         .map(|(name, plan)| {
             let family = family(&plan.model)?;
             let priors = family.parameters.iter().map(|p| (p.name.to_owned(), Prior::Flat)).collect();
             let spec = PriorSpec { priors, hierarchy: None };
-            let likelihood = models::likelihood(family, &summary, &Place::Cpu)?;
-            let posterior = Posterior::new(family, likelihood, &summary.groups, &spec, &Scale::of(&summary))?;
+            let likelihood = models::likelihood(family, &observed, &Place::Cpu)?;
+            let posterior = Posterior::new(family, likelihood, &observed.groups, &spec, &Scale::of(&observed))?;
             let mut posterior = posterior.jacobian(false);
             let start = posterior.start();
             let mode = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())?;

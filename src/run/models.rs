@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::backend::Place;
 use crate::config::{GroupsPlan, ModelPlan, Plan};
-use crate::data::Summary;
+use crate::data::Observations;
 use crate::dist::{Centring, PriorSpec};
 use crate::error::{Error, Result};
 use crate::kernels::{KernelError, Likelihood, bg_nbd, gamma_gamma};
@@ -45,10 +45,10 @@ pub(super) fn check_priors(plan: &Plan, place: &dyn Fn(&str) -> String) -> Resul
 }
 
 /// The plan with every prior written out in numbers of the data's own scale. Doing it twice changes nothing.
-pub(super) fn resolve_priors(plan: &mut Plan, summary: &Summary) -> Result<()> {
-    let scale = Scale::of(summary);
+pub(super) fn resolve_priors(plan: &mut Plan, observed: &Observations) -> Result<()> {
+    let scale = Scale::of(observed);
     let resolve = |model: &mut ModelPlan| -> Result<()> {
-        let spec = model.spec().resolve(family(&model.model)?, &summary.groups, &scale)?;
+        let spec = model.spec().resolve(family(&model.model)?, &observed.groups, &scale)?;
         model.priors = spec.priors;
         model.hierarchy = spec.hierarchy;
         model.priors_resolved = true;
@@ -71,25 +71,24 @@ pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
 }
 
 /// The posterior of one fit.
-pub(super) fn posterior(plan: &ModelPlan, summary: &Summary, place: &Place) -> Result<Posterior> {
+pub(super) fn posterior(plan: &ModelPlan, observed: &Observations, place: &Place) -> Result<Posterior> {
     let family = family(&plan.model)?;
-    let scale = Scale::of(summary);
-    let posterior = Posterior::new(family, likelihood(family, summary, place)?, &summary.groups, &plan.spec(), &scale)?;
+    let scale = Scale::of(observed);
+    let likelihood = likelihood(family, observed, place)?;
+    let posterior = Posterior::new(family, likelihood, &observed.groups, &plan.spec(), &scale)?;
     let whole = plan.hierarchy.as_ref().is_some_and(|h| h.centring == Centring::Auto);
-    Ok(if whole { posterior.informed(pilot(family, summary, &scale)?, &scale) } else { posterior })
+    Ok(if whole { posterior.informed(pilot(family, observed, &scale)?, &scale) } else { posterior })
 }
 
 /// What each group's own data make of its parameters: the mode and curvature of the group alone, in f64, under default priors.
 ///
 /// Only the choice of coordinates rests on it, so a group whose mode is not found simply counts as unknown.
-fn pilot(family: &'static Family, summary: &Summary, scale: &Scale) -> Result<Pilot> {
-    let (groups, k) = (summary.groups.labels.len(), family.k());
-    let mut members = vec![Vec::new(); groups];
-    summary.group.iter().enumerate().for_each(|(row, &g)| members[g as usize].push(row));
-    let alone: Vec<Option<(Array1<f64>, Array1<f64>)>> = members
-        .par_iter()
-        .map(|rows| -> Result<_> {
-            let group = summary.select(rows);
+fn pilot(family: &'static Family, observed: &Observations, scale: &Scale) -> Result<Pilot> {
+    let (groups, k) = (observed.groups.labels.len(), family.k());
+    let alone: Vec<Option<(Array1<f64>, Array1<f64>)>> = observed
+        .by_group()
+        .into_par_iter()
+        .map(|group| -> Result<_> {
             // A group without a single row of this family.
             let Ok(likelihood) = likelihood(family, &group, &Place::Cpu) else { return Ok(None) };
             let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), scale)?;
@@ -113,20 +112,20 @@ fn pilot(family: &'static Family, summary: &Summary, scale: &Scale) -> Result<Pi
 }
 
 /// The likelihood of a family on a backend.
-pub(super) fn likelihood(family: &Family, summary: &Summary, place: &Place) -> Result<Box<dyn Likelihood>> {
+pub(super) fn likelihood(family: &Family, observed: &Observations, place: &Place) -> Result<Box<dyn Likelihood>> {
     let boxed = |made: std::result::Result<Box<dyn Likelihood>, KernelError>| {
         made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
     };
     match family.key {
         "bg_nbd" => {
-            let judge = bg_nbd::Cpu::new(model::bg_nbd::cells(summary.cells(), &summary.groups));
+            let judge = bg_nbd::Cpu::new(model::bg_nbd::cells(observed.cells.clone(), &observed.groups));
             boxed(judge.and_then(|judge| match place {
                 Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
                 Place::Gpu(device) => Ok(Box::new(bg_nbd::Gpu::new(judge, device)?)),
             }))
         }
         "gamma_gamma" => {
-            let judge = gamma_gamma::Cpu::new(model::gamma_gamma::rows(summary.spend_rows(), &summary.groups));
+            let judge = gamma_gamma::Cpu::new(model::gamma_gamma::rows(observed.spend.clone(), &observed.groups));
             boxed(judge.and_then(|judge| match place {
                 Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
                 Place::Gpu(device) => Ok(Box::new(gamma_gamma::Gpu::new(judge, device)?)),

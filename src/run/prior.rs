@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::backend::Place;
-use super::summarize::read_summary;
+use super::summarize::read_observations;
 use super::{RunDir, models};
 use crate::diagnose::quantile;
 use crate::error::Result;
@@ -32,10 +32,10 @@ pub struct PriorRow {
 /// # Errors
 /// An improper (`flat`) prior, which cannot be drawn from.
 pub fn prior(dir: &RunDir, draws: u32) -> Result<Vec<PriorRow>> {
-    let summary = read_summary(dir)?;
+    let observed = read_observations(dir)?;
     let mut rows = Vec::new();
     for (fit, model) in models::fits(&dir.plan) {
-        let posterior = models::posterior(model, &summary, &Place::Cpu)?;
+        let posterior = models::posterior(model, &observed, &Place::Cpu)?;
         let drawn = (0..u64::from(draws))
             .map(|draw| {
                 let mut stream = Stream::new(models::seed(&dir.plan, fit), Purpose::Prior, draw, 0);

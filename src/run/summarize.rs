@@ -4,8 +4,8 @@ use super::facts::DataFacts;
 use super::{Observer, RunDir, Step, fit, models};
 use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
-    self, Column, Grouping, IngestProgress, Kind, Rules, Source, Summarized, Summary, TransactionTable, WeeklyRepeats,
-    Window,
+    self, Column, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summarized, Summary, TransactionTable,
+    WeeklyRepeats, Window,
 };
 use crate::error::{Error, Result};
 
@@ -102,7 +102,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if facts.group_missing > 0 {
         notes.push(format!("{} customers have no value in the group column", facts.group_missing));
     }
-    models::resolve_priors(&mut dir.plan, &summary)?;
+    models::resolve_priors(&mut dir.plan, &Observations::of(&summary))?;
     dir.write_plan()?;
     if fit::drop_foreign_draws(dir)? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
@@ -138,6 +138,11 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
 /// The summary that this step left.
 pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
     Summary::read_parquet(&dir.path("summary.parquet"))
+}
+
+/// What the fits read of the summary that this step left.
+pub(super) fn read_observations(dir: &RunDir) -> Result<Observations> {
+    Ok(Observations::of(&read_summary(dir)?))
 }
 
 fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {

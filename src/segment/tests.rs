@@ -103,7 +103,9 @@ fn tiers_are_cut_by_position_with_ties_by_id() {
 
     // The order of rows does not matter, only the ids.
     let mut turned = summary.clone();
-    turned.customer_id.reverse();
+    let mut ids: Vec<&str> = summary.customer_id.iter().collect();
+    ids.reverse();
+    turned.customer_id = ids.into_iter().collect();
     let means = Expectations { clv: Some(clv.into_iter().rev().collect()), ..Default::default() };
     let mut rank = value_tiers(&turned, &means).rank;
     rank.reverse();

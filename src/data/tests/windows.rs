@@ -44,7 +44,7 @@ fn the_first_purchase_counts_neither_in_frequency_nor_in_spend() {
     assert_eq!(s.holdout, None);
     assert_eq!(s.facts.calibration_end, Some(day(2020, 1, 15)));
     let spend = s.summary.spend_rows();
-    assert_eq!((spend.row, spend.frequency, spend.monetary), (vec![0], vec![2], vec![3.5]));
+    assert_eq!((spend.weight, spend.frequency, spend.monetary), (vec![1.0], vec![2], vec![3.5]));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_source_without_amounts_has_purchases_and_no_spend() {
     assert!(!table.has_amounts);
     let s = table.summarize(&Window::default(), &Rules::default(), &Grouping::None).unwrap();
     assert_eq!(row(&s, 0), (1, 1.0, 1.0, 0.0));
-    assert!(s.summary.spend_rows().row.is_empty());
+    assert!(s.summary.spend_rows().is_empty());
 }
 
 #[test]
