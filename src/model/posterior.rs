@@ -3,11 +3,12 @@
 //!
 //! ln π(u) = L(θ(x(u))) + ln prior(u) [+ ln |dx/du|], with x the values of a chart and θ the family's natural parameters.
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, s};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView1, ArrayView2, Dimension, s};
+use rayon::prelude::*;
 
 use super::direct::Direct;
 use super::hierarchy::{Hierarchy, Pilot};
-use super::{Family, MAX_PARAMETERS, Scale, priors};
+use super::{Family, Scale, priors};
 use crate::data::Groups;
 use crate::dist::PriorSpec;
 use crate::error::{Error, Result};
@@ -26,11 +27,30 @@ enum Layout {
     Hierarchy(Hierarchy),
 }
 
-/// The posterior of one family's parameters given a likelihood.
-pub struct Posterior {
+/// From unconstrained points to the family's parameters.
+struct Coordinates {
     family: &'static Family,
     chart: Vec<bool>,
     layout: Layout,
+}
+
+impl Coordinates {
+    /// Chart values and natural parameters `[group, k]`, flat, at `point`.
+    fn map(&self, point: ArrayView1<'_, f64>, values: &mut [f64], natural: &mut [f64]) {
+        match &self.layout {
+            Layout::Direct(d) => d.values(point, values),
+            Layout::Hierarchy(h) => h.values(point, values),
+        }
+        let k = self.family.k();
+        for (v, n) in values.chunks(k).zip(natural.chunks_mut(k)) {
+            (self.family.to_natural)(&self.chart, v, n);
+        }
+    }
+}
+
+/// The posterior of one family's parameters given a likelihood.
+pub struct Posterior {
+    coordinates: Coordinates,
     likelihood: Box<dyn Likelihood>,
     schema: Schema,
     groups: usize,
@@ -40,12 +60,26 @@ pub struct Posterior {
     scratch: Scratch,
 }
 
+/// Coordinates of a batch, of all its points together, from which the chain rule is worth other threads.
+const PARALLEL_FROM_COORDINATES: usize = 4096;
+
 /// Room for one batch.
 struct Scratch {
     /// `[point, group, k]` natural parameters and chart values of the possible points.
     natural: Array3<f64>,
     values: Array3<f64>,
+    /// ∂L/∂values, flat.
+    d_values: Vec<f64>,
     likelihood: LikelihoodBatch,
+}
+
+/// A possible point, and where its results go.
+struct Slot<'a> {
+    slot: usize,
+    point: ArrayView1<'a, f64>,
+    d_values: &'a mut [f64],
+    gradient: &'a mut [f64],
+    log_density: &'a mut f64,
 }
 
 impl Scratch {
@@ -53,7 +87,15 @@ impl Scratch {
         Self {
             natural: Array3::zeros((points, groups, k)),
             values: Array3::zeros((points, groups, k)),
+            d_values: vec![0.0; points * groups * k],
             likelihood: LikelihoodBatch::new(points, groups, k, 0),
+        }
+    }
+
+    fn make_room(&mut self, points: usize) {
+        let (held, groups, k) = self.natural.dim();
+        if held < points {
+            *self = Self::new(points, groups, k);
         }
     }
 }
@@ -96,9 +138,7 @@ impl Posterior {
             Layout::Hierarchy(h) => h.dim(),
         };
         Ok(Self {
-            family,
-            chart,
-            layout,
+            coordinates: Coordinates { family, chart, layout },
             likelihood,
             schema,
             groups: group_count,
@@ -121,16 +161,18 @@ impl Posterior {
     /// speed of sampling and the meaning of unconstrained coordinates, never the posterior.
     #[must_use]
     pub fn informed(mut self, pilot: Pilot, scale: &Scale) -> Self {
-        if let Layout::Hierarchy(h) = &mut self.layout {
+        if let Layout::Hierarchy(h) = &mut self.coordinates.layout {
             h.inform(pilot);
-            self.start = h.start(&priors::start_values(&self.family.chart_parameters(&self.chart), scale)).into();
+            self.start = h
+                .start(&priors::start_values(&self.coordinates.family.chart_parameters(&self.coordinates.chart), scale))
+                .into();
         }
         self
     }
 
     /// The model family.
     pub fn family(&self) -> &'static Family {
-        self.family
+        self.coordinates.family
     }
 
     /// A sensible point to begin a search for the mode, in the data's own scale.
@@ -140,10 +182,14 @@ impl Posterior {
 
     /// The family's parameters `[group, k]` at one unconstrained point.
     pub fn parameters(&self, point: ArrayView1<'_, f64>) -> Array2<f64> {
-        let (mut values, mut natural) =
-            (vec![0.0; self.groups * self.family.k()], vec![0.0; self.groups * self.family.k()]);
-        self.map(point, &mut values, &mut natural);
-        Array2::from_shape_fn((self.groups, self.family.k()), |(g, k)| natural[g * self.family.k() + k])
+        let (mut values, mut natural) = (
+            vec![0.0; self.groups * self.coordinates.family.k()],
+            vec![0.0; self.groups * self.coordinates.family.k()],
+        );
+        self.coordinates.map(point, &mut values, &mut natural);
+        Array2::from_shape_fn((self.groups, self.coordinates.family.k()), |(g, k)| {
+            natural[g * self.coordinates.family.k() + k]
+        })
     }
 
     /// Log-likelihood alone at one unconstrained point; −∞ where it is impossible.
@@ -152,7 +198,7 @@ impl Posterior {
         if !natural.iter().all(|&x| possible(x)) {
             return Ok(f64::NEG_INFINITY);
         }
-        let mut out = LikelihoodBatch::new(1, self.groups, self.family.k(), 0);
+        let mut out = LikelihoodBatch::new(1, self.groups, self.coordinates.family.k(), 0);
         self.likelihood
             .evaluate(batch(&natural.insert_axis(ndarray::Axis(0)), &no_shared(1)), &mut out)
             .map_err(broken)?;
@@ -161,7 +207,7 @@ impl Posterior {
 
     /// A draw from the prior: the unconstrained point and its constrained row. Fails for improper priors.
     pub fn prior_draw(&self, stream: &mut Stream) -> Result<(Array1<f64>, Array1<f64>)> {
-        let point: Array1<f64> = match &self.layout {
+        let point: Array1<f64> = match &self.coordinates.layout {
             Layout::Direct(d) => d.prior_draw(stream)?,
             Layout::Hierarchy(h) => h.prior_draw(stream)?,
         }
@@ -176,16 +222,80 @@ impl Posterior {
         &mut *self.likelihood
     }
 
-    /// Chart values and natural parameters `[group, k]`, flat, at `point`.
-    fn map(&self, point: ArrayView1<'_, f64>, values: &mut [f64], natural: &mut [f64]) {
-        match &self.layout {
-            Layout::Direct(d) => d.values(point, values),
-            Layout::Hierarchy(h) => h.values(point, values),
+    fn evaluate_in(
+        &mut self,
+        scratch: &mut Scratch,
+        points: ArrayView2<'_, f64>,
+        out: &mut Evaluation,
+    ) -> Result<(), EvalError> {
+        let (k, width) = (self.coordinates.family.k(), self.groups * self.coordinates.family.k());
+        let Scratch { natural, values, d_values, likelihood } = scratch;
+
+        // Only possible points reach the likelihood, packed to the front.
+        let (values, room) = (flat(values), flat(natural));
+        let slots = values.chunks_mut(width).zip(room.chunks_mut(width)).zip(points.rows());
+        let map = |((values, natural), point): ((&mut [f64], &mut [f64]), ArrayView1<'_, f64>)| {
+            self.coordinates.map(point, values, natural);
+            natural.iter().all(|&x| possible(x))
+        };
+        let possible: Vec<bool> = if self.is_large(points.nrows()) {
+            slots.collect::<Vec<_>>().into_par_iter().map(map).collect()
+        } else {
+            slots.map(map).collect()
+        };
+        let packed: Vec<usize> = (0..points.nrows()).filter(|&i| possible[i]).collect();
+        for (slot, &i) in packed.iter().enumerate().filter(|&(slot, &i)| slot != i) {
+            values.copy_within(i * width..(i + 1) * width, slot * width);
+            room.copy_within(i * width..(i + 1) * width, slot * width);
         }
-        let k = self.family.k();
-        for (v, n) in values.chunks(k).zip(natural.chunks_mut(k)) {
-            (self.family.to_natural)(&self.chart, v, n);
+        if packed.is_empty() {
+            return Ok(());
         }
+        if likelihood.log_lik.len() != packed.len() {
+            *likelihood = LikelihoodBatch::new(packed.len(), self.groups, k, 0);
+        }
+        let params = ParamBatch {
+            per_group: natural.slice(s![..packed.len(), .., ..]),
+            shared: ArrayView2::from_shape((packed.len(), 0), &[]).expect("an array without columns needs no elements"),
+        };
+        self.likelihood.evaluate(params, likelihood).map_err(broken)?;
+
+        let (natural, d_natural) = (flat(natural), flat(&mut likelihood.per_group));
+        let mut rows = flat(&mut out.gradient).chunks_mut(self.dim).zip(&mut out.log_density);
+        let mut passed = 0;
+        let slots = packed.iter().zip(d_values.chunks_mut(width)).enumerate().filter_map(|(slot, (&i, d_values))| {
+            let (gradient, log_density) = rows.nth(i - std::mem::replace(&mut passed, i + 1))?;
+            Some(Slot { slot, point: points.row(i), d_values, gradient, log_density })
+        });
+        let slots: Vec<Slot<'_>> = slots.collect();
+        let chain_rule = |Slot { slot, point, d_values, gradient, log_density }: Slot<'_>| {
+            let at = slot * width..(slot + 1) * width;
+            let groups = values[at.clone()].chunks(k).zip(natural[at.clone()].chunks(k)).zip(d_natural[at].chunks(k));
+            for (((values, natural), d_natural), d_values) in groups.zip(d_values.chunks_mut(k)) {
+                (self.coordinates.family.pull_back)(&self.coordinates.chart, values, natural, d_natural, d_values);
+            }
+            let prior = match &self.coordinates.layout {
+                Layout::Direct(l) => l.log_prior(point, d_values, self.jacobian, gradient),
+                Layout::Hierarchy(l) => l.log_prior(point, d_values, self.jacobian, gradient),
+            };
+            let total = likelihood.log_lik[slot] + prior;
+            if total.is_finite() && gradient.iter().all(|g| g.is_finite()) {
+                *log_density = total;
+            } else {
+                gradient.fill(0.0);
+            }
+        };
+        if self.is_large(packed.len()) {
+            slots.into_par_iter().for_each(chain_rule);
+        } else {
+            slots.into_iter().for_each(chain_rule);
+        }
+        Ok(())
+    }
+
+    /// Whether a batch is worth waking other threads for.
+    fn is_large(&self, points: usize) -> bool {
+        points > 1 && points * self.dim >= PARALLEL_FROM_COORDINATES
     }
 }
 
@@ -199,79 +309,27 @@ impl LogDensity for Posterior {
     }
 
     fn evaluate(&mut self, points: ArrayView2<'_, f64>, out: &mut Evaluation) -> Result<(), EvalError> {
-        let (k, width) = (self.family.k(), self.groups * self.family.k());
         out.log_density.fill(f64::NEG_INFINITY);
         out.gradient.fill(0.0);
-
-        // Only possible points reach the likelihood, packed to the front.
-        let mut scratch = std::mem::replace(&mut self.scratch, Scratch::new(0, self.groups, k));
-        if scratch.natural.dim().0 < points.nrows() {
-            scratch = Scratch::new(points.nrows(), self.groups, k);
-        }
-        let (values, natural) = (flat(&mut scratch.values), flat(&mut scratch.natural));
-        let mut packed = Vec::with_capacity(points.nrows());
-        for (i, point) in points.rows().into_iter().enumerate() {
-            let room = packed.len() * width..(packed.len() + 1) * width;
-            self.map(point, &mut values[room.clone()], &mut natural[room.clone()]);
-            if natural[room].iter().all(|&x| possible(x)) {
-                packed.push(i);
-            }
-        }
-        if packed.is_empty() {
-            self.scratch = scratch;
-            return Ok(());
-        }
-        if scratch.likelihood.log_lik.len() != packed.len() {
-            scratch.likelihood = LikelihoodBatch::new(packed.len(), self.groups, k, 0);
-        }
-        let params = ParamBatch {
-            per_group: scratch.natural.slice(s![..packed.len(), .., ..]),
-            shared: ArrayView2::from_shape((packed.len(), 0), &[]).expect("an array without columns needs no elements"),
-        };
-        self.likelihood.evaluate(params, &mut scratch.likelihood).map_err(broken)?;
-
-        let (values, natural) = (flat(&mut scratch.values), flat(&mut scratch.natural));
-        let d_natural = flat(&mut scratch.likelihood.per_group);
-        let mut d_values = vec![0.0; width];
-        let mut gradient = vec![0.0; self.dim];
-        for (slot, &i) in packed.iter().enumerate() {
-            for g in 0..self.groups {
-                let at = slot * width + g * k..slot * width + (g + 1) * k;
-                let mut d = [0.0; MAX_PARAMETERS];
-                (self.family.pull_back)(
-                    &self.chart,
-                    &values[at.clone()],
-                    &natural[at.clone()],
-                    &d_natural[at],
-                    &mut d[..k],
-                );
-                d_values[g * k..(g + 1) * k].copy_from_slice(&d[..k]);
-            }
-            let prior = match &self.layout {
-                Layout::Direct(l) => l.log_prior(points.row(i), &d_values, self.jacobian, &mut gradient),
-                Layout::Hierarchy(l) => l.log_prior(points.row(i), &d_values, self.jacobian, &mut gradient),
-            };
-            let total = scratch.likelihood.log_lik[slot] + prior;
-            if total.is_finite() && gradient.iter().all(|g| g.is_finite()) {
-                out.log_density[i] = total;
-                out.gradient.row_mut(i).assign(&ArrayView1::from(&gradient));
-            }
-        }
+        let mut scratch =
+            std::mem::replace(&mut self.scratch, Scratch::new(0, self.groups, self.coordinates.family.k()));
+        scratch.make_room(points.nrows());
+        let done = self.evaluate_in(&mut scratch, points, out);
         self.scratch = scratch;
-        Ok(())
+        done
     }
 
     fn constrain(&self, point: ArrayView1<'_, f64>, out: &mut [f64]) {
-        let k = self.family.k();
+        let k = self.coordinates.family.k();
         let (mut values, mut natural) = (vec![0.0; self.groups * k], vec![0.0; self.groups * k]);
-        self.map(point, &mut values, &mut natural);
+        self.coordinates.map(point, &mut values, &mut natural);
         for g in 0..self.groups {
             for j in 0..k {
                 out[j * self.groups + g] = natural[g * k + j];
             }
         }
         let rest = &mut out[self.groups * k..];
-        match &self.layout {
+        match &self.coordinates.layout {
             Layout::Direct(d) => d.report(&values, rest),
             Layout::Hierarchy(h) => h.report(point, rest),
         }
@@ -296,7 +354,7 @@ fn batch<'a>(natural: &'a Array3<f64>, shared: &'a Array2<f64>) -> ParamBatch<'a
     ParamBatch { per_group: natural.view(), shared: shared.view() }
 }
 
-fn flat(array: &mut Array3<f64>) -> &mut [f64] {
+fn flat<D: Dimension>(array: &mut Array<f64, D>) -> &mut [f64] {
     array.as_slice_mut().expect("arrays made by `zeros` are contiguous")
 }
 
