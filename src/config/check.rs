@@ -127,6 +127,10 @@ impl Checker<'_> {
         if let Some(threads) = self.source.config.compute.threads {
             self.require(threads >= 1, "compute.threads", "at least 1", threads, "leave it out to use every core")?;
         }
+        if let Some(budget) = self.source.config.compute.device_budget_mib {
+            let advice = "leave it out to use what the adapter holds";
+            self.require(budget >= 1, "compute.device_budget_mib", "at least 1", budget, advice)?;
+        }
         Ok(())
     }
 
@@ -200,6 +204,7 @@ impl Checker<'_> {
             latest_date: today,
             zero_amounts: d.zero_amounts,
             negative_amounts: d.negative_amounts,
+            time_zone: d.time_zone.clone(),
             max_reject_share: d.max_reject_share,
             currency: d.currency.clone(),
         })

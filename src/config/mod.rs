@@ -16,10 +16,10 @@ mod source;
 
 pub use check::check;
 pub use day::Day;
-pub use plan::{Backend, ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
+pub use plan::{Backend, ComputePlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
 pub use sections::{
     BackendChoice, ClvConfig, Columns, ComputeSection, DataSection, Delimiter, DiagnoseSection, GroupBy, GroupsSection,
-    NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel, PurchaseSection, SamplerKind,
+    LayoutChoice, NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel, PurchaseSection, SamplerKind,
     SamplerSection, SpendModel, SpendSection, TimeUnit,
 };
 pub use source::{Source, json_schema};

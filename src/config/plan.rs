@@ -81,6 +81,8 @@ pub struct DataPlan {
     pub zero_amounts: ZeroAmounts,
     /// What happens to negative amounts.
     pub negative_amounts: NegativeAmounts,
+    /// Zone whose calendar days count, for times with an offset.
+    pub time_zone: Option<String>,
     /// Largest share of rejected lines.
     pub max_reject_share: f64,
     /// Sign or code shown before amounts.
@@ -138,6 +140,22 @@ pub struct ComputePlan {
     pub reason: String,
     /// CPU threads, if limited.
     pub threads: Option<usize>,
+    /// Whether customers with equal histories are counted together.
+    pub merge_cells: bool,
+    /// Mebibytes of customers that the device may hold at once, if limited.
+    pub device_budget_mib: Option<u64>,
+    /// How the device shares out the work, with a GPU backend.
+    pub layout: Option<Layout>,
+}
+
+/// How a device shares out the work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// A thread owns rows and loops over chains.
+    Rows,
+    /// A thread owns a chain and walks the rows.
+    Chains,
 }
 
 /// Where likelihoods are computed.

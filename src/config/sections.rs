@@ -81,9 +81,14 @@ pub struct DataSection {
     /// Amounts of zero: `keep` (a purchase that happened to be free), `drop` (left out and counted), `error` (rejected).
     #[serde(default)]
     pub zero_amounts: ZeroAmounts,
-    /// Negative amounts (refunds, corrections): `error` (rejected) or `drop` (left out and counted).
+    /// Negative amounts (refunds, corrections): `error` (rejected), `drop` (left out and counted) or `net` (a return, taken off the
+    /// same customer's purchases of the same day).
     #[serde(default)]
     pub negative_amounts: NegativeAmounts,
+    /// IANA name of the zone (e.g. `Europe/Berlin`) whose calendar days count, for times that carry an offset. Times without one
+    /// are taken as they stand.
+    #[serde(default)]
+    pub time_zone: Option<String>,
     /// The run stops when more than this share of lines is rejected.
     #[serde(default = "default_reject_share")]
     pub max_reject_share: f64,
@@ -165,19 +170,37 @@ pub struct SpendSection {
     pub hierarchy: Option<HierarchySpec>,
 }
 
-/// Where likelihoods are computed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Where likelihoods are computed, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct ComputeSection {
     /// `cpu` (f64), `gpu` (float32 differences on a wgpu adapter), or `auto`, whose rule `longrun doctor` states.
-    #[serde(default)]
     pub backend: BackendChoice,
     /// Part of the adapter's name, when there are several; a software adapter is used only when named here or by `LONGRUN_ADAPTER`.
-    #[serde(default)]
     pub adapter: Option<String>,
     /// CPU threads; default all.
-    #[serde(default)]
     pub threads: Option<usize>,
+    /// Whether customers with equal histories are counted together, which is exact. `false` measures kernels.
+    pub merge_cells: bool,
+    /// Mebibytes of customers that the device may hold at once; more are streamed through it, with the same bits. Default: what the
+    /// adapter holds.
+    pub device_budget_mib: Option<u64>,
+    /// How the device shares out the work: `rows` (a thread owns rows and loops over chains), `chains` (a thread owns a chain and
+    /// walks the rows), or `auto`, whose rule `longrun doctor` states.
+    pub layout: LayoutChoice,
+}
+
+impl Default for ComputeSection {
+    fn default() -> Self {
+        Self {
+            backend: BackendChoice::default(),
+            adapter: None,
+            threads: None,
+            merge_cells: true,
+            device_budget_mib: None,
+            layout: LayoutChoice::default(),
+        }
+    }
 }
 
 /// How the posterior is explored.
@@ -377,6 +400,19 @@ pub enum BackendChoice {
     Cpu,
     /// WGSL on a wgpu adapter.
     Gpu,
+}
+
+/// How a device shares out the work.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LayoutChoice {
+    /// By the stated rule.
+    #[default]
+    Auto,
+    /// A thread owns rows and loops over chains.
+    Rows,
+    /// A thread owns a chain and walks the rows.
+    Chains,
 }
 
 /// Which sampler explores.

@@ -3,7 +3,7 @@
 //! The rule never asks a stopwatch, so that equal runs are equal: it looks at the kind of adapter, the size of the input files and
 //! the number of chains.
 
-use crate::config::{Backend, BackendChoice, ComputePlan, ComputeSection};
+use crate::config::{Backend, BackendChoice, ComputePlan, ComputeSection, Layout, LayoutChoice};
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::kernels::device::{self, Adapter, Choice, Device};
@@ -25,6 +25,9 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
         adapter: adapter.map(|a| a.name.clone()),
         reason,
         threads: compute.threads,
+        merge_cells: compute.merge_cells,
+        device_budget_mib: compute.device_budget_mib,
+        layout: adapter.map(|adapter| layout(compute.layout, chains, adapter)),
     };
     match compute.backend {
         BackendChoice::Cpu => Ok(plan(Backend::Cpu, None, "compute.backend asks for it".to_owned())),
@@ -62,6 +65,13 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
                 None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
             })
         }
+    }
+}
+
+fn layout(choice: LayoutChoice, _chains: usize, _adapter: &Adapter) -> Layout {
+    match choice {
+        LayoutChoice::Auto | LayoutChoice::Rows => Layout::Rows,
+        LayoutChoice::Chains => Layout::Chains,
     }
 }
 
