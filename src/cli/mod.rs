@@ -69,7 +69,7 @@ enum Command {
     /// Simulate a shop whose true parameters are known.
     Simulate(simulate::SimulateArgs),
     /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Check a configuration, or print its JSON Schema or its resolved form.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -131,7 +131,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
-        Command::Doctor => doctor::doctor(terminal),
+        Command::Doctor(args) => doctor::doctor(&args, terminal),
         Command::Config(command) => config::config(&command, terminal),
     }
 }

@@ -13,7 +13,7 @@ use crate::data::Groups;
 use crate::dist::PriorSpec;
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
-use crate::kernels::{KernelError, Likelihood, LikelihoodBatch, ParamBatch};
+use crate::kernels::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, Work};
 use crate::target::{EvalError, Evaluation, LogDensity, Schema};
 
 /// Natural parameters outside (1e-30, 1e30) count as impossible. No data in any unit puts mass there, and every product a
@@ -215,6 +215,11 @@ impl Posterior {
         let mut row = vec![0.0; self.schema.size()];
         self.constrain(point.view(), &mut row);
         Ok((point, row.into()))
+    }
+
+    /// What the likelihood underneath has done so far.
+    pub fn work(&self) -> Work {
+        self.likelihood.work()
     }
 
     /// The likelihood underneath, for pointwise densities.

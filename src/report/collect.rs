@@ -250,13 +250,22 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
                 gradient_evaluations: cost.gradient_evaluations,
                 seconds: cost.wall_s,
                 ess_per_second: cost.min_ess_per_s,
+                evaluations_per_second: cost.evaluations_per_s,
+                bytes_moved: cost.bytes_up + cost.bytes_down,
+                device_seconds: cost.device_s,
+                device_bytes: cost.device_bytes,
             }
         })
         .collect();
     let steps = Step::ALL
         .iter()
         .filter_map(|s| {
-            telemetry.steps.get(s.name()).map(|t| view::Step { name: s.name().to_owned(), seconds: t.wall_s })
+            telemetry.steps.get(s.name()).map(|t| view::Step {
+                name: s.name().to_owned(),
+                seconds: t.wall_s,
+                peak_memory: t.peak_memory_bytes,
+                gpu_utilisation: t.gpu_utilisation,
+            })
         })
         .collect();
     let mut other = vec![("platform".to_owned(), format!("{}, {} processors", telemetry.platform, telemetry.cpus))];
@@ -271,6 +280,8 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
             rejects: data.rejected,
             customers: data.customers,
             cells: data.cells,
+            spenders: data.spenders,
+            spend_rows: data.spend_rows,
             days: data.first_date.zip(data.last_date),
             calibration_end: data.calibration_end,
         }),

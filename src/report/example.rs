@@ -378,8 +378,11 @@ fn facts() -> Facts {
         gradient_evaluations: gradients,
         seconds,
         ess_per_second: Some(speed),
+        evaluations_per_second: 18.8e6,
+        ..FitFacts::default()
     };
-    let step = |name: &str, seconds| Step { name: name.into(), seconds };
+    let step =
+        |name: &str, seconds| Step { name: name.into(), seconds, peak_memory: Some(240 << 20), gpu_utilisation: None };
     let day = |y, m, d| NaiveDate::from_ymd_opt(y, m, d).unwrap();
     Facts {
         fits: vec![fit("purchase", "BG/NBD", 91_340, 42.3, 28.7), fit("spend", "Gamma-Gamma", 70_112, 6.1, 231.0)],
@@ -397,6 +400,8 @@ fn facts() -> Facts {
             rejects: 12,
             customers: 23_570,
             cells: 8_685,
+            spenders: 11_391,
+            spend_rows: 9_207,
             days: Some((day(1997, 1, 1), day(1998, 6, 30))),
             calibration_end: Some(day(1997, 9, 30)),
         }),

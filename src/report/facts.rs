@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::numbers::{duration, fixed, percent, short, whole};
+use super::numbers::{bytes, duration, fixed, percent, short, whole};
 use super::plots;
 use super::view::Facts;
 
-/// Lists under their headings, and the wall time of each step as (name, bar, time).
+/// Lists under their headings, and the cost of each step as (name, bar, time and memory).
 #[derive(Debug, Serialize)]
 pub(super) struct FactPart {
     lists: Vec<(String, Vec<(String, String)>)>,
@@ -29,6 +29,16 @@ pub(super) fn facts(f: &Facts) -> FactPart {
         rows.push((String::from("Divergences"), whole(fit.divergences)));
         rows.push((String::from("Gradient evaluations"), whole(fit.gradient_evaluations)));
         rows.push((String::from("Wall time"), duration(fit.seconds)));
+        if fit.evaluations_per_second > 0.0 {
+            rows.push((String::from("Cell gradients per second"), short(fit.evaluations_per_second)));
+        }
+        if fit.device_bytes > 0 {
+            rows.push((String::from("Memory on the device"), bytes(fit.device_bytes)));
+            rows.push((String::from("To the device and back"), bytes(fit.bytes_moved)));
+        }
+        if let Some(seconds) = fit.device_seconds {
+            rows.push((String::from("Device at work"), duration(seconds)));
+        }
         if let Some(speed) = fit.ess_per_second {
             rows.push((String::from("Smallest ESS per second"), short(speed)));
         }
@@ -40,8 +50,11 @@ pub(super) fn facts(f: &Facts) -> FactPart {
             (String::from("Lines read"), whole(d.rows)),
             (String::from("Lines rejected"), rejects(d.rejects, d.rows)),
             (String::from("Customers"), whole(d.customers)),
-            (String::from("Distinct cells"), cells(d.customers, d.cells)),
+            (String::from("Distinct histories"), merged(d.customers, d.cells)),
         ];
+        if d.spenders > 0 {
+            rows.push((String::from("Distinct spends"), merged(d.spenders, d.spend_rows)));
+        }
         if let Some((first, last)) = d.days {
             rows.push((String::from("Days"), format!("{first} to {last}")));
         }
@@ -66,7 +79,11 @@ pub(super) fn facts(f: &Facts) -> FactPart {
         .map(|s| {
             let share = if longest > 0.0 { s.seconds / longest } else { 0.0 };
             let time = duration(s.seconds);
-            (s.name.clone(), plots::share_bar(share, &format!("{}: {time}", s.name)), time)
+            let bar = plots::share_bar(share, &format!("{}: {time}", s.name));
+            let memory = s.peak_memory.map(bytes);
+            let gpu = s.gpu_utilisation.map(|busy| format!("GPU {}", percent(busy)));
+            let said: Vec<String> = [Some(time), memory, gpu].into_iter().flatten().collect();
+            (s.name.clone(), bar, said.join(", "))
         })
         .collect();
     FactPart { lists, steps }
@@ -79,9 +96,10 @@ fn rejects(rejects: u64, rows: u64) -> String {
     format!("{} ({})", whole(rejects), percent(rejects as f64 / rows as f64))
 }
 
-fn cells(customers: u64, cells: u64) -> String {
-    if cells == 0 || cells >= customers {
-        return whole(cells);
+/// How many rows stand for how many customers.
+fn merged(customers: u64, rows: u64) -> String {
+    if rows == 0 || rows >= customers {
+        return whole(rows);
     }
-    format!("{} ({} customers to one)", whole(cells), fixed(customers as f64 / cells as f64, 1))
+    format!("{} ({} customers to one)", whole(rows), fixed(customers as f64 / rows as f64, 1))
 }

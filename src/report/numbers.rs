@@ -133,6 +133,15 @@ pub fn short(value: f64) -> String {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
+/// A size in memory or on disk: `1.5 KiB`, `240 MiB`, `3.2 GiB`.
+pub(super) fn bytes(bytes: u64) -> String {
+    let units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+    let power = (bytes.max(1).ilog2() / 10).min(4);
+    let size = bytes as f64 / f64::from(1 << (5 * power)) / f64::from(1 << (5 * power));
+    let decimals = usize::from(power > 0 && size < 9.95);
+    format!("{}\u{a0}{}", fixed(size, decimals), units[power as usize])
+}
+
 /// A duration: `0.42 s`, `12.3 s`, `3 min 20 s`, `1 h 02 min`.
 pub(super) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
@@ -155,6 +164,12 @@ pub(super) fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_the_unit_that_people_would_take() {
+        let said = [0, 1, 1023, 1536, 240 << 20, 3_435_973_837, 5 << 40].map(|size| bytes(size).replace('\u{a0}', " "));
+        assert_eq!(said, ["0 bytes", "1 bytes", "1,023 bytes", "1.5 KiB", "240 MiB", "3.2 GiB", "5.0 TiB"]);
+    }
 
     #[test]
     fn counts_and_amounts_read_as_people_write_them() {

@@ -296,6 +296,14 @@ pub struct FitFacts {
     pub seconds: f64,
     /// Smallest bulk ESS of any parameter per second of wall time.
     pub ess_per_second: Option<f64>,
+    /// Rows × chains whose likelihood and gradient were computed, per second of wall time.
+    pub evaluations_per_second: f64,
+    /// Bytes to the device and back; 0 on the CPU.
+    pub bytes_moved: u64,
+    /// Seconds in which the device computed, where it tells.
+    pub device_seconds: Option<f64>,
+    /// Most bytes held on the device; 0 on the CPU.
+    pub device_bytes: u64,
 }
 
 /// Wall time of one step.
@@ -305,6 +313,10 @@ pub struct Step {
     pub name: String,
     /// Wall time.
     pub seconds: f64,
+    /// Most memory that the process held, bytes.
+    pub peak_memory: Option<u64>,
+    /// Mean share of the time in which the GPU worked, 0 to 1.
+    pub gpu_utilisation: Option<f64>,
 }
 
 /// What was read and what it shrank to.
@@ -318,8 +330,12 @@ pub struct DataFacts {
     pub rejects: u64,
     /// Customers in the summary.
     pub customers: u64,
-    /// Distinct rows the likelihood sees.
+    /// Distinct histories: the rows of the purchase likelihood.
     pub cells: u64,
+    /// Customers whose spend is known.
+    pub spenders: u64,
+    /// Distinct spends among them: the rows of the spend likelihood.
+    pub spend_rows: u64,
     /// First and last day seen.
     pub days: Option<(NaiveDate, NaiveDate)>,
     /// Last day of the calibration window.

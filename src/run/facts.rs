@@ -41,6 +41,9 @@ pub struct DataFacts {
     pub cells: u64,
     /// Customers whose spend the spend model learns from.
     pub spenders: u64,
+    /// Distinct (group, x, mean spend) among them: the rows of the spend likelihood.
+    #[serde(default)]
+    pub spend_rows: u64,
     /// Name of the grouping, if any.
     pub group_column: Option<String>,
     /// Customers per group.

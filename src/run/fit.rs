@@ -43,6 +43,7 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
             sampler::sample(&mut posterior, &settings, &start, checkpoint.as_ref(), &mut sink, &mut watch)?
         };
         let wall_s = started.elapsed().as_secs_f64();
+        let work = posterior.work();
         let gradients = outcome.pooled.warmup_gradients + outcome.pooled.sampling_gradients + outcome.other_gradients;
         let report = serde_json::to_value(&outcome)
             .map_err(|e| Error::new("could not write the sampler's report").because(e))?;
@@ -59,6 +60,12 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
                 min_ess_bulk: None,
                 min_ess_per_s: None,
                 resumed,
+                evaluations: work.evaluations,
+                evaluations_per_s: work.evaluations as f64 / wall_s,
+                bytes_up: work.bytes_up,
+                bytes_down: work.bytes_down,
+                device_s: work.device_ns.map(|ns| ns as f64 * 1e-9),
+                device_bytes: work.device_bytes,
             },
         )?;
     }

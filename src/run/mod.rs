@@ -9,6 +9,7 @@ mod dir;
 mod evaluate;
 mod facts;
 mod fit;
+mod meter;
 mod models;
 mod pictures;
 mod predict;
@@ -29,7 +30,7 @@ pub use models::{PURCHASE, SPEND};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorRow, prior};
-pub use telemetry::{FitCost, StepTime, Telemetry, read as read_telemetry};
+pub use telemetry::{FitCost, StepCost, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
 
@@ -121,7 +122,7 @@ pub fn perform(dir: &mut RunDir, step: Step, observer: &dyn Observer) -> Result<
     })
 }
 
-/// Performs `work` as `step`: announces it, measures its wall time and records it in `telemetry.json`.
+/// Performs `work` as `step`: announces it, measures what it costs and records that in `telemetry.json`.
 pub fn timed(
     dir: &mut RunDir,
     step: Step,
@@ -133,9 +134,9 @@ pub fn timed(
     if let Some(&next) = Step::ALL.iter().find(|&&later| later > step && step > Step::Summarize) {
         forget(dir, next)?;
     }
-    let started = std::time::Instant::now();
+    let meter = meter::Meter::start(dir.plan.compute.adapter.as_deref());
     work(dir, observer)?;
-    telemetry::record_step(dir, step, started.elapsed())
+    telemetry::record_step(dir, step, meter.finish())
 }
 
 /// Whether a step's results stand in the directory.

@@ -102,7 +102,8 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if facts.group_missing > 0 {
         notes.push(format!("{} customers have no value in the group column", facts.group_missing));
     }
-    models::resolve_priors(&mut dir.plan, &Observations::of(&summary))?;
+    let observed = Observations::of(&summary);
+    models::resolve_priors(&mut dir.plan, &observed)?;
     dir.write_plan()?;
     if fit::drop_foreign_draws(dir)? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
@@ -122,6 +123,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             one_time_customers: facts.one_time_customers,
             cells: facts.cells,
             spenders: facts.spend_customers,
+            spend_rows: observed.spend.len() as u64,
             group_column: summary.groups.column.clone(),
             groups: summary.groups.labels.iter().cloned().zip(customers).collect(),
             first_date: facts.first_date,

@@ -1,7 +1,7 @@
-//! What a run cost: wall time per step, gradients, effective draws per second. The only record that differs between equal runs.
+//! What a run cost: wall time and memory per step, gradients, evaluations, bytes to and from the device, effective draws per second.
+//! The only record that differs between equal runs.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,17 +21,26 @@ pub struct Telemetry {
     pub cpus: usize,
     /// Backend and adapter, as the plan says.
     pub backend: String,
-    /// Wall time per step, by its name.
-    pub steps: BTreeMap<String, StepTime>,
+    /// What each step cost, by its name.
+    pub steps: BTreeMap<String, StepCost>,
     /// What each fit cost, by its name.
     pub fits: BTreeMap<String, FitCost>,
 }
 
-/// Wall time of one step, the last time it was performed.
+/// What one step cost, the last time it was performed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct StepTime {
-    /// Seconds.
+pub struct StepCost {
+    /// Seconds of wall time.
     pub wall_s: f64,
+    /// Bytes of the largest resident set while it ran; none where the system does not tell.
+    #[serde(default)]
+    pub peak_memory_bytes: Option<u64>,
+    /// Mean share of the time in which the GPU worked, 0 to 1, as NVIDIA's driver tells.
+    #[serde(default)]
+    pub gpu_utilisation: Option<f64>,
+    /// Most memory in use on the GPU, by anyone, as NVIDIA's driver tells.
+    #[serde(default)]
+    pub gpu_memory_bytes: Option<u64>,
 }
 
 /// What one fit cost. Gradients count from the beginning, wall time from the last resumption.
@@ -49,6 +58,24 @@ pub struct FitCost {
     pub min_ess_per_s: Option<f64>,
     /// Whether this fit was resumed, so that its cost is a part of the whole.
     pub resumed: bool,
+    /// Rows × chains whose likelihood and gradient were computed.
+    #[serde(default)]
+    pub evaluations: u64,
+    /// Those per second of wall time.
+    #[serde(default)]
+    pub evaluations_per_s: f64,
+    /// Bytes sent to the device.
+    #[serde(default)]
+    pub bytes_up: u64,
+    /// Bytes that came back.
+    #[serde(default)]
+    pub bytes_down: u64,
+    /// Seconds in which the device computed, where it can tell.
+    #[serde(default)]
+    pub device_s: Option<f64>,
+    /// Most bytes held on the device by this fit.
+    #[serde(default)]
+    pub device_bytes: u64,
 }
 
 /// Reads the run's telemetry, or begins it.
@@ -66,10 +93,10 @@ pub fn read(dir: &RunDir) -> Telemetry {
     })
 }
 
-/// Records the wall time of a step.
-pub(super) fn record_step(dir: &RunDir, step: Step, wall: Duration) -> Result<()> {
+/// Records what a step cost.
+pub(super) fn record_step(dir: &RunDir, step: Step, cost: StepCost) -> Result<()> {
     let mut telemetry = read(dir);
-    telemetry.steps.insert(step.name().to_owned(), StepTime { wall_s: wall.as_secs_f64() });
+    telemetry.steps.insert(step.name().to_owned(), cost);
     dir.write_json("telemetry.json", &telemetry)
 }
 
