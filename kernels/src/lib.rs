@@ -13,6 +13,7 @@ mod pipeline;
 pub mod rng;
 mod rows;
 mod self_test;
+mod simd;
 pub mod special;
 
 #[cfg(test)]
