@@ -101,12 +101,7 @@ impl<T: Pod> Readback<T> {
     ///
     /// # Errors
     /// The device failed before or during the copy.
-    pub fn finish<R>(
-        &self,
-        device: &Device,
-        pending: Pending,
-        read: impl FnOnce(&[T]) -> R,
-    ) -> Result<R, KernelError> {
+    pub fn finish<R>(&self, device: &Device, pending: Pending, read: impl FnOnce(&[T]) -> R) -> Result<R, KernelError> {
         let broken = |error: String| {
             KernelError::new(format!("{} cannot be read back: {error}", self.staging.label), "use the CPU backend")
         };

@@ -273,7 +273,8 @@ impl<R: Pod, P: Pod> Engine<R, P> {
                 let rows = &self.slots[chunk % self.slots.len()];
                 for lanes in lanes.runs(run.clone(), most_lanes, most_rows) {
                     let shape = Buffer::new(device, "shape", BufferUsages::UNIFORM, 1);
-                    let buffers = [&shape.raw(), &rows.raw(), &self.lane_table.raw(), &self.points.raw(), &self.sums.raw()];
+                    let buffers =
+                        [&shape.raw(), &rows.raw(), &self.lane_table.raw(), &self.points.raw(), &self.sums.raw()];
                     let bindings = self.pipeline.bind(device, &buffers.map(|raw| *raw));
                     self.parts.push(Part { chunk, lanes, shape, bindings });
                 }

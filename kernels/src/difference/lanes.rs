@@ -119,8 +119,9 @@ impl Lanes {
         /// Neighbouring chains that one task adds up: a cache line of f32.
         const BLOCK: usize = 16;
         let terms = K + 1;
-        let blocks: Vec<(usize, usize)> =
-            (0..self.n_groups()).flat_map(|group| (0..chains).step_by(BLOCK).map(move |chain| (group, chain))).collect();
+        let blocks: Vec<(usize, usize)> = (0..self.n_groups())
+            .flat_map(|group| (0..chains).step_by(BLOCK).map(move |chain| (group, chain)))
+            .collect();
         let of_block = |&(group, first): &(usize, usize)| {
             let width = BLOCK.min(chains - first);
             let (mut values, mut slopes) = ([0.0; BLOCK], [[0.0; BLOCK]; K]);
@@ -130,10 +131,8 @@ impl Lanes {
                     totals.iter_mut().zip(from).for_each(|(total, sum)| *total += f64::from(*sum));
                 }
             }
-            let of_chain = |chain: usize| Sum {
-                value: values[chain],
-                gradient: std::array::from_fn(|k| slopes[k][chain]),
-            };
+            let of_chain =
+                |chain: usize| Sum { value: values[chain], gradient: std::array::from_fn(|k| slopes[k][chain]) };
             (0..width).map(of_chain).collect::<Vec<_>>()
         };
         // A block is cheap; only many are worth other threads.
