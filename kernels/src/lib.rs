@@ -25,8 +25,8 @@ mod adapter;
 #[path = "../tests/simulated/mod.rs"]
 mod simulated;
 
-pub use difference::Differenced;
-pub use self_test::{SelfTest, self_test};
+pub use difference::{ARRANGEMENT_RULE, Arrangement, Differenced, Options};
+pub use self_test::{Check, SelfTest, self_test};
 
 use std::fmt;
 use std::ops::Range;
