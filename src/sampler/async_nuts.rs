@@ -37,7 +37,8 @@ pub(super) struct Fixed<'a> {
     pub(super) step_size: f64,
     pub(super) max_depth: u32,
     pub(super) seed: u64,
-    pub(super) warmup: u64,
+    /// Whether warm-up is over: for the books only.
+    pub(super) sampling: bool,
 }
 
 /// All chains and the room for their batch.
@@ -61,7 +62,7 @@ impl Fleet {
             chain: chain.clone(),
             transitions,
             averaging: None,
-            contribution: Contribution::new(dim),
+            contribution: Contribution::new(dim, 0),
         };
         Self {
             lanes: chains.iter().map(lane).collect(),
@@ -114,7 +115,7 @@ impl Fleet {
         }
         for (ix, lane) in self.lanes.iter_mut().enumerate() {
             if let Some(end) = lane.ended.take() {
-                lane.finish(&end, fixed.warmup);
+                lane.finish(&end, fixed.sampling);
                 ended(ix, lane, &end);
             }
         }
@@ -148,14 +149,13 @@ impl Lane {
         };
     }
 
-    fn finish(&mut self, end: &Ended, warmup: u64) {
+    fn finish(&mut self, end: &Ended, sampling: bool) {
         let drawn = self.tree.drawn();
         self.chain.q.copy_from_slice(&drawn.q);
         self.chain.gradient.copy_from_slice(&drawn.g);
         self.chain.log_density = drawn.log_density;
         let diverged = end.ending == Ending::Diverged;
         let capped = end.ending == Ending::DepthReached;
-        let sampling = self.transitions >= warmup;
         self.chain.facts.count(sampling, u64::from(end.steps), diverged, capped, end.moved);
         self.transitions += 1;
         self.busy = false;

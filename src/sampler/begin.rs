@@ -2,7 +2,7 @@
 //!
 //! Finds places and scales to start from; what happens afterwards is `run`'s.
 
-use ndarray::{Array2, ArrayView1};
+use ndarray::Array2;
 
 use super::checkpoint::{Chain, State};
 use super::laplace::{draw_starts, laplace};
@@ -10,20 +10,28 @@ use super::optimise::find_mode_watched;
 use super::outcome::Facts;
 use super::progress::{Phase, Report};
 use super::trajectory_length::TrajectoryLength;
-use super::{Curvature, Kind, MAX_HESSIAN_DIM, SampleError, Settings, Start};
+use super::warmup;
+use super::whitening::Whitening;
+use super::{Curvature, Kind, MAX_HESSIAN_DIM, ModeSearch, SampleError, Settings, Start};
 use crate::error::Error;
 use crate::target::{Evaluation, LogDensity};
 
-/// A chain at a row of an evaluation.
-fn chain_at(q: ArrayView1<'_, f64>, at: &Evaluation, row: usize) -> Chain {
-    Chain {
-        q: q.to_vec(),
-        log_density: at.log_density[row],
-        gradient: at.gradient.row(row).to_vec(),
-        facts: Facts::default(),
-        refusals: 0,
-    }
+/// A chain at every row of an evaluation in u, in the coordinates that chains move in.
+fn chains_at(whitening: Option<&Whitening>, points: &Array2<f64>, at: &Evaluation) -> Vec<Chain> {
+    let rows = points.outer_iter().zip(at.gradient.outer_iter()).zip(&at.log_density);
+    rows.map(|((u, g), &log_density)| {
+        let (mut q, mut gradient) = (u.to_vec(), g.to_vec());
+        if let Some(whitening) = whitening {
+            whitening.enter(&u.to_vec(), &mut q);
+            whitening.pull_back(&g.to_vec(), &mut gradient);
+        }
+        Chain { q, log_density, gradient, facts: Facts::default(), refusals: 0 }
+    })
+    .collect()
 }
+
+/// Nats per coordinate that the mode search may leave unclimbed.
+const NATS_FROM_MODE: f64 = 1e-4;
 
 /// A step size for an ideally scaled target of `dim` coordinates: of order dim^−¼ (Beskos et al. 2013).
 fn first_step_size(dim: usize) -> f64 {
@@ -39,7 +47,10 @@ pub(super) fn begin_cold(
     let dim = density.dim();
     // A line search rarely needs more than two evaluations.
     report.enter(Phase::ModeSearch, 0, 2 * start.search.max_iterations as u64, 0);
-    let mode = find_mode_watched(density, start.at.view(), &start.search, &mut |evaluations| {
+    // Chains start two standard deviations away and more: a place this near the mode is as good.
+    let search =
+        ModeSearch { tolerance: start.search.tolerance.max(NATS_FROM_MODE * dim as f64), ..start.search.clone() };
+    let mode = find_mode_watched(density, start.at.view(), &search, &mut |evaluations| {
         report.done = evaluations;
         report.tick(1)
     })?;
@@ -69,16 +80,22 @@ pub(super) fn begin_cold(
         ));
     }
     let step_size = first_step_size(dim);
+    let whitening = approximation.whitening();
     let trajectory = (settings.kind == Kind::Chees).then(|| {
         let mut t = TrajectoryLength::new(step_size);
-        t.restart(1.0, approximation.whitened_largest_eigenvalue());
+        t.restart(1.0, 1.0);
         t
     });
     Ok(State {
         transitions: 0,
-        chains: (0..settings.chains).map(|c| chain_at(starts.points.row(c), &starts.at, c)).collect(),
-        inverse_mass: approximation.inverse_mass(),
+        chains: chains_at(whitening.as_ref(), &starts.points, &starts.at),
+        inverse_mass: match &whitening {
+            Some(_) => vec![1.0; dim],
+            None => approximation.variances(),
+        },
         step_size,
+        warmup: warmup::Progress::default(),
+        whitening,
         reference: approximation.mode.point.to_vec(),
         trajectory,
         other_gradients: approximation.mode.evaluations + approximation.evaluations + starts.evaluations,
@@ -112,11 +129,14 @@ pub(super) fn begin_warm(
     let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c % rows, i]]);
     let mut at = Evaluation::new(settings.chains, dim);
     density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
+    let whitening = (dim <= MAX_HESSIAN_DIM).then(|| Whitening::scales(&reference, &warm.inverse_mass)).flatten();
     let mut state = State {
         transitions: 0,
-        chains: (0..settings.chains).map(|c| chain_at(points.row(c), &at, c)).collect(),
-        inverse_mass: warm.inverse_mass.clone(),
+        chains: chains_at(whitening.as_ref(), &points, &at),
+        inverse_mass: if whitening.is_some() { vec![1.0; dim] } else { warm.inverse_mass.clone() },
         step_size: warm.step_size,
+        warmup: warmup::Progress::default(),
+        whitening,
         reference: reference.to_vec(),
         trajectory: (settings.kind == Kind::Chees)
             .then(|| TrajectoryLength::new(warm.trajectory_length.unwrap_or(std::f64::consts::FRAC_PI_2))),

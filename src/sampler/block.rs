@@ -27,7 +27,7 @@ pub(super) struct Stat {
 #[derive(Debug, Default)]
 struct Waiting {
     /// `[draw × dim]`.
-    q: Vec<f64>,
+    u: Vec<f64>,
     stats: Vec<Stat>,
     /// Where the chain stood at the end of each block begun.
     ends: VecDeque<Chain>,
@@ -66,11 +66,11 @@ impl Blocks {
         ((draw / self.shard + 1) * self.shard).min(self.total)
     }
 
-    /// Takes in where `chain` stands after a transition.
-    pub(super) fn push(&mut self, chain: usize, at: &Chain, stat: Stat) {
+    /// Takes in where `chain` stands after a transition, `u` being what the draw is called outside.
+    pub(super) fn push(&mut self, chain: usize, at: &Chain, u: &[f64], stat: Stat) {
         let end = self.end_of_block(self.chains[chain].drawn);
         let waiting = &mut self.chains[chain];
-        waiting.q.extend_from_slice(&at.q);
+        waiting.u.extend_from_slice(u);
         waiting.stats.push(stat);
         waiting.drawn += 1;
         if waiting.drawn == end {
@@ -99,10 +99,10 @@ impl Blocks {
         let mut constrained = Array3::zeros((chains, draws, size));
         let mut row = vec![0.0; size];
         for (c, waiting) in self.chains.iter().enumerate() {
-            for (t, q) in waiting.q.chunks_exact(dim.max(1)).take(draws).enumerate() {
-                let q = ArrayView1::from(q);
-                unconstrained.slice_mut(ndarray::s![c, t, ..]).assign(&q);
-                density.constrain(q, &mut row);
+            for (t, u) in waiting.u.chunks_exact(dim.max(1)).take(draws).enumerate() {
+                let u = ArrayView1::from(u);
+                unconstrained.slice_mut(ndarray::s![c, t, ..]).assign(&u);
+                density.constrain(u, &mut row);
                 constrained.slice_mut(ndarray::s![c, t, ..]).assign(&ArrayView1::from(&row));
             }
         }
@@ -122,13 +122,13 @@ impl Blocks {
             stats.push(("reached_max_treedepth", column(&|s| flag(s.capped))));
         }
         for (chain, waiting) in state.chains.iter_mut().zip(&mut self.chains) {
-            waiting.q.drain(..draws * dim);
+            waiting.u.drain(..draws * dim);
             waiting.stats.drain(..draws);
             if let Some(at_end) = waiting.ends.pop_front() {
                 *chain = at_end;
             }
         }
-        state.transitions = settings.warmup as u64 + end;
+        state.transitions += end - first;
         let block = DrawBlock {
             first_draw: first,
             unconstrained: unconstrained.view(),
@@ -151,7 +151,7 @@ pub(super) fn commit_checkpoint(
     let unconstrained = Array3::zeros((settings.chains, 0, density.dim()));
     let constrained = Array3::zeros((settings.chains, 0, density.schema().size()));
     let block = DrawBlock {
-        first_draw: state.transitions.saturating_sub(settings.warmup as u64),
+        first_draw: state.draws_done(),
         unconstrained: unconstrained.view(),
         constrained: constrained.view(),
         stats: &[],

@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::optimise::Mode;
 use super::outcome::Facts;
 use super::trajectory_length::TrajectoryLength;
+use super::warmup;
+use super::whitening::Whitening;
 use super::{Kind, SampleError, Settings};
 use crate::error::Error;
 use crate::target::Checkpoint;
 
 /// Raised whenever the encoding or the meaning of the state changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What must be the same for a checkpoint to be continued.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,7 +88,11 @@ pub(super) struct State {
     pub(super) chains: Vec<Chain>,
     pub(super) inverse_mass: Vec<f64>,
     pub(super) step_size: f64,
-    /// θ₀: where the density's reference was moved last.
+    /// How far warm-up has come.
+    pub(super) warmup: warmup::Progress,
+    /// The coordinates z of everything above; none where chains move in u itself.
+    pub(super) whitening: Option<Whitening>,
+    /// θ₀: where the density's reference was moved last, in u.
     pub(super) reference: Vec<f64>,
     /// ChEES only.
     pub(super) trajectory: Option<TrajectoryLength>,
@@ -95,18 +101,30 @@ pub(super) struct State {
     pub(super) notes: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+/// What is written; read back as a [`Saved`].
+#[derive(Serialize)]
+struct Save<'a> {
+    fingerprint: Fingerprint,
+    state: &'a State,
+}
+
+#[derive(Deserialize)]
 struct Saved {
     fingerprint: Fingerprint,
     state: State,
 }
 
 impl State {
+    /// Draws per chain made after warm-up.
+    pub(super) fn draws_done(&self) -> u64 {
+        self.warmup.used.map_or(0, |used| self.transitions.saturating_sub(used))
+    }
+
     pub(super) fn encode(&self, settings: &Settings) -> Result<Checkpoint, SampleError> {
-        let saved = Saved { fingerprint: Fingerprint::of(settings, self.inverse_mass.len()), state: self.clone() };
+        let saved = Save { fingerprint: Fingerprint::of(settings, self.inverse_mass.len()), state: self };
         let bytes = postcard::to_stdvec(&VERSION).and_then(|version| postcard::to_extend(&saved, version));
         Ok(Checkpoint {
-            draws_done: self.transitions.saturating_sub(settings.warmup as u64),
+            draws_done: self.draws_done(),
             state: bytes.map_err(|e| {
                 SampleError::Checkpoint(Error::new("the sampler's state could not be encoded").because(e))
             })?,
@@ -138,7 +156,7 @@ impl State {
             ));
         }
         let state = saved.state;
-        let done = state.transitions.saturating_sub(settings.warmup as u64);
+        let done = state.draws_done();
         if done != checkpoint.draws_done || state.chains.len() != settings.chains {
             return Err(SampleError::Checkpoint(
                 Error::new("the checkpoint contradicts its own number of draws or chains")

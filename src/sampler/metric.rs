@@ -6,6 +6,8 @@
 //! the variance and the inverse precision, and exact after a few draws when coordinates are independent. (The rule of nuts-rs: among
 //! diagonal scalings it minimises the Fisher divergence to a standard normal.)
 
+use ndarray::Array2;
+
 /// Smallest and largest entry of an inverse mass that is believed.
 const BOUNDS: (f64, f64) = (1e-20, 1e20);
 
@@ -60,26 +62,78 @@ impl Moments {
     }
 }
 
-/// What one chain contributes to the next metric.
+/// The last few vectors of many.
+#[derive(Debug, Clone)]
+pub(super) struct Rows {
+    dim: usize,
+    keep: usize,
+    next: usize,
+    flat: Vec<f64>,
+}
+
+impl Rows {
+    fn new(dim: usize, keep: usize) -> Self {
+        Self { dim, keep, next: 0, flat: Vec::new() }
+    }
+
+    fn push(&mut self, x: &[f64]) {
+        if self.keep == 0 {
+            return;
+        }
+        if self.flat.len() < self.keep * self.dim {
+            self.flat.extend_from_slice(x);
+        } else {
+            self.flat[self.next * self.dim..(self.next + 1) * self.dim].copy_from_slice(x);
+        }
+        self.next = (self.next + 1) % self.keep;
+    }
+}
+
+/// What one chain contributes to the next metric, and to the question whether there is anything left to learn.
 #[derive(Debug, Clone)]
 pub(super) struct Contribution {
     pub(super) draws: Moments,
     pub(super) gradients: Moments,
+    /// Draws and gradients themselves, where a dense metric wants them.
+    rows: [Rows; 2],
+    /// Log density of every draw, in order.
+    pub(super) levels: Vec<f64>,
 }
 
 impl Contribution {
-    pub(super) fn new(dim: usize) -> Self {
-        Self { draws: Moments::new(dim), gradients: Moments::new(dim) }
+    /// Keeps the last `keep` draws and gradients besides their moments.
+    pub(super) fn new(dim: usize, keep: usize) -> Self {
+        let rows = [Rows::new(dim, keep), Rows::new(dim, keep)];
+        Self { draws: Moments::new(dim), gradients: Moments::new(dim), rows, levels: Vec::new() }
     }
 
-    pub(super) fn push(&mut self, draw: &[f64], gradient: &[f64]) {
+    pub(super) fn push(&mut self, draw: &[f64], gradient: &[f64], log_density: f64) {
         self.draws.push(draw);
         self.gradients.push(gradient);
+        self.rows[0].push(draw);
+        self.rows[1].push(gradient);
+        self.levels.push(log_density);
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.draws.merge(&other.draws);
-        self.gradients.merge(&other.gradients);
+    /// The moments of several chains together.
+    pub(super) fn pool(all: &[Self], dim: usize) -> Self {
+        let mut pooled = Self::new(dim, 0);
+        for one in all {
+            pooled.draws.merge(&one.draws);
+            pooled.gradients.merge(&one.gradients);
+        }
+        pooled
+    }
+
+    /// The draws and the gradients kept, `[row, dim]` each, chain after chain.
+    pub(super) fn rows(all: &[Self], dim: usize) -> [Array2<f64>; 2] {
+        [0, 1].map(|which| {
+            let n: usize = all.iter().map(|c| c.rows[which].flat.len() / dim).sum();
+            let flat = all.iter().flat_map(|c| &c.rows[which].flat);
+            let mut out = Array2::zeros((n, dim));
+            out.iter_mut().zip(flat).for_each(|(to, from)| *to = *from);
+            out
+        })
     }
 
     /// Replaces every entry of `inverse_mass` that the moments can speak for; a coordinate that did not move keeps its entry.
@@ -174,11 +228,11 @@ mod tests {
     #[test]
     fn independent_scales_are_exact_at_once() {
         let sds = [1e-3, 1.0, 250.0];
-        let mut c = Contribution::new(3);
+        let mut c = Contribution::new(3, 0);
         for z in [0.3, -1.2, 0.8] {
             let q: Vec<f64> = sds.iter().map(|s| z * s).collect();
             let g: Vec<f64> = sds.iter().map(|s| -z / s).collect();
-            c.push(&q, &g);
+            c.push(&q, &g, 0.0);
         }
         let mut d = vec![1.0; 3];
         c.update(&mut d);
@@ -189,9 +243,9 @@ mod tests {
 
     #[test]
     fn a_constant_coordinate_keeps_its_mass() {
-        let mut c = Contribution::new(2);
-        c.push(&[1.0, 2.0], &[0.0, 1.0]);
-        c.push(&[1.0, 3.0], &[0.0, 2.0]);
+        let mut c = Contribution::new(2, 0);
+        c.push(&[1.0, 2.0], &[0.0, 1.0], 0.0);
+        c.push(&[1.0, 3.0], &[0.0, 2.0], 0.0);
         let mut d = vec![0.125, 7.0];
         c.update(&mut d);
         assert_eq!(d, [0.125, 1.0]);

@@ -21,11 +21,16 @@ mod outcome;
 mod progress;
 mod run;
 mod run_chees;
+mod settled;
 mod step_size;
+mod symmetric;
 mod trajectory_length;
 mod uturn;
 mod warmup;
+mod whitening;
 
+#[cfg(test)]
+mod economy;
 #[cfg(test)]
 mod proofs;
 #[cfg(test)]
@@ -85,7 +90,7 @@ pub struct Settings {
     pub kind: Kind,
     /// Number of chains, all advanced in one batch.
     pub chains: usize,
-    /// Warm-up transitions per chain.
+    /// Most warm-up transitions per chain; warm-up ends sooner when there is nothing left to learn.
     pub warmup: usize,
     /// Draws per chain after warm-up.
     pub draws: usize,

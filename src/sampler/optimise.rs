@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use ndarray::{Array1, ArrayView1, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 use serde::{Deserialize, Serialize};
 
 use super::SampleError;
@@ -284,12 +284,34 @@ impl Memory {
         out
     }
 
+    /// The diagonal of the inverse Hessian, in O(dim · pairs²): H = γI + W M Wᵀ with the columns of W the steps and the changes, M updated
+    /// pair by pair as (I − ρsyᵀ) H (I − ρysᵀ) + ρssᵀ says.
     fn diagonal(&self, dim: usize) -> Array1<f64> {
+        let n = self.pairs.len();
+        let gamma = self.scale();
+        let columns: Vec<&[f64]> = self
+            .pairs
+            .iter()
+            .map(|(s, ..)| s.as_slice())
+            .chain(self.pairs.iter().map(|(_, y, _)| y.as_slice()))
+            .collect();
+        let mut m = Array2::<f64>::zeros((2 * n, 2 * n));
+        for (k, (_, y, rho)) in self.pairs.iter().enumerate() {
+            let along: Array1<f64> = columns.iter().map(|w| dot(w, y)).collect();
+            // Hy = W c, and yᵀHy = c · Wᵀy.
+            let mut c = m.dot(&along);
+            c[n + k] += gamma;
+            let curvature = c.dot(&along);
+            for i in 0..2 * n {
+                m[[k, i]] -= rho * c[i];
+                m[[i, k]] -= rho * c[i];
+            }
+            m[[k, k]] += rho * rho * curvature + rho;
+        }
         (0..dim)
             .map(|i| {
-                let mut unit = vec![0.0; dim];
-                unit[i] = 1.0;
-                self.times(&unit)[i]
+                let w: Array1<f64> = columns.iter().map(|column| column[i]).collect();
+                gamma + w.dot(&m.dot(&w))
             })
             .map(|v| if v.is_finite() && v > 0.0 { v } else { 1.0 })
             .collect()
@@ -381,6 +403,25 @@ mod tests {
         });
         let mode = search(&mut toy, &[0.0]);
         assert!(mode.converged && (mode.point[0] - 0.9).abs() < 1e-5, "{mode:?}");
+    }
+
+    /// The compact form against the recursion applied to every unit vector.
+    #[test]
+    fn the_diagonal_is_that_of_the_recursion() {
+        let mut memory = Memory { pairs: VecDeque::new(), capacity: 4 };
+        for k in 0..6 {
+            let mut stream = crate::sampler::Stream::new(1, crate::sampler::Purpose::Test, k, 0);
+            let x: Vec<f64> = (0..9).map(|_| stream.normal()).collect();
+            let g: Vec<f64> = x.iter().enumerate().map(|(i, x)| -x * (1.0 + i as f64) - 0.1 * x.powi(3)).collect();
+            memory.learn(&[0.0; 9], &[0.0; 9], &x, &g);
+        }
+        assert_eq!(memory.pairs.len(), 4);
+        for (i, found) in memory.diagonal(9).iter().enumerate() {
+            let mut unit = vec![0.0; 9];
+            unit[i] = 1.0;
+            let expected = memory.times(&unit)[i];
+            assert!((found - expected).abs() < 1e-12 * expected.abs(), "coordinate {i}: {found} against {expected}");
+        }
     }
 
     #[test]

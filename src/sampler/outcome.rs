@@ -60,11 +60,13 @@ pub struct Outcome {
     pub pooled: Facts,
     /// Gradients spent on mode, curvature, starts, and on evaluating again after the reference moved.
     pub other_gradients: u64,
-    /// The step size after warm-up.
+    /// Transitions per chain that warm-up took: at most as many as the settings allow.
+    pub warmup: u64,
+    /// The step size after warm-up, in the coordinates that chains moved in: near-standard normal ones where the curvature was learnt.
     pub step_size: f64,
     /// ChEES: the longest trajectory, in the time of the Hamiltonian; each transition uses a jittered part of it.
     pub trajectory_length: Option<f64>,
-    /// Diagonal of the inverse mass matrix after warm-up.
+    /// Diagonal of the inverse mass matrix after warm-up, in the density's own coordinates.
     pub inverse_mass: Vec<f64>,
     /// The reference point θ₀ after warm-up.
     pub reference: Vec<f64>,
@@ -113,9 +115,13 @@ impl Outcome {
             chains: state.chains.iter().map(|c| c.facts.clone()).collect(),
             pooled,
             other_gradients: state.other_gradients,
+            warmup: state.warmup.used.unwrap_or(state.transitions),
             step_size: state.step_size,
             trajectory_length: state.trajectory.as_ref().map(super::trajectory_length::TrajectoryLength::settled),
-            inverse_mass: state.inverse_mass.clone(),
+            inverse_mass: match &state.whitening {
+                Some(whitening) => whitening.variances(&state.inverse_mass),
+                None => state.inverse_mass.clone(),
+            },
             reference: state.reference.clone(),
             mode: state.mode.clone(),
             stuck_chains: stuck,

@@ -23,7 +23,7 @@ pub struct Progress {
     pub phase: Phase,
     /// Done in this phase.
     pub done: u64,
-    /// Total of this phase, summed over chains (an upper bound for the mode search).
+    /// Total of this phase, summed over chains (an upper bound for the mode search, and for warm-up until its closing window).
     pub total: u64,
     /// Divergent transitions in this phase.
     pub divergences: u64,
@@ -133,7 +133,7 @@ pub(super) struct Report<'a> {
     watch: &'a mut dyn FnMut(&Progress) -> Watch,
     phase: Phase,
     pub(super) done: u64,
-    total: u64,
+    pub(super) total: u64,
     pub(super) divergences: u64,
     pub(super) gradients: u64,
     pub(super) running: Option<Running>,

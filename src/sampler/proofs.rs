@@ -151,7 +151,7 @@ fn a_chain_does_not_notice_the_others() {
         let (log_density, gradient) = (out.log_density[0], out.gradient.row(0).to_vec());
         Chain { q, log_density, gradient, facts: Facts::default(), refusals: 0 }
     };
-    let fixed = Fixed { inverse_mass: &inverse_mass, step_size: 0.3, max_depth: 7, seed: 77, warmup: 0 };
+    let fixed = Fixed { inverse_mass: &inverse_mass, step_size: 0.3, max_depth: 7, seed: 77, sampling: true };
     let mut fleet = Fleet::new(&(0..chains).map(start).collect::<Vec<_>>(), 0, 3, 7);
     let mut toy = Toy::funnel(2);
     let mut together: Vec<Vec<Vec<f64>>> = vec![Vec::new(); chains];
@@ -213,7 +213,7 @@ fn many_cores_change_no_bit() {
             })
             .collect();
         let inverse_mass = vec![1.0; dim];
-        let fixed = Fixed { inverse_mass: &inverse_mass, step_size: 0.4, max_depth: 8, seed: 4, warmup: 0 };
+        let fixed = Fixed { inverse_mass: &inverse_mass, step_size: 0.4, max_depth: 8, seed: 4, sampling: true };
         let mut fleet = Fleet::new(&start, 0, dim, 8);
         while fleet.batch(&mut toy, &fixed, 5, &mut |_, _, _| {}).unwrap() > 0 {}
         fleet.lanes.iter().take(10).map(|l| l.chain.q.clone()).collect()
@@ -247,8 +247,10 @@ fn every_checkpoint_continues_to_the_same_bits() {
         let settings = small(kind);
         let (whole, outcome) = run(&mut drifting(), &settings);
         let draws: Vec<usize> = whole.commits.iter().map(|c| c.unconstrained.dim().1).collect();
-        // The start, five warm-up windows, then blocks of 20, 20, 20 and 10.
-        assert_eq!(draws, [0, 0, 0, 0, 0, 20, 20, 20, 10], "{kind}");
+        // The start, warm-up windows, then blocks of 20, 20, 20 and 10.
+        let windows = draws.iter().take_while(|n| **n == 0).count();
+        assert!(windows >= 4, "{kind}: {draws:?}");
+        assert_eq!(draws[windows..], [20, 20, 20, 10], "{kind}");
         assert_eq!(whole.commits.iter().map(|c| c.checkpoint.draws_done).max(), Some(70));
         for k in 0..whole.commits.len() {
             let (rest, again) = resume(&settings, &whole.commits[k].checkpoint);
@@ -381,10 +383,11 @@ fn too_many_stuck_chains_fail_the_run() {
 }
 
 /// The slowest direction of a nearly degenerate normal asks for more leapfrog steps than allowed: the cap wins, and the outcome says so.
+/// (With so many coordinates that its correlations are not learnt.)
 #[test]
 fn a_binding_leapfrog_cap_is_reported() {
-    let settings = Settings { max_leapfrogs: 10, ..settings(Kind::Chees, 16, 300, 50) };
-    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; 10], 1000.0), &settings);
+    let settings = Settings { max_leapfrogs: 10, ..settings(Kind::Chees, 8, 150, 20) };
+    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; MAX_HESSIAN_DIM + 1], 1000.0), &settings);
     assert!(memory.stat("n_steps").iter().all(|n| *n <= 10.0));
     assert!(outcome.notes.iter().any(|n| n.contains("max_leapfrogs caps them at 10")), "{:?}", outcome.notes);
 }
@@ -392,7 +395,7 @@ fn a_binding_leapfrog_cap_is_reported() {
 #[test]
 fn depth_hits_are_counted_and_reported() {
     let settings = Settings { max_treedepth: 2, ..settings(Kind::Nuts, 4, 200, 50) };
-    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; 2], 1000.0), &settings);
+    let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; MAX_HESSIAN_DIM + 1], 1000.0), &settings);
     assert!(outcome.pooled.cap_hits > 100, "{:?}", outcome.pooled);
     assert_eq!(memory.stat("reached_max_treedepth").sum(), outcome.pooled.cap_hits as f64);
     assert!(memory.stat("n_steps").iter().all(|n| *n <= 3.0));
@@ -404,7 +407,7 @@ fn depth_hits_are_counted_and_reported() {
 fn broken_machines_are_errors_and_not_points() {
     for kind in BOTH {
         let start = Start::at(Array1::zeros(4));
-        for batch in [0, 3, 12, 200, 500] {
+        for batch in [0, 3, 12, 60, 150] {
             let mut toy = drifting();
             toy.breaks_at = Some(batch);
             let end = sample(&mut toy, &small(kind), &start, None, &mut Memory::default(), &mut |_| Watch::Continue);
@@ -469,7 +472,8 @@ fn the_watcher_sees_every_phase_to_its_end() {
         .expect("it finishes");
         let last = |phase| *seen.iter().rfind(|p| p.phase == phase).expect("every phase is seen");
         assert!(last(Phase::ModeSearch).done > 0);
-        assert_eq!((last(Phase::Warmup).done, last(Phase::Warmup).total), (5 * 160, 5 * 160));
+        assert!(outcome.warmup <= 160);
+        assert_eq!((last(Phase::Warmup).done, last(Phase::Warmup).total), (5 * outcome.warmup, 5 * outcome.warmup));
         let end = last(Phase::Sampling);
         assert_eq!((end.done, end.total), (5 * 70, 5 * 70));
         assert!(end.r_hat.is_some_and(|r| (0.9..1.5).contains(&r)), "{end:?}");

@@ -13,13 +13,15 @@ use ndarray::{Array2, ArrayView1};
 use super::async_nuts::{Fixed, Fleet};
 use super::begin::{begin_cold, begin_warm, relocate_impossible};
 use super::block::{Blocks, Stat, commit_checkpoint};
-use super::checkpoint::State;
+use super::checkpoint::{Chain, State};
 use super::metric::Contribution;
 use super::nuts::Ending;
 use super::outcome::{Facts, Outcome};
 use super::progress::{Phase, Progress, Report, Running, Watch};
+use super::settled::{Change, settled};
 use super::step_size::{DualAveraging, pool, speaks};
-use super::warmup::{Window, windows};
+use super::warmup::{self, Window};
+use super::whitening::{Remade, Whitened};
 use super::{Kind, SampleError, Settings, Start};
 use crate::error::Error;
 use crate::target::{Checkpoint, DrawSink, Evaluation, LogDensity};
@@ -30,6 +32,11 @@ const OPENING_DEPTH: u32 = 8;
 const LEAD_BLOCKS: u64 = 4;
 /// The same, at least, in draws.
 const LEAD_DRAWS: u64 = 64;
+/// Numbers that may wait in memory ahead of the block being filled.
+const LEAD_NUMBERS: u64 = 1 << 24;
+/// Draws of all chains that a window keeps for a dense metric.
+const ROWS_KEPT: usize = 4096;
+
 /// Samples `density`, committing blocks of draws to `sink`, and reports what happened.
 ///
 /// `resume` continues a run from one of its checkpoints with the same settings (`draws` and `shard_draws` may differ) and yields the
@@ -100,11 +107,13 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     fn warm_up(&mut self) -> Result<(), SampleError> {
-        let (chains, warmup) = (self.settings.chains as u64, self.settings.warmup as u64);
+        let (chains, most) = (self.settings.chains as u64, self.settings.warmup as u64);
         let divergences = self.state.divergences(Phase::Warmup);
-        self.report.enter(Phase::Warmup, chains * self.state.transitions.min(warmup), chains * warmup, divergences);
-        let done = self.state.transitions;
-        for window in windows(warmup).into_iter().filter(|w| w.first >= done) {
+        self.report.enter(Phase::Warmup, chains * self.state.transitions.min(most), chains * most, divergences);
+        while let Some(window) = warmup::next(most, self.state.transitions, self.state.warmup) {
+            if window.last {
+                self.report.total = chains * window.end;
+            }
             match self.settings.kind {
                 Kind::Nuts => self.nuts_window(&window)?,
                 Kind::Chees => self.chees_window(&window)?,
@@ -116,7 +125,8 @@ impl Run<'_> {
 
     fn draw(&mut self) -> Result<(), SampleError> {
         let chains = self.settings.chains as u64;
-        let done = self.state.transitions - self.settings.warmup as u64;
+        self.state.warmup.used.get_or_insert(self.state.transitions);
+        let done = self.state.draws_done();
         let divergences = self.state.divergences(Phase::Sampling);
         self.report.enter(Phase::Sampling, chains * done, chains * self.settings.draws as u64, divergences);
         self.report.running = Some(Running::new(self.settings.chains, self.density.dim()));
@@ -126,11 +136,20 @@ impl Run<'_> {
         }
     }
 
+    /// Draws that a chain keeps of a window for a dense metric.
+    pub(super) fn rows_kept(&self) -> usize {
+        match self.state.whitening {
+            Some(_) => (ROWS_KEPT / self.settings.chains).max(2),
+            None => 0,
+        }
+    }
+
     fn nuts_window(&mut self, window: &Window) -> Result<(), SampleError> {
-        let settings = self.settings;
-        let mut fleet = Fleet::new(&self.state.chains, window.first, self.density.dim(), settings.max_treedepth);
+        let (settings, dim) = (self.settings, self.density.dim());
+        let mut fleet = Fleet::new(&self.state.chains, window.first, dim, settings.max_treedepth);
         for lane in &mut fleet.lanes {
             lane.averaging = Some(DualAveraging::new(self.state.step_size, settings.target()));
+            lane.contribution = Contribution::new(dim, self.rows_kept());
         }
         let opening = if window.first == 0 { OPENING_DEPTH } else { settings.max_treedepth };
         let fixed = Fixed {
@@ -138,17 +157,20 @@ impl Run<'_> {
             step_size: self.state.step_size,
             max_depth: settings.max_treedepth.min(opening),
             seed: settings.seed,
-            warmup: settings.warmup as u64,
+            sampling: false,
         };
+        let mut density = Whitened::new(self.density, self.state.whitening.as_ref());
+        let mut diverged = 0;
         loop {
             let report = &mut self.report;
-            let points = fleet.batch(self.density, &fixed, window.end, &mut |_, lane, ended| {
+            let points = fleet.batch(&mut density, &fixed, window.end, &mut |_, lane, ended| {
                 if let Some(averaging) = &mut lane.averaging {
                     averaging.learn(ended.acceptance);
                 }
                 // `transitions` already counts this one.
                 if lane.transitions > window.learn_from {
-                    lane.contribution.push(&lane.chain.q, &lane.chain.gradient);
+                    lane.contribution.push(&lane.chain.q, &lane.chain.gradient, lane.chain.log_density);
+                    diverged += u64::from(ended.ending == Ending::Diverged);
                 }
                 report.done += 1;
                 report.divergences += u64::from(ended.ending == Ending::Diverged);
@@ -159,39 +181,57 @@ impl Run<'_> {
             report.tick(points as u64)?;
         }
         let averaged: Vec<f64> =
-            fleet.lanes.iter().filter_map(|l| l.averaging.as_ref()).map(DualAveraging::log_averaged).collect();
+            fleet.lanes.iter().filter_map(|l| l.averaging.as_ref()).map(DualAveraging::log_calibrated).collect();
         self.state.step_size = pool(&averaged);
-        let mut pooled = Contribution::new(self.density.dim());
-        for (lane, log_step) in fleet.lanes.iter().zip(&averaged) {
-            if speaks(*log_step, self.state.step_size) {
-                pooled.merge(&lane.contribution);
-            }
-        }
-        self.state.chains = fleet.lanes.into_iter().map(|l| l.chain).collect();
-        self.close_window(window, &pooled)?;
+        let (chains, contributions): (Vec<Chain>, Vec<Contribution>) =
+            fleet.lanes.into_iter().map(|l| (l.chain, l.contribution)).unzip();
+        self.state.chains = chains;
+        let of_healthy = |(contribution, log_step): (Contribution, &f64)| {
+            speaks(*log_step, self.state.step_size).then_some(contribution)
+        };
+        let healthy: Vec<Contribution> = contributions.into_iter().zip(&averaged).filter_map(of_healthy).collect();
+        self.close_window(window, &healthy, diverged, true)?;
         Ok(())
     }
 
-    /// Takes in what a window pooled: metric, rescaled step size, reference, and log densities at the new reference. Returns the factor by
-    /// which time was rescaled.
-    pub(super) fn close_window(&mut self, window: &Window, pooled: &Contribution) -> Result<f64, SampleError> {
+    /// Takes in what a window's healthy chains pooled: metric, rescaled step size, reference, and log densities at the new reference.
+    /// `steady` says whether what else the sampler learns stayed put.
+    pub(super) fn close_window(
+        &mut self,
+        window: &Window,
+        healthy: &[Contribution],
+        diverged: u64,
+        steady: bool,
+    ) -> Result<Closed, SampleError> {
+        let dim = self.density.dim();
         let state = &mut self.state;
-        let mut rescale = 1.0;
-        if window.moves_metric {
-            let before = state.inverse_mass.clone();
-            pooled.update(&mut state.inverse_mass);
-            // Where D grows by a factor everywhere, the same path takes √factor less time.
-            let halves: f64 = before.iter().zip(&state.inverse_mass).map(|(b, a)| 0.5 * (b / a).ln()).sum();
-            rescale = (halves / before.len().max(1) as f64).exp();
-            state.step_size *= rescale;
+        let pooled = Contribution::pool(healthy, dim);
+        let mut closed = Closed { rescale: 1.0, remade: None };
+        // In u, before the coordinates change.
+        let centre = pooled.draws.mean();
+        match &state.whitening {
+            Some(whitening) => whitening.leave(centre, &mut state.reference),
+            None => state.reference.copy_from_slice(centre),
         }
         state.transitions = window.end;
-        state.reference = pooled.draws.mean().to_vec();
+        state.warmup.length = window.end - window.first;
+        state.warmup.settled = false;
+        if window.moves_metric {
+            let change = closed.move_metric(state, healthy, &pooled);
+            let transitions = pooled.draws.count().max(1.0);
+            let change = Change { divergence_share: diverged as f64 / transitions, ..change };
+            state.warmup.settled = steady && settled(healthy, &change);
+            state.step_size *= closed.rescale;
+        }
+        if window.last {
+            state.warmup.used = Some(window.end);
+        }
         self.density.recentre(ArrayView1::from(&state.reference)).map_err(SampleError::Density)?;
-        let dim = state.inverse_mass.len();
         let points = Array2::from_shape_fn((state.chains.len(), dim), |(c, i)| state.chains[c].q[i]);
         let mut at = Evaluation::new(state.chains.len(), dim);
-        self.density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
+        Whitened::new(self.density, state.whitening.as_ref())
+            .evaluate(points.view(), &mut at)
+            .map_err(SampleError::Density)?;
         state.other_gradients += state.chains.len() as u64;
         for (c, chain) in state.chains.iter_mut().enumerate() {
             chain.log_density = at.log_density[c];
@@ -199,28 +239,31 @@ impl Run<'_> {
         }
         relocate_impossible(state)?;
         self.report.tick(points.nrows() as u64)?;
-        Ok(rescale)
+        Ok(closed)
     }
 
     fn nuts_draws(&mut self, done: u64) -> Result<(), SampleError> {
-        let settings = self.settings;
-        let (warmup, draws) = (settings.warmup as u64, settings.draws as u64);
-        let mut fleet =
-            Fleet::new(&self.state.chains, self.state.transitions, self.density.dim(), settings.max_treedepth);
+        let (settings, dim) = (self.settings, self.density.dim());
+        let (first, draws) = (self.state.transitions - done, settings.draws as u64);
+        let mut fleet = Fleet::new(&self.state.chains, self.state.transitions, dim, settings.max_treedepth);
         let mut blocks = Blocks::new(settings, done);
-        let lead = (LEAD_BLOCKS * settings.shard_draws as u64).max(LEAD_DRAWS);
+        let (shard, width) = (settings.shard_draws as u64, (settings.chains * dim) as u64);
+        let lead = (LEAD_BLOCKS * shard).max(LEAD_DRAWS).min(shard + 1 + LEAD_NUMBERS / width);
         let inverse_mass = self.state.inverse_mass.clone();
         let fixed = Fixed {
             inverse_mass: &inverse_mass,
             step_size: self.state.step_size,
             max_depth: settings.max_treedepth,
             seed: settings.seed,
-            warmup,
+            sampling: true,
         };
+        let whitening = self.state.whitening.clone();
+        let mut density = Whitened::new(self.density, whitening.as_ref());
+        let mut u = vec![0.0; dim];
         while blocks.committed() < draws {
-            let limit = warmup + blocks.committed().saturating_add(lead).min(draws);
+            let limit = first + blocks.committed().saturating_add(lead).min(draws);
             let report = &mut self.report;
-            let points = fleet.batch(self.density, &fixed, limit, &mut |ix, lane, ended| {
+            let points = fleet.batch(&mut density, &fixed, limit, &mut |ix, lane, ended| {
                 let diverging = ended.ending == Ending::Diverged;
                 let stat = Stat {
                     lp: lane.chain.log_density,
@@ -231,18 +274,60 @@ impl Run<'_> {
                     depth: ended.depth,
                     capped: ended.ending == Ending::DepthReached,
                 };
-                blocks.push(ix, &lane.chain, stat);
+                match &whitening {
+                    Some(whitening) => whitening.leave(&lane.chain.q, &mut u),
+                    None => u.copy_from_slice(&lane.chain.q),
+                }
+                blocks.push(ix, &lane.chain, &u, stat);
                 report.done += 1;
                 report.divergences += u64::from(diverging);
                 if let Some(running) = &mut report.running {
-                    running.push(ix, &lane.chain.q);
+                    running.push(ix, &u);
                 }
             })?;
             while blocks.ready() {
-                blocks.commit(self.density, settings, &mut self.state, self.sink)?;
+                blocks.commit(density.plain(), settings, &mut self.state, self.sink)?;
             }
             self.report.tick(points as u64)?;
         }
         Ok(())
+    }
+}
+
+/// What the end of a window changed.
+pub(super) struct Closed {
+    /// The factor by which time was rescaled.
+    pub(super) rescale: f64,
+    /// New coordinates, if there are any.
+    pub(super) remade: Option<Remade>,
+}
+
+impl Closed {
+    /// Moves the metric to what a window's draws say: the coordinates themselves where they are learnt, a diagonal otherwise.
+    fn move_metric(&mut self, state: &mut State, healthy: &[Contribution], pooled: &Contribution) -> Change {
+        let dim = state.inverse_mass.len().max(1);
+        let before = state.inverse_mass.clone();
+        if let Some(whitening) = &state.whitening {
+            let [draws, gradients] = Contribution::rows(healthy, dim);
+            if let Some(remade) = whitening.remake(&draws, &gradients) {
+                state.whitening = Some(remade.whitening.clone());
+                state.chains.iter_mut().for_each(|chain| remade.carry(&mut chain.q));
+                state.inverse_mass.fill(1.0);
+                let halves: f64 = before.iter().map(|b| 0.5 * b.ln()).sum();
+                self.rescale = (halves / dim as f64).exp() / remade.scale;
+                let change = Change { metric: remade.change, dense: true, divergence_share: 0.0 };
+                self.remade = Some(remade);
+                return change;
+            }
+        }
+        pooled.update(&mut state.inverse_mass);
+        // Where D grows by a factor everywhere, the same path takes √factor less time.
+        let mut logs: Vec<f64> = before.iter().zip(&state.inverse_mass).map(|(b, a)| (b / a).ln()).collect();
+        self.rescale = (0.5 * logs.iter().sum::<f64>() / dim as f64).exp();
+        logs.iter_mut().for_each(|l| *l = l.abs());
+        logs.sort_by(f64::total_cmp);
+        // Of hundreds of coordinates, one in a hundred moves by chance.
+        let metric = logs[(dim - 1) - (dim - 1) / 100];
+        Change { metric, dense: false, divergence_share: 0.0 }
     }
 }

@@ -14,12 +14,15 @@ use super::run::Run;
 use super::step_size::DualAveraging;
 use super::trajectory_length::TrajectoryLength;
 use super::warmup::Window;
+use super::whitening::Whitened;
 use crate::error::Error;
 
 /// Transitions of one leapfrog step each before trajectories grow, at most (and at most a tenth of warm-up).
-const SINGLE_STEPS: u64 = 100;
-/// Positions kept of a window for the widest direction.
-const ROWS_KEPT: usize = 16_384;
+const SINGLE_STEPS: u64 = 10;
+/// Numbers (rows × chains × dimension) kept of a window for the widest direction.
+const ROWS_KEPT: usize = 1 << 20;
+/// ln of a factor by which the trajectory length may move in a window that settles: twice the noise of its ascent over thirty transitions.
+const STEADY_LENGTH: f64 = 0.25;
 /// A run fails when more than this share of its chains is stuck at the end of a warm-up window.
 const LARGEST_STUCK_SHARE: f64 = 0.25;
 
@@ -29,12 +32,18 @@ impl Run<'_> {
         let (chains, dim) = (settings.chains, self.density.dim());
         let mut ensemble = Ensemble::new(chains, dim);
         let mut averaging = DualAveraging::new(self.state.step_size, settings.target());
-        let mut contributions = vec![Contribution::new(dim); chains];
+        let mut contributions = vec![Contribution::new(dim, self.rows_kept()); chains];
         let mut rows: VecDeque<Vec<f64>> = VecDeque::new();
-        let keep = (ROWS_KEPT / chains).max(2);
+        let keep = (ROWS_KEPT / (chains * dim)).max(2);
         let mut centre = Moments::new(dim);
-        centre.push(&self.state.reference);
+        let mut reference = self.state.reference.clone();
+        if let Some(whitening) = &self.state.whitening {
+            whitening.enter(&self.state.reference, &mut reference);
+        }
+        centre.push(&reference);
         let singles = SINGLE_STEPS.min(settings.warmup as u64 / 10);
+        let mut diverged = 0;
+        let length_before = self.state.trajectory.as_ref().map_or(1.0, TrajectoryLength::settled);
         for transition in window.first..window.end {
             let step_size = averaging.current();
             let single = transition < singles;
@@ -56,8 +65,9 @@ impl Run<'_> {
             }
             if transition >= window.learn_from {
                 for (c, chain) in self.state.chains.iter().enumerate() {
-                    contributions[c].push(&chain.q, &chain.gradient);
+                    contributions[c].push(&chain.q, &chain.gradient, chain.log_density);
                 }
+                diverged += steps.iter().filter(|s| s.diverged).count() as u64;
                 if rows.len() == keep {
                     rows.pop_front();
                 }
@@ -66,21 +76,25 @@ impl Run<'_> {
         }
         self.state.step_size = averaging.log_averaged().exp();
         let stuck = self.refuse_if_stuck()?;
-        let mut pooled = Contribution::new(dim);
-        (0..chains).filter(|c| !stuck[*c]).for_each(|c| pooled.merge(&contributions[c]));
-        let rescale = self.close_window(window, &pooled)?;
-        let healthy: Vec<f64> = rows
+        let contributions: Vec<Contribution> =
+            contributions.into_iter().zip(&stuck).filter(|(_, stuck)| !**stuck).map(|(one, _)| one).collect();
+        let lengthened = (self.state.trajectory.as_ref().map_or(1.0, TrajectoryLength::settled) / length_before).ln();
+        let steady = lengthened.abs() < STEADY_LENGTH;
+        let closed = self.close_window(window, &contributions, diverged, steady)?;
+        let mut healthy: Vec<f64> = rows
             .iter()
             .flat_map(|row| row.chunks_exact(dim.max(1)).enumerate().filter(|(c, _)| !stuck[*c]).flat_map(|(_, q)| q))
             .copied()
             .collect();
-        let last = window.end == settings.warmup as u64;
+        if let Some(remade) = &closed.remade {
+            healthy.chunks_exact_mut(dim.max(1)).for_each(|q| remade.carry(q));
+        }
         let (step_size, cap) = (self.state.step_size, settings.max_leapfrogs);
         if let Some(t) = &mut self.state.trajectory {
             if window.moves_metric {
-                t.restart(rescale, whitened_largest_eigenvalue(&healthy, &self.state.inverse_mass));
+                t.restart(closed.rescale, whitened_largest_eigenvalue(&healthy, &self.state.inverse_mass));
             }
-            if last {
+            if window.last {
                 t.freeze(step_size, cap);
                 if let Some(floor) = t.floor_above_cap(step_size, cap) {
                     self.state.notes.push(format!(
@@ -117,13 +131,14 @@ impl Run<'_> {
             transition: transition as u32,
         };
         let report = &mut self.report;
-        ensemble.propose(self.density, &self.state.chains, &shared, &mut |points| report.tick(points))?;
+        let mut density = Whitened::new(self.density, self.state.whitening.as_ref());
+        ensemble.propose(&mut density, &self.state.chains, &shared, &mut |points| report.tick(points))?;
         let mut steps = Vec::with_capacity(self.state.chains.len());
         ensemble.decide(&mut self.state.chains, &shared, &mut steps);
         chees::count_refusals(&mut self.state.chains, &steps);
         self.report.done += steps.len() as u64;
         self.report.divergences += steps.iter().filter(|s| s.diverged).count() as u64;
-        let sampling = transition >= self.settings.warmup as u64;
+        let sampling = self.state.warmup.used.is_some();
         for (chain, step) in self.state.chains.iter_mut().zip(&steps) {
             chain.facts.count(sampling, u64::from(leapfrogs), step.diverged, false, step.accepted);
         }
@@ -148,8 +163,10 @@ impl Run<'_> {
         let settings = self.settings;
         let mut ensemble = Ensemble::new(settings.chains, self.density.dim());
         let mut blocks = Blocks::new(settings, done);
-        let warmup = settings.warmup as u64;
-        for transition in self.state.transitions..warmup + settings.draws as u64 {
+        let whitening = self.state.whitening.clone();
+        let mut u = vec![0.0; self.density.dim()];
+        let first = self.state.transitions - done;
+        for transition in self.state.transitions..first + settings.draws as u64 {
             let step_size = self.state.step_size;
             let used = self.state.trajectory.as_mut().map_or(step_size, TrajectoryLength::next_used);
             let (leapfrogs, capped) = self.leapfrogs(used, step_size);
@@ -166,9 +183,13 @@ impl Run<'_> {
                     depth: 0,
                     capped,
                 };
-                blocks.push(c, chain, stat);
+                match &whitening {
+                    Some(whitening) => whitening.leave(&chain.q, &mut u),
+                    None => u.copy_from_slice(&chain.q),
+                }
+                blocks.push(c, chain, &u, stat);
                 if let Some(running) = &mut self.report.running {
-                    running.push(c, &chain.q);
+                    running.push(c, &u);
                 }
             }
             if blocks.ready() {

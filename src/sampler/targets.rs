@@ -2,6 +2,7 @@
 
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2, Axis, concatenate};
 
+use super::{Purpose, Stream};
 use crate::target::{Checkpoint, DrawBlock, DrawSink, EvalError, Evaluation, LogDensity, Schema, SinkError, Variable};
 
 type Formula = Box<dyn Fn(&[f64], &mut [f64]) -> f64>;
@@ -128,6 +129,47 @@ impl Toy {
     }
 }
 
+impl Toy {
+    /// A hierarchy as models write theirs: `groups` × 4 parameters, the well observed ones centred (x = φ), the others not (x = (φ − μ)/σ), with
+    /// y_gk ~ N(φ_gk, s_k), φ_gk ~ N(μ_k, σ_k), μ ~ N(0, 1), σ ~ half-N(1), ln σ as coordinate: 8 + 4 · groups dimensions. Data are drawn with
+    /// μ = 0.5, σ = 0.15.
+    pub(super) fn population(groups: usize) -> Self {
+        let s = [0.03, 0.06, 0.3, 0.6];
+        let y: Vec<f64> = (0..4 * groups)
+            .map(|ix| {
+                let mut stream = Stream::new(1, Purpose::Test, ix as u64, 0);
+                0.5 + 0.15 * stream.normal() + s[ix % 4] * stream.normal()
+            })
+            .collect();
+        Self::new(8 + 4 * groups, move |q, grad| {
+            let mut lp = 0.0;
+            let mut total = [[0.0; 4]; 2];
+            for (g, y) in y.chunks_exact(4).enumerate() {
+                let x = &q[8 + 4 * g..12 + 4 * g];
+                let to = &mut grad[8 + 4 * g..12 + 4 * g];
+                for k in 0..4 {
+                    let (mu, sigma) = (q[k], q[4 + k].exp());
+                    let centred = k < 2;
+                    let eta = if centred { (x[k] - mu) / sigma } else { x[k] };
+                    let z = (y[k] - if centred { x[k] } else { mu + sigma * eta }) / s[k];
+                    lp -= 0.5 * z * z + 0.5 * eta * eta + if centred { q[4 + k] } else { 0.0 };
+                    let slope = z / s[k];
+                    to[k] = if centred { slope - eta / sigma } else { slope * sigma - eta };
+                    total[0][k] += if centred { eta / sigma } else { slope };
+                    total[1][k] += if centred { eta * eta - 1.0 } else { slope * sigma * eta };
+                }
+            }
+            for k in 0..4 {
+                let (mu, sigma) = (q[k], q[4 + k].exp());
+                lp += -0.5 * mu * mu - 0.5 * sigma * sigma + q[4 + k];
+                grad[k] = total[0][k] - mu;
+                grad[4 + k] = total[1][k] - sigma * sigma + 1.0;
+            }
+            lp
+        })
+    }
+}
+
 impl LogDensity for Toy {
     fn schema(&self) -> &Schema {
         &self.schema
@@ -146,11 +188,11 @@ impl LogDensity for Toy {
         self.points += points.nrows() as u64;
         for (row, point) in points.outer_iter().enumerate() {
             assert!(point.iter().all(|x| !x.is_nan()), "asked for a point that is not a number");
-            let mut g = vec![0.0; self.dim];
-            let value = (self.formula)(&point.to_vec(), &mut g);
+            let (mut g, point) = (out.gradient.row_mut(row), point.as_standard_layout());
+            let (g, point) = (g.as_slice_mut().expect("rows are contiguous"), point.as_slice().expect("so are points"));
+            let value = (self.formula)(point, g);
             let possible = value.is_finite();
             out.log_density[row] = if possible { value + self.drift * self.reference[0] } else { f64::NEG_INFINITY };
-            out.gradient.row_mut(row).assign(&ArrayView1::from(&g));
             if !possible {
                 out.gradient.row_mut(row).fill(0.0);
             }

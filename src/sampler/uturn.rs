@@ -81,13 +81,18 @@ impl Checkpoints {
 
 /// Two neighbouring leaves.
 fn pair_turned(p_a: &[f64], p_b: &[f64], d: &[f64]) -> bool {
-    let (mut at_a, mut at_b) = (0.0, 0.0);
-    for ((a, b), d) in p_a.iter().zip(p_b).zip(d) {
-        let rho = a + b;
-        at_a += d * a * rho;
-        at_b += d * b * rho;
+    let mut sums = [[0.0; 4]; 2];
+    let mut add = |lane: usize, a: f64, b: f64, d: f64| {
+        let rho = d * (a + b);
+        sums[0][lane] += a * rho;
+        sums[1][lane] += b * rho;
+    };
+    let (a, b, d) = (p_a.chunks_exact(4), p_b.chunks_exact(4), d.chunks_exact(4));
+    a.remainder().iter().zip(b.remainder()).zip(d.remainder()).for_each(|((a, b), d)| add(0, *a, *b, *d));
+    for ((a, b), d) in a.zip(b).zip(d) {
+        (0..4).for_each(|lane| add(lane, a[lane], b[lane], d[lane]));
     }
-    !(at_a > 0.0 && at_b > 0.0)
+    !sums.iter().all(|s| (s[0] + s[1]) + (s[2] + s[3]) > 0.0)
 }
 
 /// A subtree whose first leaf is `left`'s and whose second half begins with `right`'s, ending at momentum `p` with sum `sum`.
@@ -96,29 +101,41 @@ fn halves_turned(left: &Slot, right: &Slot, sum: &[f64], p: &[f64], d: &[f64]) -
     let (l_p, l_sum, r_p, r_sum, r_before) =
         (&left.p[..dim], &left.sum[..dim], &right.p[..dim], &right.sum[..dim], &right.p_before[..dim]);
     let (sum, p) = (&sum[..dim], &p[..dim]);
-    let mut at = [0.0; 6];
-    for i in 0..dim {
-        let rho_left = (r_sum[i] - r_p[i]) - (l_sum[i] - l_p[i]);
-        let rho_right = sum[i] - (r_sum[i] - r_p[i]);
-        accumulate(&mut at, d[i], [l_p[i], r_before[i], r_p[i], p[i]], rho_left, rho_right);
-    }
-    !at.iter().all(|x| *x > 0.0)
+    turned(dim, |i| {
+        let before_right = r_sum[i] - r_p[i];
+        let rho_left = before_right - (l_sum[i] - l_p[i]);
+        criteria(d[i], [l_p[i], r_before[i], r_p[i], p[i]], rho_left, sum[i] - before_right)
+    })
 }
 
-/// The three criteria of two joined halves, coordinate by coordinate: `ends` are the momenta at the first half's start and end and the
+/// What one coordinate adds to the three criteria of two joined halves: `ends` are the momenta at the first half's start and end and the
 /// second half's start and end.
-#[inline]
-fn accumulate(at: &mut [f64; 6], d: f64, ends: [f64; 4], rho_left: f64, rho_right: f64) {
-    let [a, m, n, b] = ends;
+#[inline(always)]
+fn criteria(d: f64, ends: [f64; 4], rho_left: f64, rho_right: f64) -> [f64; 6] {
+    let [a, m, n, b] = ends.map(|p| d * p);
     let whole = rho_left + rho_right;
-    at[0] += d * a * whole;
-    at[1] += d * b * whole;
-    let left_and_next = rho_left + n;
-    at[2] += d * a * left_and_next;
-    at[3] += d * n * left_and_next;
-    let right_and_previous = rho_right + m;
-    at[4] += d * m * right_and_previous;
-    at[5] += d * b * right_and_previous;
+    let left_and_next = rho_left + ends[2];
+    let right_and_previous = rho_right + ends[1];
+    [a * whole, b * whole, a * left_and_next, n * left_and_next, m * right_and_previous, b * right_and_previous]
+}
+
+/// Whether any of six sums over the coordinates is not positive. Each is taken in four sums side by side: a single one would wait for
+/// every addition.
+#[inline(always)]
+fn turned(dim: usize, term: impl Fn(usize) -> [f64; 6]) -> bool {
+    let mut sums = [[0.0; 4]; 6];
+    let whole = dim / 4 * 4;
+    for i in (0..whole).step_by(4) {
+        for lane in 0..4 {
+            let term = term(i + lane);
+            (0..6).for_each(|k| sums[k][lane] += term[k]);
+        }
+    }
+    for i in whole..dim {
+        let term = term(i);
+        (0..6).for_each(|k| sums[k][0] += term[k]);
+    }
+    !sums.iter().all(|s| (s[0] + s[1]) + (s[2] + s[3]) > 0.0)
 }
 
 /// The same three criteria for the whole trajectory: an old half from `old_far` to `old_near` with sum `old_sum`, and the subtree just
@@ -134,12 +151,10 @@ pub(super) struct Joined<'a> {
 
 impl Joined<'_> {
     pub(super) fn turned(&self, d: &[f64]) -> bool {
-        let mut at = [0.0; 6];
-        for (i, d) in d.iter().enumerate() {
-            let ends = [self.old_far[i], self.old_near[i], self.new_near[i], self.new_far[i]];
-            accumulate(&mut at, *d, ends, self.old_sum[i], self.new_sum[i]);
-        }
-        !at.iter().all(|x| *x > 0.0)
+        let dim = d.len();
+        let (old_far, old_near, old_sum) = (&self.old_far[..dim], &self.old_near[..dim], &self.old_sum[..dim]);
+        let (new_near, new_far, new_sum) = (&self.new_near[..dim], &self.new_far[..dim], &self.new_sum[..dim]);
+        turned(dim, |i| criteria(d[i], [old_far[i], old_near[i], new_near[i], new_far[i]], old_sum[i], new_sum[i]))
     }
 }
 
