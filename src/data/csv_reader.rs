@@ -28,13 +28,14 @@ impl Read for Counted<'_, '_> {
     }
 }
 
-/// Reads one text file, its blocks on all cores.
-pub(super) fn read<C: Consumer>(
-    reading: &Reading<'_>,
-    file_ix: usize,
-    gzip: bool,
-    consumer: &(impl Fn() -> C + Sync),
-) -> Result<()> {
+/// A text file whose columns have been found.
+struct Opened<'a, 'r> {
+    layout: Layout<'a, 'r>,
+    blocks: Box<dyn Iterator<Item = Result<Block>> + Send + 'a>,
+}
+
+/// Opens one text file; nothing when it has no rows.
+fn open<'a, 'r>(reading: &'a Reading<'r>, file_ix: usize, gzip: bool) -> Result<Option<Opened<'a, 'r>>> {
     let path = &reading.files[file_ix];
     let delimiter = reading.source.delimiter;
     let file = File::open(path).map_err(|e| Error::io("open the input file", path, e))?;
@@ -44,13 +45,13 @@ pub(super) fn read<C: Consumer>(
     let quoted = matches!(delimiter, Delimiter::Byte(_));
     let mut blocks = LineBlocks::new(stream, reading.block_bytes, quoted, path.display().to_string());
 
-    let Some(first) = blocks.next() else { return Ok(()) };
+    let Some(first) = blocks.next() else { return Ok(None) };
     let mut first = first?;
     if first.bytes.starts_with(b"\xef\xbb\xbf") {
         first.bytes.drain(..3);
         first.offset += 3;
     }
-    let Some((names, after_names)) = first_record(&first.bytes, delimiter) else { return Ok(()) };
+    let Some((names, after_names)) = first_record(&first.bytes, delimiter) else { return Ok(None) };
     let places = if reading.source.header {
         let skipped = first.bytes[..after_names].iter().filter(|b| **b == b'\n').count();
         first.bytes.drain(..after_names);
@@ -60,18 +61,57 @@ pub(super) fn read<C: Consumer>(
     } else {
         places_without_header(&reading.wanted, &names, path, delimiter)?
     };
-
     let layout = Layout { reading, file_ix, places, names_seen: names.len() };
-    std::iter::once(Ok(first)).chain(blocks).par_bridge().try_for_each(|block| {
+    Ok(Some(Opened { layout, blocks: Box::new(std::iter::once(Ok(first)).chain(blocks)) }))
+}
+
+/// Reads one text file, its blocks on all cores.
+pub(super) fn read<C: Consumer>(
+    reading: &Reading<'_>,
+    file_ix: usize,
+    gzip: bool,
+    consumer: &(impl Fn() -> C + Sync),
+) -> Result<()> {
+    let Some(Opened { layout, blocks }) = open(reading, file_ix, gzip)? else { return Ok(()) };
+    blocks.par_bridge().try_for_each(|block| {
         let mut rows = consumer();
-        match delimiter {
-            Delimiter::Byte(byte) => layout.read_delimited(&block?, byte, &mut rows),
-            Delimiter::Whitespace => layout.read_between_blanks(&block?, &mut rows),
-        }
+        layout.read_block(&block?, &mut rows);
         rows.finish()?;
         reading.tell();
         Ok(())
     })
+}
+
+/// Reads one text file, some blocks at a time on all cores, and hands on the consumers in the order of rows until `each` says no;
+/// says whether it never did.
+pub(super) fn read_in_order<C: Consumer + Send>(
+    reading: &Reading<'_>,
+    file_ix: usize,
+    gzip: bool,
+    consumer: &(impl Fn() -> C + Sync),
+    each: &mut dyn FnMut(C) -> Result<bool>,
+) -> Result<bool> {
+    let Some(Opened { layout, mut blocks }) = open(reading, file_ix, gzip)? else { return Ok(true) };
+    loop {
+        let some: Vec<Block> = blocks.by_ref().take(reading.blocks_at_once()).collect::<Result<_>>()?;
+        if some.is_empty() {
+            return Ok(true);
+        }
+        let read: Vec<C> = some
+            .into_par_iter()
+            .map(|block| {
+                let mut rows = consumer();
+                layout.read_block(&block, &mut rows);
+                Ok::<_, Error>(rows)
+            })
+            .collect::<Result<_>>()?;
+        for rows in read {
+            if !each(rows)? {
+                return Ok(false);
+            }
+        }
+        reading.tell();
+    }
 }
 
 /// The fields of the first record that is not blank, and where the record after it begins.
@@ -118,6 +158,13 @@ struct Layout<'a, 'r> {
 }
 
 impl Layout<'_, '_> {
+    fn read_block<C: Consumer>(&self, block: &Block, rows: &mut C) {
+        match self.reading.source.delimiter {
+            Delimiter::Byte(byte) => self.read_delimited(block, byte, rows),
+            Delimiter::Whitespace => self.read_between_blanks(block, rows),
+        }
+    }
+
     fn read_delimited<C: Consumer>(&self, block: &Block, delimiter: u8, rows: &mut C) {
         let mut reader = delimited(delimiter, &block.bytes);
         let mut record = ByteRecord::new();

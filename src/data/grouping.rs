@@ -60,23 +60,40 @@ impl Grouping {
     }
 }
 
-fn cohort_labels(first_purchase: &[NaiveDate], days: u32) -> Result<Vec<String>> {
-    if days == 0 {
-        return Err(Error::new("a cohort must be at least one day long")
-            .at("groups.column")
-            .seen("0 days")
-            .advice("7 makes weekly cohorts"));
+/// Refuses cohorts without a day.
+pub(super) fn check_cohort(days: u32) -> Result<()> {
+    if days > 0 {
+        return Ok(());
     }
+    Err(Error::new("a cohort must be at least one day long")
+        .at("groups.column")
+        .seen("0 days")
+        .advice("7 makes weekly cohorts"))
+}
+
+/// What to say when there are no dates to make cohorts of.
+pub(super) fn cohorts_need_dates() -> Error {
+    Error::new("first-purchase cohorts need dates, and a customer summary has none")
+        .at("groups.column")
+        .advice("group by a column, or give transactions")
+}
+
+fn cohort_labels(first_purchase: &[NaiveDate], days: u32) -> Result<Vec<String>> {
+    check_cohort(days)?;
     let Some(&anchor) = first_purchase.iter().min() else {
-        return Err(Error::new("first-purchase cohorts need dates, and a customer summary has none")
-            .at("groups.column")
-            .advice("group by a column, or give transactions"));
+        return Err(cohorts_need_dates());
     };
-    let label = |date: &NaiveDate| {
-        let period = (*date - anchor).num_days().unsigned_abs() / u64::from(days);
-        (anchor + Days::new(period * u64::from(days))).to_string()
-    };
-    Ok(first_purchase.iter().map(label).collect())
+    Ok(first_purchase.iter().map(|date| cohort_label(anchor, cohort_period(anchor, *date, days), days)).collect())
+}
+
+/// The number of the cohort of a first purchase.
+pub(super) fn cohort_period(anchor: NaiveDate, first_purchase: NaiveDate, days: u32) -> u64 {
+    (first_purchase - anchor).num_days().unsigned_abs() / u64::from(days.max(1))
+}
+
+/// The label of a cohort: its first day.
+pub(super) fn cohort_label(anchor: NaiveDate, period: u64, days: u32) -> String {
+    (anchor + Days::new(period * u64::from(days))).to_string()
 }
 
 /// Classes by the sum R + F + M of quintile scores, 3 to 15, in four equal steps.
@@ -84,13 +101,20 @@ fn rfm_labels(summary: &Summary) -> Vec<String> {
     let since_last: Vec<f64> = summary.recency.iter().zip(&summary.age).map(|(t_x, t)| t_x - t).collect();
     let frequency: Vec<f64> = summary.frequency.iter().map(|&x| f64::from(x)).collect();
     let (r, f, m) = (quintile_scores(&since_last), quintile_scores(&frequency), quintile_scores(&summary.monetary));
-    let class = |i: usize| match r[i] + f[i] + m[i] {
-        ..=5 => "1-low",
-        6..=8 => "2-middle",
-        9..=11 => "3-high",
-        _ => "4-top",
-    };
-    (0..summary.len()).map(|i| class(i).to_owned()).collect()
+    (0..summary.len()).map(|i| RFM_LABELS[rfm_class(r[i], f[i], m[i])].to_owned()).collect()
+}
+
+/// The labels of the classes, from the lowest on.
+pub(super) const RFM_LABELS: [&str; 4] = ["1-low", "2-middle", "3-high", "4-top"];
+
+/// The class of three quintile scores.
+pub(super) fn rfm_class(recency: u8, frequency: u8, monetary: u8) -> usize {
+    match recency + frequency + monetary {
+        ..=5 => 0,
+        6..=8 => 1,
+        9..=11 => 2,
+        _ => 3,
+    }
 }
 
 #[cfg(test)]

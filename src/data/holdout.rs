@@ -7,14 +7,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::{Float64Array, UInt32Array};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::summary::Summary;
 use super::table_file::{self, TableReader, texts};
 use crate::error::{Error, Result};
 
-const VERSION: &str = "holdout-1";
-const LENGTH_KEY: &str = "longrun.length";
-const NEW_KEY: &str = "longrun.new_customers";
+/// The version of the table's columns.
+pub(super) const VERSION: &str = "holdout-1";
+/// The fact that tells the window's length, in time units.
+pub(super) const LENGTH_KEY: &str = "longrun.length";
+/// The fact that tells the number of new customers.
+pub(super) const NEW_KEY: &str = "longrun.new_customers";
 
 /// What each customer of a [`Summary`] did in the holdout window; parallel to the summary's rows.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +31,15 @@ pub struct Holdout {
     pub spend: Vec<f64>,
     /// Customers first seen inside the window: counted, never scored.
     pub new_customers: u64,
+}
+
+/// The table's columns.
+pub(super) fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("customer_id", DataType::Utf8, false),
+        Field::new("purchases", DataType::UInt32, false),
+        Field::new("spend", DataType::Float64, false),
+    ]))
 }
 
 impl Holdout {

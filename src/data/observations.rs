@@ -25,6 +25,16 @@ impl Observations {
         self.cells.weight.iter().sum()
     }
 
+    /// Customers per cell: how much shorter the purchase likelihood is than its customers are many.
+    pub fn compression(&self) -> f64 {
+        self.customers() / self.cells.len().max(1) as f64
+    }
+
+    /// Spenders per spend row.
+    pub fn spend_compression(&self) -> f64 {
+        self.spend.customers() / self.spend.len().max(1) as f64
+    }
+
     /// The customers of each group as observations of their own, with one group.
     pub fn by_group(&self) -> Vec<Self> {
         let mut parts = vec![Self { groups: Groups::all(), ..Self::default() }; self.groups.labels.len()];

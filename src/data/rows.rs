@@ -50,6 +50,42 @@ pub struct IngestProgress {
     pub bytes_total: u64,
 }
 
+/// Counts what has been done of one pass and tells it, never less than before.
+pub(super) struct Meter<'a> {
+    total: u64,
+    done: AtomicU64,
+    told: Mutex<u64>,
+    tell: &'a (dyn Fn(IngestProgress) + Sync),
+}
+
+impl<'a> Meter<'a> {
+    /// A pass over `total` bytes.
+    pub(super) fn new(total: u64, tell: &'a (dyn Fn(IngestProgress) + Sync)) -> Self {
+        Self { total, done: AtomicU64::new(0), told: Mutex::new(0), tell }
+    }
+
+    /// Counts bytes as done.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Says that `done` of `all` things are done, however many bytes each has, and tells it.
+    pub(super) fn tell_share(&self, done: u64, all: u64) {
+        self.done.store((self.total as f64 * (done as f64 / all.max(1) as f64)) as u64, Ordering::Relaxed);
+        self.tell();
+    }
+
+    /// Tells how far the pass has come.
+    pub(super) fn tell(&self) {
+        let mut told = lock(&self.told);
+        let done = self.done.load(Ordering::Relaxed).min(self.total);
+        if done > *told {
+            *told = done;
+            (self.tell)(IngestProgress { bytes_done: done, bytes_total: self.total });
+        }
+    }
+}
+
 /// What all blocks of one reading share.
 pub(super) struct Reading<'a> {
     pub(super) source: &'a Source,
@@ -58,9 +94,7 @@ pub(super) struct Reading<'a> {
     /// Bytes of text in one block.
     pub(super) block_bytes: usize,
     pub(super) bytes_total: u64,
-    bytes_done: AtomicU64,
-    progress: &'a (dyn Fn(IngestProgress) + Sync),
-    last_told: Mutex<u64>,
+    meter: Meter<'a>,
 }
 
 impl<'a> Reading<'a> {
@@ -86,9 +120,7 @@ impl<'a> Reading<'a> {
             wanted: wanted(source),
             block_bytes,
             bytes_total,
-            bytes_done: AtomicU64::new(0),
-            progress,
-            last_told: Mutex::new(0),
+            meter: Meter::new(bytes_total, progress),
         })
     }
 
@@ -100,13 +132,47 @@ impl<'a> Reading<'a> {
         results.into_iter().collect()
     }
 
+    /// Reads every row, some blocks at a time, and hands on the consumers of blocks in the order of rows until `each` says no; says
+    /// whether it never did.
+    pub(super) fn run_in_order<C: Consumer + Send>(
+        &self,
+        consumer: &(impl Fn() -> C + Sync),
+        each: &mut dyn FnMut(C) -> Result<bool>,
+    ) -> Result<bool> {
+        for file in 0..self.files.len() {
+            let goes_on = match self.layout(file)? {
+                FileLayout::Empty => true,
+                FileLayout::Parquet => parquet_reader::read_in_order(self, file, consumer, each)?,
+                FileLayout::Text { gzip } => csv_reader::read_in_order(self, file, gzip, consumer, each)?,
+            };
+            if !goes_on {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Blocks that are read at once when their order matters.
+    pub(super) fn blocks_at_once(&self) -> usize {
+        2 * rayon::current_num_threads().clamp(1, 8)
+    }
+
     fn run_file<C: Consumer>(&self, file_ix: usize, consumer: &(impl Fn() -> C + Sync)) -> Result<()> {
+        match self.layout(file_ix)? {
+            FileLayout::Empty => Ok(()),
+            FileLayout::Parquet => parquet_reader::read(self, file_ix, consumer),
+            FileLayout::Text { gzip } => csv_reader::read(self, file_ix, gzip, consumer),
+        }
+    }
+
+    /// How one file is laid out, or why it cannot be what the source says.
+    fn layout(&self, file_ix: usize) -> Result<FileLayout> {
         let path = &self.files[file_ix];
         let first = first_bytes(path)?;
         let is_parquet = first.starts_with(b"PAR1");
         match (self.source.format, is_parquet) {
-            _ if first.is_empty() => Ok(()),
-            (Format::Auto | Format::Parquet, true) => parquet_reader::read(self, file_ix, consumer),
+            _ if first.is_empty() => Ok(FileLayout::Empty),
+            (Format::Auto | Format::Parquet, true) => Ok(FileLayout::Parquet),
             (Format::Parquet, false) => Err(Error::new("the file is not Parquet")
                 .at(path.display())
                 .seen(format!("a file that begins with {:?}", String::from_utf8_lossy(&first)))
@@ -116,25 +182,27 @@ impl<'a> Reading<'a> {
                 .advice("set data.format to \"parquet\" or \"auto\"")),
             (Format::Auto | Format::Csv, false) => {
                 refuse_foreign(path, &first)?;
-                csv_reader::read(self, file_ix, first.starts_with(&[0x1f, 0x8b]), consumer)
+                Ok(FileLayout::Text { gzip: first.starts_with(&[0x1f, 0x8b]) })
             }
         }
     }
 
-    /// Counts bytes as read, and tells the caller now and then.
+    /// Counts bytes as read.
     pub(super) fn advance(&self, bytes: u64) {
-        self.bytes_done.fetch_add(bytes, Ordering::Relaxed);
+        self.meter.advance(bytes);
     }
 
-    /// Tells the caller how far the reading has come; never tells less than before.
+    /// Tells the caller how far the reading has come.
     pub(super) fn tell(&self) {
-        let mut told = lock(&self.last_told);
-        let done = self.bytes_done.load(Ordering::Relaxed).min(self.bytes_total);
-        if done > *told {
-            *told = done;
-            (self.progress)(IngestProgress { bytes_done: done, bytes_total: self.bytes_total });
-        }
+        self.meter.tell();
     }
+}
+
+/// What kind of file one is.
+enum FileLayout {
+    Empty,
+    Parquet,
+    Text { gzip: bool },
 }
 
 fn first_bytes(path: &Path) -> Result<Vec<u8>> {

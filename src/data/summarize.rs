@@ -35,7 +35,7 @@ pub struct Window {
 }
 
 /// What a summary was made of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SummaryFacts {
     /// Date of the earliest purchase in the data; none when the source was a summary.
     pub first_date: Option<NaiveDate>,
@@ -81,34 +81,36 @@ pub struct Summarized {
 }
 
 /// The windows, checked against the data.
-struct Windows<'a> {
-    rules: &'a Rules,
-    calibration_end: NaiveDate,
-    holdout_end: Option<NaiveDate>,
-    weekly: WeeklyRepeats,
+pub(super) struct Windows<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) calibration_end: NaiveDate,
+    pub(super) holdout_end: Option<NaiveDate>,
+    pub(super) weekly: WeeklyRepeats,
 }
 
 /// One customer's purchases, folded in the order of dates.
-#[derive(Debug, Default)]
-struct Customer {
-    id: String,
-    first: Option<NaiveDate>,
-    last: NaiveDate,
-    x: u32,
+#[derive(Debug, Clone, Default)]
+pub(super) struct Customer {
+    pub(super) id: String,
+    /// Start of the period of the first purchase; none when it lies outside the calibration window.
+    pub(super) first: Option<NaiveDate>,
+    pub(super) last: NaiveDate,
+    pub(super) x: u32,
     repeat_units: i128,
-    group: Option<String>,
-    group_conflict: bool,
+    pub(super) group: Option<String>,
+    pub(super) group_conflict: bool,
     holdout_last: Option<NaiveDate>,
-    holdout_purchases: u32,
+    pub(super) holdout_purchases: u32,
     holdout_units: i128,
 }
 
-/// What one part of the table folds into.
-#[derive(Default)]
-struct Folded {
-    customers: Vec<Customer>,
-    weekly: Vec<u64>,
-    new_customers: u64,
+/// What one part of the table adds up to, beside its customers.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folded {
+    /// Repeat purchases by week.
+    pub(super) weekly: Vec<u64>,
+    /// Customers first seen in the holdout window.
+    pub(super) new_customers: u64,
 }
 
 impl TransactionTable {
@@ -117,29 +119,30 @@ impl TransactionTable {
     /// # Errors
     /// When the windows do not fit the data, the grouping column is not in the table, or the table cannot be read.
     pub fn summarize(&self, window: &Window, rules: &Rules, grouping: &Grouping) -> Result<Summarized> {
-        rules.check()?;
-        let windows = self.windows(window, rules)?;
-        let column = match grouping {
-            Grouping::Column(name) if !self.extra.contains(name) => return Err(self.no_such_group(name)),
-            Grouping::Column(name) => Some(name.as_str()),
-            _ => None,
-        };
-        let parts: Vec<Folded> =
-            self.parts.par_iter().map(|part| self.fold_part(part, &windows, column)).collect::<Result<_>>()?;
+        let (windows, column) = self.judge(window, rules, grouping)?;
+        let parts: Vec<(Vec<Customer>, Folded)> = self
+            .parts
+            .par_iter()
+            .map(|part| {
+                let mut customers = Vec::new();
+                let folded = self.fold_part(part, &windows, column, |customer| {
+                    customers.push(customer.clone());
+                    Ok(())
+                })?;
+                Ok((customers, folded))
+            })
+            .collect::<Result<_>>()?;
 
         let Windows { calibration_end, holdout_end, mut weekly, .. } = windows;
         let mut customers = Vec::new();
         let mut new_customers = 0;
-        for part in parts {
-            customers.extend(part.customers);
-            new_customers += part.new_customers;
-            weekly.repeats.iter_mut().zip(&part.weekly).for_each(|(sum, n)| *sum += n);
+        for (part, folded) in parts {
+            customers.extend(part);
+            new_customers += folded.new_customers;
+            weekly.repeats.iter_mut().zip(&folded.weekly).for_each(|(sum, n)| *sum += n);
         }
         if customers.is_empty() {
-            return Err(Error::new("no customer bought anything in the calibration window")
-                .at("data.calibration_end")
-                .seen(calibration_end)
-                .advice(format!("the data begin on {}", self.first_date)));
+            return Err(self.nobody(calibration_end));
         }
         customers.par_sort_unstable_by(|a, b| a.id.cmp(&b.id));
 
@@ -151,26 +154,62 @@ impl TransactionTable {
         let holdout = holdout_end.map(|end| Holdout {
             length: rules.units_between(calibration_end, end),
             purchases: customers.iter().map(|c| c.holdout_purchases).collect(),
-            spend: customers.iter().map(|c| c.holdout_units as f64 / UNITS).collect(),
+            spend: customers.iter().map(Customer::holdout_spend).collect(),
             new_customers,
         });
         let mut summary = rows(customers, calibration_end, rules);
         grouping.apply(&mut summary, &labels)?;
 
-        let period_of_next_day = calibration_end.succ_opt().map(|d| rules.resolution.period_start(d));
         let facts = SummaryFacts {
+            holdout_purchases: holdout.as_ref().map_or(0, |h| h.purchases.iter().map(|&n| u64::from(n)).sum()),
+            new_customers,
+            group_conflicts,
+            group_missing,
+            ..self.window_facts(calibration_end, holdout_end, rules, SummaryFacts::of(&summary))
+        };
+        Ok(Summarized { summary, holdout, weekly, facts })
+    }
+
+    /// The windows, and the column to group by if there is one, checked against the table.
+    pub(super) fn judge<'a>(
+        &self,
+        window: &Window,
+        rules: &'a Rules,
+        grouping: &'a Grouping,
+    ) -> Result<(Windows<'a>, Option<&'a str>)> {
+        rules.check()?;
+        let windows = self.windows(window, rules)?;
+        match grouping {
+            Grouping::Column(name) if !self.extra.contains(name) => Err(self.no_such_group(name)),
+            Grouping::Column(name) => Ok((windows, Some(name.as_str()))),
+            _ => Ok((windows, None)),
+        }
+    }
+
+    pub(super) fn nobody(&self, calibration_end: NaiveDate) -> Error {
+        Error::new("no customer bought anything in the calibration window")
+            .at("data.calibration_end")
+            .seen(calibration_end)
+            .advice(format!("the data begin on {}", self.first_date))
+    }
+
+    /// `facts` with those of the windows.
+    pub(super) fn window_facts(
+        &self,
+        calibration_end: NaiveDate,
+        holdout_end: Option<NaiveDate>,
+        rules: &Rules,
+        facts: SummaryFacts,
+    ) -> SummaryFacts {
+        let period_of_next_day = calibration_end.succ_opt().map(|d| rules.resolution.period_start(d));
+        SummaryFacts {
             first_date: Some(self.first_date),
             last_date: Some(self.last_date),
             calibration_end: Some(calibration_end),
             holdout_end,
             calibration_end_cuts_period: period_of_next_day == Some(rules.resolution.period_start(calibration_end)),
-            holdout_purchases: holdout.as_ref().map_or(0, |h| h.purchases.iter().map(|&n| u64::from(n)).sum()),
-            new_customers,
-            group_conflicts,
-            group_missing,
-            ..SummaryFacts::of(&summary)
-        };
-        Ok(Summarized { summary, holdout, weekly, facts })
+            ..facts
+        }
     }
 
     fn windows<'a>(&self, window: &Window, rules: &'a Rules) -> Result<Windows<'a>> {
@@ -239,30 +278,60 @@ impl TransactionTable {
         }
     }
 
-    fn fold_part(&self, part: &std::path::Path, windows: &Windows<'_>, column: Option<&str>) -> Result<Folded> {
-        let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], ..Folded::default() };
+    /// Folds the purchases of one part: `close` takes every customer first seen in the calibration window, in the order of
+    /// identifiers.
+    pub(super) fn fold_part(
+        &self,
+        part: &std::path::Path,
+        windows: &Windows<'_>,
+        column: Option<&str>,
+        mut close: impl FnMut(&Customer) -> Result<()>,
+    ) -> Result<Folded> {
+        let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], new_customers: 0 };
         let mut customer = Customer::default();
         let mut begun = false;
+        let mut outcome = Ok(());
+        let mut end = |customer: &Customer, folded: &mut Folded| {
+            if customer.first.is_some() {
+                if outcome.is_ok() {
+                    outcome = close(customer);
+                }
+            } else if customer.holdout_last.is_some() {
+                folded.new_customers += 1;
+            }
+        };
         self.read_part(part, column, |id, day, units, group| {
             if !begun || customer.id != id {
                 if begun {
-                    folded.close(std::mem::take(&mut customer));
+                    end(&customer, &mut folded);
                 }
                 begun = true;
-                id.clone_into(&mut customer.id);
+                let mut known = std::mem::take(&mut customer.id);
+                id.clone_into(&mut known);
+                customer = Customer { id: known, ..Customer::default() };
             }
             // The table's dates were dates when it was written.
             let date = date_of(day.into()).unwrap_or_default();
             customer.buy(date, units, group, windows, &mut folded.weekly);
         })?;
         if begun {
-            folded.close(customer);
+            end(&customer, &mut folded);
         }
-        Ok(folded)
+        outcome.map(|()| folded)
     }
 }
 
 impl Customer {
+    /// m: mean amount of the repeat purchases, in currency; 0 without any.
+    pub(super) fn monetary(&self) -> f64 {
+        if self.x == 0 { 0.0 } else { self.repeat_units as f64 / (UNITS * f64::from(self.x)) }
+    }
+
+    /// Spend in the holdout window, in currency.
+    pub(super) fn holdout_spend(&self) -> f64 {
+        self.holdout_units as f64 / UNITS
+    }
+
     /// Adds one purchase; dates do not decrease from call to call.
     fn buy(&mut self, date: NaiveDate, units: i64, group: Option<&str>, windows: &Windows<'_>, weekly: &mut [u64]) {
         let period = windows.rules.resolution.period_start(date);
@@ -301,16 +370,6 @@ impl Customer {
     }
 }
 
-impl Folded {
-    fn close(&mut self, customer: Customer) {
-        if customer.first.is_some() {
-            self.customers.push(customer);
-        } else if customer.holdout_last.is_some() {
-            self.new_customers += 1;
-        }
-    }
-}
-
 fn rows(customers: Vec<Customer>, calibration_end: NaiveDate, rules: &Rules) -> Summary {
     let mut summary = Summary::default();
     for c in customers {
@@ -319,7 +378,7 @@ fn rows(customers: Vec<Customer>, calibration_end: NaiveDate, rules: &Rules) -> 
         summary.frequency.push(c.x);
         summary.recency.push(rules.units_between(first, c.last));
         summary.age.push(rules.units_between(first, calibration_end));
-        summary.monetary.push(if c.x == 0 { 0.0 } else { c.repeat_units as f64 / (UNITS * f64::from(c.x)) });
+        summary.monetary.push(c.monetary());
         summary.customer_id.push(&c.id);
     }
     summary
@@ -329,20 +388,12 @@ impl SummaryFacts {
     /// The facts that a summary tells by itself.
     pub(super) fn of(summary: &Summary) -> Self {
         Self {
-            first_date: None,
-            last_date: None,
-            calibration_end: None,
-            holdout_end: None,
-            calibration_end_cuts_period: false,
             customers: summary.len() as u64,
             one_time_customers: summary.frequency.iter().filter(|x| **x == 0).count() as u64,
             repeat_purchases: summary.frequency.iter().map(|&x| u64::from(x)).sum(),
             spend_customers: summary.spend_rows().customers() as u64,
             cells: summary.cells().len() as u64,
-            holdout_purchases: 0,
-            new_customers: 0,
-            group_conflicts: 0,
-            group_missing: 0,
+            ..Self::default()
         }
     }
 }

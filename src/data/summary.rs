@@ -14,8 +14,10 @@ use super::ids::Ids;
 use super::table_file::{self, TableReader, dates, texts};
 use crate::error::{Error, Result};
 
-const VERSION: &str = "summary-1";
-const GROUP_KEY: &str = "longrun.group_column";
+/// The version of the table's columns.
+pub(super) const VERSION: &str = "summary-1";
+/// The fact that names the grouping column.
+pub(super) const GROUP_KEY: &str = "longrun.group_column";
 
 /// One row per customer first seen in the calibration window, sorted by customer id (bytewise), as parallel columns.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,5 +1,6 @@
 //! A source that already holds one row per customer (`data.kind = "summary"`), read and checked into a `Summary`.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -13,6 +14,7 @@ use super::rules::Rules;
 use super::source::{Kind, Source};
 use super::summarize::SummaryFacts;
 use super::summary::Summary;
+use super::summary_row::{Checks, SummaryRow, group_column};
 use crate::error::{Error, Result};
 
 /// Reads a source of customer summaries: x a whole number, 0 ≤ t_x ≤ T, t_x = 0 exactly when x = 0, m ≥ 0, everything finite, no
@@ -31,30 +33,23 @@ pub fn ingest_summary(
         return Err(Error::new("this source holds transactions, not customer summaries").at("data.kind"));
     }
     rules.check()?;
-    let group_column = match grouping {
-        Grouping::Column(name) => Some(source.columns.extra.iter().position(|e| e.name == *name).ok_or_else(|| {
-            let kept: Vec<&str> = source.columns.extra.iter().map(|e| e.name.as_str()).collect();
-            Error::new(format!("the source has no column {name:?} to group by"))
-                .at("groups.column")
-                .seen(format!("columns kept: {}", kept.join(", ")))
-                .advice("name a column of the file")
-        })?),
-        _ => None,
-    };
+    let group_column = group_column(source, grouping)?;
     // A pattern that no date will ever meet is still told.
     DateReader::new(source.date_format.as_deref(), None)?;
     let reading = Reading::new(source, Sizes::default().block_bytes, progress)?;
     std::fs::create_dir_all(out_dir).map_err(|e| Error::io("make the output folder", out_dir, e))?;
     let shared = Shared {
-        labels: labels(&reading.wanted),
-        has_monetary: source.columns.monetary.is_some(),
-        group_column,
+        checks: Checks {
+            labels: labels(&reading.wanted),
+            has_monetary: source.columns.monetary.is_some(),
+            group_column,
+        },
         rejects: RejectLog::default(),
         found: Mutex::default(),
     };
     reading.run(&|| Customers { shared: &shared, rows: Vec::new(), rejects: Vec::new(), seen: 0 })?;
 
-    let Shared { labels, has_monetary, rejects, found, .. } = shared;
+    let Shared { checks: Checks { labels, has_monetary, .. }, rejects, found } = shared;
     let (mut rows, seen, mut rejected) = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     if seen == 0 {
         return Err(Error::new("the input has no rows")
@@ -122,9 +117,7 @@ struct Row {
 }
 
 struct Shared {
-    labels: Vec<String>,
-    has_monetary: bool,
-    group_column: Option<usize>,
+    checks: Checks,
     rejects: RejectLog,
     /// Rows kept, rows seen, rows rejected.
     found: Mutex<(Vec<Row>, u64, u64)>,
@@ -138,51 +131,16 @@ struct Customers<'a> {
     seen: u64,
 }
 
-impl Customers<'_> {
-    /// The row, or the index of the field at fault and what is wrong with it.
-    fn judge(&self, at: Address, fields: &[Field<'_>]) -> Result<Row, (usize, String)> {
-        let id = match fields[0] {
-            Field::Missing => return Err((0, "is missing".to_owned())),
-            Field::Unreadable(kind) => return Err((0, format!("cannot be read from Parquet type {kind}"))),
-            field => field.text().into_owned(),
-        };
-        let number = |i: usize| fields[i].number().map_err(|reason| (i, reason));
-        let (x, t_x, age) = (number(1)?, number(2)?, number(3)?);
-        if x < 0.0 || x.fract() != 0.0 || x > f64::from(u32::MAX) {
-            return Err((1, "is not a whole number of repeat purchases, 0 or more".to_owned()));
-        }
-        if age < 0.0 {
-            return Err((3, "is negative".to_owned()));
-        }
-        if !(0.0..=age).contains(&t_x) {
-            return Err((2, format!("does not lie between 0 and the age {age}")));
-        }
-        if (x == 0.0) != (t_x == 0.0) {
-            return Err((
-                2,
-                format!("contradicts frequency {x}: recency is 0 exactly when there is no repeat purchase"),
-            ));
-        }
-        let m = if self.shared.has_monetary && (x > 0.0 || fields[4] != Field::Missing) { number(4)? } else { 0.0 };
-        if m < 0.0 {
-            return Err((4, "is negative".to_owned()));
-        }
-        let own = 4 + usize::from(self.shared.has_monetary);
-        let group = self.shared.group_column.map(|c| fields[own + c].text().into_owned()).filter(|g| !g.is_empty());
-        // Adding zero turns −0 into 0, so that equal times have equal bits. Spend without a repeat purchase is not repeat spend.
-        let m = if x > 0.0 { m + 0.0 } else { 0.0 };
-        Ok(Row { id, at, x: x as u32, t_x: t_x + 0.0, age: age + 0.0, m, group })
-    }
-}
-
 impl Consumer for Customers<'_> {
     fn row(&mut self, at: Address, fields: &[Field<'_>]) {
-        match self.judge(at, fields) {
+        match self.shared.checks.judge(fields) {
             Ok(row) => {
                 self.seen += 1;
-                self.rows.push(row);
+                let SummaryRow { id, x, t_x, age, m, group } = row;
+                let group = group.map(Cow::into_owned);
+                self.rows.push(Row { id: id.into_owned(), at, x, t_x, age, m, group });
             }
-            Err((i, reason)) => self.malformed(at, &self.shared.labels[i].clone(), &fields[i].text(), &reason),
+            Err((i, reason)) => self.malformed(at, &self.shared.checks.labels[i], &fields[i].text(), &reason),
         }
     }
 

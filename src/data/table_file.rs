@@ -12,11 +12,13 @@ use arrow_array::types::{Date32Type, Float64Type, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::{Field as ArrowField, Schema as ArrowSchema, SchemaRef};
 use chrono::NaiveDate;
-use parquet::arrow::ArrowWriter;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
@@ -37,12 +39,7 @@ impl TableWriter {
         partial.push(".partial");
         let partial = PathBuf::from(partial);
         let file = File::create(&partial).map_err(|e| Error::io("write the table", &partial, e))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_owned())
-            .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), version.to_owned())]))
-            .build();
-        let writer = ArrowWriter::try_new(BufWriter::new(file), schema, Some(properties))
+        let writer = ArrowWriter::try_new(BufWriter::new(file), schema, Some(properties(version).build()))
             .map_err(|e| Error::io("write the table", &partial, std::io::Error::other(e)))?;
         Ok(Self { writer, partial, path: path.to_owned() })
     }
@@ -65,8 +62,16 @@ impl TableWriter {
     }
 }
 
+/// The settings of every table.
+pub(super) fn properties(version: &str) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_created_by(concat!("longrun ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_key_value_metadata(Some(vec![KeyValue::new(VERSION_KEY.to_owned(), version.to_owned())]))
+}
+
 /// The input or output failure inside a Parquet error, so that a full disk is called a full disk.
-fn io_cause(e: parquet::errors::ParquetError) -> std::io::Error {
+pub(super) fn io_cause(e: parquet::errors::ParquetError) -> std::io::Error {
     match e {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
             Ok(io) => *io,
@@ -158,16 +163,46 @@ impl TableReader {
         self.metadata.schema().fields().iter().map(|f| f.name().clone()).collect()
     }
 
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        usize::try_from(self.metadata.metadata().file_metadata().num_rows()).unwrap_or(0)
+    }
+
     /// Hands on the rows, batch by batch.
-    pub(super) fn read(&self, mut each: impl FnMut(&Rows<'_>) -> Result<()>) -> Result<()> {
+    pub(super) fn read(&self, each: impl FnMut(&Rows<'_>) -> Result<()>) -> Result<()> {
+        self.read_some(None, ProjectionMask::all(), each)
+    }
+
+    /// Reads the named columns on all cores: `each` makes something of every row group, and the results come in the order of rows.
+    pub(super) fn read_groups<T: Send>(
+        &self,
+        columns: &[&str],
+        make: impl Fn(&mut dyn FnMut(RowsReader<'_>) -> Result<()>) -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        let mask = ProjectionMask::columns(self.metadata.parquet_schema(), columns.iter().copied());
+        (0..self.metadata.metadata().num_row_groups())
+            .into_par_iter()
+            .map(|group| make(&mut |each| self.read_some(Some(group), mask.clone(), each)))
+            .collect()
+    }
+
+    fn read_some(
+        &self,
+        group: Option<usize>,
+        mask: ProjectionMask,
+        mut each: impl FnMut(&Rows<'_>) -> Result<()>,
+    ) -> Result<()> {
         let broken = |e: Box<dyn std::error::Error + Send + Sync>| {
             Error::new("could not read the table").at(self.path.display()).advice("make it again").because(e)
         };
         let file = File::open(&self.path).map_err(|e| Error::io("open the table", &self.path, e))?;
-        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_batch_size(16_384)
-            .build()
-            .map_err(|e| broken(e.into()))?;
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
+            .with_projection(mask)
+            .with_batch_size(16_384);
+        if let Some(group) = group {
+            builder = builder.with_row_groups(vec![group]);
+        }
+        let batches = builder.build().map_err(|e| broken(e.into()))?;
         for rows in batches {
             let rows = rows.map_err(|e| broken(e.into()))?;
             each(&Rows { batch: &rows, path: &self.path })?;
@@ -175,6 +210,9 @@ impl TableReader {
         Ok(())
     }
 }
+
+/// Takes the rows of a table, batch by batch.
+pub(super) type RowsReader<'a> = &'a mut dyn FnMut(&Rows<'_>) -> Result<()>;
 
 /// Some rows of a table.
 pub(super) struct Rows<'a> {

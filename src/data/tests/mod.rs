@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod layouts;
 mod simulated;
+mod streaming;
 mod summaries;
 mod windows;
 
