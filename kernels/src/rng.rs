@@ -25,6 +25,38 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
     [c0, c1, c2, c3]
 }
 
+/// Streams whose first blocks are computed side by side: enough for the widest vectors there are.
+const LANES: usize = 16;
+
+/// The first block of every stream `(seed, purpose, index, 0)`, `(seed, purpose, index, 1)`, …, one for each place in `out`:
+/// what [`Stream::new`] would compute on its first use, many at a time. [`Stream::begun`] goes on from there.
+pub fn first_blocks(seed: u64, purpose: Purpose, index: u64, out: &mut [[u32; 4]]) {
+    debug_assert!(out.len() <= 1 << 24, "sub_index has 24 bits");
+    let key = [seed as u32, (seed >> 32) as u32];
+    let (low, high) = (index as u32, (index >> 32) as u32);
+    for (chunk, out) in out.chunks_mut(LANES).enumerate() {
+        let first = (purpose as u32) << 24 | (chunk * LANES) as u32;
+        let [mut c0, mut c1, mut c2, mut c3] = [[0; LANES], [0; LANES], [low; LANES], [high; LANES]];
+        c1.iter_mut().zip(first..).for_each(|(site, at)| *site = at);
+        let [mut k0, mut k1] = key;
+        for _ in 0..10 {
+            for i in 0..LANES {
+                let p0 = u64::from(MULTIPLIERS[0]) * u64::from(c0[i]);
+                let p1 = u64::from(MULTIPLIERS[1]) * u64::from(c2[i]);
+                c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k0;
+                c1[i] = p1 as u32;
+                c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k1;
+                c3[i] = p0 as u32;
+            }
+            k0 = k0.wrapping_add(WEYL[0]);
+            k1 = k1.wrapping_add(WEYL[1]);
+        }
+        for (i, block) in out.iter_mut().enumerate() {
+            *block = [c0[i], c1[i], c2[i], c3[i]];
+        }
+    }
+}
+
 /// What a random number is for. Numbers of different purposes are independent at equal indices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -63,6 +95,7 @@ pub struct Stream {
 impl Stream {
     /// The stream at `(seed, purpose, index, sub_index)`. `sub_index` uses its low 24 bits; the high 8 bits of that word hold
     /// the purpose.
+    #[inline]
     pub fn new(seed: u64, purpose: Purpose, index: u64, sub_index: u32) -> Self {
         debug_assert!(sub_index < 1 << 24, "sub_index has 24 bits");
         let site = (purpose as u32) << 24 | (sub_index & 0x00FF_FFFF);
@@ -74,7 +107,16 @@ impl Stream {
         }
     }
 
+    /// [`Stream::new`], its first block already known from [`first_blocks`].
+    #[inline]
+    pub fn begun(seed: u64, purpose: Purpose, index: u64, sub_index: u32, first: [u32; 4]) -> Self {
+        let mut stream = Self::new(seed, purpose, index, sub_index);
+        (stream.block, stream.used, stream.counter[0]) = (first, 0, 1);
+        stream
+    }
+
     /// A number in the open interval (0, 1), 53 bits.
+    #[inline]
     pub fn uniform(&mut self) -> f64 {
         ((self.next_word64() >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
     }
@@ -85,6 +127,7 @@ impl Stream {
         radius * (std::f64::consts::TAU * self.uniform()).cos()
     }
 
+    #[inline]
     fn next_word(&mut self) -> u32 {
         if self.used == 4 {
             self.block = philox4x32_10(self.counter, self.key);
@@ -95,6 +138,7 @@ impl Stream {
         self.block[self.used - 1]
     }
 
+    #[inline]
     fn next_word64(&mut self) -> u64 {
         u64::from(self.next_word()) | u64::from(self.next_word()) << 32
     }
@@ -103,10 +147,12 @@ impl Stream {
 impl TryRng for Stream {
     type Error = Infallible;
 
+    #[inline]
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         Ok(self.next_word())
     }
 
+    #[inline]
     fn try_next_u64(&mut self) -> Result<u64, Infallible> {
         Ok(self.next_word64())
     }
@@ -151,6 +197,20 @@ mod tests {
         assert_ne!(here, first(1, Purpose::Start, 2, 3));
         assert_ne!(here, first(1, Purpose::Test, 3, 3));
         assert_ne!(here, first(1, Purpose::Test, 2, 4));
+    }
+
+    #[test]
+    fn many_first_blocks_are_those_of_the_streams() {
+        let (seed, index) = (0x1234_5678_9ABC_DEF0, 0xFEDC_BA98_7654_3210);
+        let mut blocks = [[0; 4]; 37];
+        first_blocks(seed, Purpose::Prediction, index, &mut blocks);
+        for (sub, block) in (0..).zip(blocks) {
+            let mut plain = Stream::new(seed, Purpose::Prediction, index, sub);
+            let mut begun = Stream::begun(seed, Purpose::Prediction, index, sub, block);
+            for _ in 0..11 {
+                assert_eq!(plain.next_word(), begun.next_word());
+            }
+        }
     }
 
     #[test]

@@ -1,15 +1,10 @@
 //! Every customer's posterior predictive distribution over the horizon, streamed in summary order, and the joint totals of any
-//! labelling. Means come from [`super::expectations`]; here is what needs simulated futures.
+//! labelling. Means come from [`super::expectations`], draws from an [`Engine`]; here they meet.
 
-use rayon::prelude::*;
-
-use super::quantile::{self, PROBABILITIES};
-use super::simulate::{self, History, customer_address};
-use super::totals::Accumulator;
-use super::{Expectations, Grid, Labelling, Population, Settings, Totals};
+use super::engine::{Engine, Future};
+use super::{Expectations, Labelling, Totals};
 use crate::data::Summary;
 use crate::error::{Error, Result};
-use crate::kernels::rng::{Purpose, Stream};
 
 /// Posterior predictive quantiles at 5, 25, 50, 75 and 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -26,17 +21,10 @@ pub struct Quantiles<T> {
     pub q95: T,
 }
 
-impl<T> Quantiles<T> {
-    fn of(at: impl Fn(f64) -> T) -> Self {
-        let [q05, q25, q50, q75, q95] = PROBABILITIES.map(at);
+impl<T> From<[T; 5]> for Quantiles<T> {
+    /// In ascending order of probability.
+    fn from([q05, q25, q50, q75, q95]: [T; 5]) -> Self {
         Self { q05, q25, q50, q75, q95 }
-    }
-}
-
-impl Quantiles<u32> {
-    /// Quantiles of a sorted sample of counts, each a count of the sample.
-    pub(super) fn of_counts(sorted: &[u32]) -> Self {
-        Self::of(|q| quantile::of_counts(sorted, q))
     }
 }
 
@@ -66,122 +54,83 @@ pub struct SpendPosterior {
     pub clv: Quantiles<f64>,
 }
 
-/// Receives customers in summary order, a chunk at a time.
-pub type Sink<'a> = dyn FnMut(&[CustomerPosterior]) -> Result<()> + 'a;
+/// Receives customers in summary order, a chunk at a time, on any thread: while the next chunk is computed.
+pub type Sink<'a> = dyn FnMut(&[CustomerPosterior]) -> Result<()> + Send + 'a;
 
-/// Simulates every customer under every draw; delivers posteriors to `sink` in summary order and returns the totals of each
-/// labelling. `progress` hears how many customers are done.
+/// Has `engine` simulate every customer of `summary` under every draw; delivers posteriors to `sink` in summary order and returns the
+/// totals of each labelling. `progress` hears how many customers are done. The engine was made for the same summary and labellings.
 ///
 /// # Errors
-/// Settings, draws or labellings that make no sense; whatever `sink` returns.
+/// Expectations of another summary; whatever the engine or `sink` return.
 pub fn predict_customers(
+    engine: &mut dyn Engine,
     summary: &Summary,
-    population: &Population,
-    settings: &Settings,
     expectations: &Expectations,
     labellings: &[Labelling],
     sink: &mut Sink<'_>,
     progress: &dyn Fn(u64),
 ) -> Result<Vec<Totals>> {
-    settings.check()?;
-    population.check(summary)?;
-    labellings.iter().try_for_each(|labelling| labelling.check(summary))?;
-    if expectations.p_alive.len() != summary.len() || expectations.clv.is_some() != population.spend.is_some() {
-        return Err(Error::new("the expectations belong to another summary or population").seen(format!(
-            "{} expectations for {} customers",
-            expectations.p_alive.len(),
-            summary.len()
+    let rows = summary.len();
+    if expectations.p_alive.len() != rows {
+        return Err(Error::new("the expectations belong to another summary")
+            .seen(format!("{} expectations for {rows} customers", expectations.p_alive.len())));
+    }
+    let chunk = engine.chunk_customers().clamp(1, rows.max(1));
+    let chunks = rows.div_ceil(chunk);
+    let rows_of = |k: usize| k * chunk..rows.min((k + 1) * chunk);
+    // While chunk k is computed, k−1 waits in the engine and k−2 is on its way into the sink.
+    let mut done: (usize, Vec<Future>) = (0, Vec::new());
+    for k in 0..=chunks {
+        let (first, futures) = std::mem::take(&mut done);
+        let delivered = first + futures.len();
+        let (computed, sunk) = rayon::join(
+            || {
+                if k < chunks {
+                    engine.submit(rows_of(k))?;
+                }
+                if k > 0 { engine.collect() } else { Ok(Vec::new()) }
+            },
+            || deliver(first, &futures, expectations, sink),
+        );
+        sunk?;
+        done = (delivered, computed?);
+        progress(delivered as u64);
+    }
+    let (first, futures) = done;
+    if first + futures.len() != rows {
+        return Err(Error::new("the engine returned another number of customers than the summary has")
+            .seen(format!("{} of {rows}", first + futures.len())));
+    }
+    deliver(first, &futures, expectations, sink)?;
+    progress(rows as u64);
+    let totals = engine.totals()?;
+    if totals.len() != labellings.len() {
+        return Err(Error::new("the engine added up other labellings").seen(format!(
+            "{} for {}",
+            totals.len(),
+            labellings.len()
         )));
     }
-    let grid = settings.grid();
-    let draws = population.draws();
-    let chunk = settings.chunk_customers.min(summary.len().max(1));
-    let mut counts = vec![0u32; chunk * draws];
-    let mut values = vec![0.0f64; chunk * draws];
-    let mut totals: Vec<Accumulator<'_>> =
-        labellings.iter().map(|labelling| Accumulator::new(labelling, population)).collect();
-
-    for first in (0..summary.len()).step_by(chunk) {
-        let customers = chunk.min(summary.len() - first);
-        counts[..customers * draws].par_chunks_mut(draws).zip(values.par_chunks_mut(draws)).enumerate().for_each(
-            |(i, (counts, values))| {
-                simulate_customer(summary, first + i, population, settings.seed, &grid, counts, values);
-            },
-        );
-        for (i, (counts, values)) in counts.chunks(draws).zip(values.chunks(draws)).take(customers).enumerate() {
-            totals.iter_mut().for_each(|total| total.add(first + i, counts, values));
-        }
-        let posteriors: Vec<CustomerPosterior> = counts[..customers * draws]
-            .par_chunks_mut(draws)
-            .zip(values.par_chunks_mut(draws))
-            .enumerate()
-            .map(|(i, (counts, values))| summarise(expectations, first + i, counts, values))
-            .collect();
-        sink(&posteriors)?;
-        progress((first + customers) as u64);
-    }
-    Ok(totals.into_iter().map(|total| total.finish(expectations)).collect())
+    Ok(labellings.iter().zip(totals).map(|(labelling, draws)| Totals::of(labelling, draws, expectations)).collect())
 }
 
-impl History {
-    /// The calibration window of one row of the summary.
-    pub(super) fn of(summary: &Summary, i: usize) -> Self {
-        Self {
-            x: summary.frequency[i],
-            recency: summary.recency[i],
-            age: summary.age[i],
-            monetary: summary.monetary[i],
-        }
+/// Joins the futures of the rows from `first` on with their means.
+fn deliver(first: usize, futures: &[Future], expectations: &Expectations, sink: &mut Sink<'_>) -> Result<()> {
+    if futures.is_empty() {
+        return Ok(());
     }
-}
-
-/// All draws of one customer: purchases over the horizon and, with a spend model, their discounted value.
-fn simulate_customer(
-    summary: &Summary,
-    i: usize,
-    population: &Population,
-    seed: u64,
-    grid: &Grid,
-    counts: &mut [u32],
-    values: &mut [f64],
-) {
-    let (history, group) = (History::of(summary, i), summary.group[i] as usize);
-    let address = customer_address(&summary.customer_id[i]);
-    let mut by_period = vec![0; grid.periods()];
-    for (draw, (count, value)) in counts.iter_mut().zip(values).enumerate() {
-        let rng = &mut Stream::new(seed, Purpose::Prediction, address, draw as u32);
-        *count = simulate::purchases(rng, population.purchase_at(draw, group), &history, grid, &mut by_period);
-        *value = match population.spend_at(draw, group) {
-            Some(pqv) if *count > 0 => simulate::spend(rng, pqv, &history, grid, &by_period),
-            _ => 0.0,
-        };
-    }
-}
-
-/// Quantiles of one customer's draws, which are sorted in place.
-fn summarise(expectations: &Expectations, i: usize, counts: &mut [u32], values: &mut [f64]) -> CustomerPosterior {
-    counts.sort_unstable();
-    let spend = expectations.spend.as_ref().zip(expectations.clv.as_ref()).map(|(spend, clv)| {
-        values.sort_unstable_by(f64::total_cmp);
-        SpendPosterior {
-            spend_mean: spend[i],
-            clv_mean: clv[i],
-            clv_sd: standard_deviation(values),
-            clv: Quantiles::of(|q| quantile::of_amounts(values, q)),
-        }
-    });
-    CustomerPosterior {
+    let spends = expectations.spend.as_ref().zip(expectations.clv.as_ref());
+    let posterior = |(i, future): (usize, &Future)| CustomerPosterior {
         p_alive: expectations.p_alive[i],
         purchases_mean: expectations.purchases[i],
-        purchases: Quantiles::of_counts(counts),
-        spend,
-    }
-}
-
-/// With the n − 1 denominator; 0 for a single draw.
-fn standard_deviation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean) * (v - mean)).sum();
-    (squares / (n - 1.0).max(1.0)).sqrt()
+        purchases: future.purchases,
+        spend: spends.map(|(spend, clv)| SpendPosterior {
+            spend_mean: spend[i],
+            clv_mean: clv[i],
+            clv_sd: future.value_sd,
+            clv: future.value,
+        }),
+    };
+    let posteriors: Vec<CustomerPosterior> = (first..).zip(futures).map(posterior).collect();
+    sink(&posteriors)
 }

@@ -4,18 +4,22 @@
 //! Nothing here knows how the draws were made, what a segment is called, or what a terminal looks like.
 //!
 //! The road: [`expectations`] gives every mean (no randomness at all), from which customers can be ranked and labelled;
-//! [`predict_customers`] then simulates every customer under every draw, streams the quantiles out in summary order and adds up
-//! joint totals per label. [`predict_window`] does the same for a holdout window, [`track`] for the weeks since the first
-//! purchase.
+//! [`predict_customers`] then has an [`Engine`] simulate every customer under every draw, streams the quantiles out in summary order
+//! and returns joint totals per label. [`predict_window`] does the same for a holdout window, [`track`] for the weeks since the
+//! first purchase.
 //!
 //! Memory: a few numbers per customer and `chunk_customers × draws` of scratch ([`Settings::scratch_bytes`]); never customers ×
 //! draws.
 
+mod cpu;
 mod customers;
+mod engine;
 mod expectation;
+mod future;
 mod interpolate;
+mod laws;
 mod quantile;
-mod simulate;
+mod sift;
 mod totals;
 mod tracking;
 mod window;
@@ -26,9 +30,11 @@ use ndarray::Array3;
 use crate::data::Summary;
 use crate::error::{Error, Result};
 
+pub use cpu::Cpu;
 pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
+pub use engine::{Engine, Future, JointDraws};
 pub use expectation::{Expectations, expectations};
-pub use simulate::customer_address;
+pub use future::customer_address;
 pub use totals::{Interval, Labelling, Total, Totals};
 pub use tracking::{FrequencyBand, TrackedWeek, Tracking, TrackingSettings, track};
 pub use window::{Window, WindowPosterior, predict_window};
@@ -122,9 +128,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Bytes of scratch that [`predict_customers`] and [`predict_window`] hold, whatever the number of customers.
+    /// Bytes of scratch that the [`Cpu`] engine holds at most, whatever the number of customers: two chunks in which everybody
+    /// buys under every draw. It is usually a quarter of that.
     pub fn scratch_bytes(&self, draws: usize) -> usize {
-        self.chunk_customers * draws * (size_of::<u32>() + size_of::<f64>())
+        2 * self.chunk_customers * draws * (2 * size_of::<u32>() + size_of::<f64>())
     }
 
     fn check(&self) -> Result<()> {
@@ -179,6 +186,10 @@ impl Grid {
     }
 }
 
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod proofs;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

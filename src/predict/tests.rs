@@ -30,7 +30,8 @@ fn predict(
         rows.extend_from_slice(chunk);
         Ok(())
     };
-    let totals = predict_customers(summary, population, settings, &means, labellings, &mut sink, &quiet).unwrap();
+    let mut engine = Cpu::new(summary, population, settings, labellings).unwrap();
+    let totals = predict_customers(&mut engine, summary, &means, labellings, &mut sink, &quiet).unwrap();
     (rows, totals)
 }
 

@@ -2,13 +2,14 @@
 //! would have bought how often.
 //!
 //! Customers are simulated as new ones, from the population alone (λ ~ Gamma(r, α), p ~ Beta(a, b)): a check of the model, not a
-//! prediction of the customers' futures.
+//! prediction of the customers' futures. Nothing tells customers of one group and day of first purchase apart then, so that they are
+//! simulated as a cohort: how many of them buy again at all, and what those do.
 
 use chrono::NaiveDate;
-use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
 
-use super::simulate::{self, customer_address};
+use super::future::{History, Outlook, Purchases, address_of, binomial};
+use super::laws::Law;
 use super::{Interval, Population};
 use crate::data::{Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
@@ -16,6 +17,15 @@ use crate::kernels::rng::{Purpose, Stream};
 
 /// Frequency classes 0, 1, …, 6 and "7+".
 const CLASSES: usize = 8;
+
+/// Draws simulated between two words to `progress`.
+const DRAWS_AT_ONCE: usize = 64;
+
+/// From here on times are drawn in their order, of which only the first matter.
+const MANY_TIMES: u32 = 64;
+
+/// Cohorts below this are simulated customer by customer.
+const LARGE: u64 = 8;
 
 /// What the simulation needs besides the summary and the draws.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +79,7 @@ pub struct Tracking {
 
 /// Simulates every customer's history from the first purchase to the end of observation, under each of a thinned set of draws.
 ///
-/// Memory: weeks × draws. `progress` hears how many draws are done. A source without dates has no weeks; its histogram is there all
+/// Memory: weeks × draws, and 16 bytes per customer while they are sorted into cohorts. `progress` hears how many draws are done. A source without dates has no weeks; its histogram is there all
 /// the same.
 ///
 /// # Errors
@@ -103,10 +113,11 @@ pub fn track(
             )));
     }
     let draws = thinned(population.draws(), settings.draws);
+    let cohorts = cohorts(summary, weekly);
     let mut replicates = Vec::with_capacity(draws.len());
-    for (done, &draw) in draws.iter().enumerate() {
-        replicates.push(replicate(summary, weekly, population, settings, draw));
-        progress((done + 1) as u64);
+    for draws in draws.chunks(DRAWS_AT_ONCE) {
+        replicates.par_extend(draws.par_iter().map(|&draw| replicate(&cohorts, weeks, population, settings, draw)));
+        progress(replicates.len() as u64);
     }
 
     let band = |of: &dyn Fn(&Replicate) -> u64| {
@@ -164,6 +175,39 @@ fn class(x: u32) -> usize {
     (x as usize).min(CLASSES - 1)
 }
 
+/// Customers of one group who bought first on the same day and were observed equally long.
+#[derive(Debug, Clone, Copy)]
+struct Cohort {
+    group: usize,
+    age: f64,
+    /// Days from the start of the first week to the first purchase.
+    first_day: i32,
+    customers: u64,
+    /// Of its random numbers: a hash of what makes it a cohort.
+    address: u64,
+}
+
+/// The cohorts of a summary, in order. A source that was itself a summary has neither dates nor weeks: all buy first on day 0.
+fn cohorts(summary: &Summary, weekly: &WeeklyRepeats) -> Vec<Cohort> {
+    let first_day = |i: usize| match (weekly.week_start.first(), summary.first_purchase.get(i)) {
+        (Some(start), Some(first)) => (*first - *start).num_days() as i32,
+        _ => 0,
+    };
+    // Ages are not negative, so their bits sort as they do.
+    let mut keys: Vec<(u32, u64, i32)> = (0..summary.len())
+        .into_par_iter()
+        .map(|i| (summary.group[i], summary.age[i].to_bits(), first_day(i)))
+        .collect();
+    keys.par_sort_unstable();
+    let cohort = |same: &[(u32, u64, i32)]| {
+        let (group, age, first_day) = same[0];
+        let label = summary.groups.labels[group as usize].bytes();
+        let address = address_of(label.chain(age.to_le_bytes()).chain(first_day.to_le_bytes()));
+        Cohort { group: group as usize, age: f64::from_bits(age), first_day, customers: same.len() as u64, address }
+    };
+    keys.chunk_by(|one, next| one == next).map(cohort).collect()
+}
+
 /// One replicated data set.
 #[derive(Debug, Clone)]
 struct Replicate {
@@ -171,80 +215,81 @@ struct Replicate {
     by_frequency: [u64; CLASSES],
 }
 
-impl Replicate {
-    fn empty(weeks: usize) -> Self {
-        Self { by_week: vec![0; weeks], by_frequency: [0; CLASSES] }
-    }
-
-    fn add(mut self, other: &Self) -> Self {
-        self.by_week.iter_mut().zip(&other.by_week).for_each(|(sum, k)| *sum += k);
-        self.by_frequency.iter_mut().zip(&other.by_frequency).for_each(|(sum, k)| *sum += k);
-        self
-    }
-}
-
-/// Counts are integers: however rayon splits the sum, it is the same.
+/// Every cohort under one draw.
 fn replicate(
-    summary: &Summary,
-    weekly: &WeeklyRepeats,
+    cohorts: &[Cohort],
+    weeks: usize,
     population: &Population,
     settings: &TrackingSettings,
     draw: usize,
 ) -> Replicate {
-    let empty = || Replicate::empty(weekly.week_start.len());
-    (0..summary.len())
-        .into_par_iter()
-        .fold(empty, |mut replicate, i| {
-            simulate_history(summary, i, weekly, population, settings, draw, &mut replicate);
-            replicate
-        })
-        .reduce(empty, |sum, part| sum.add(&part))
+    let mut replicate = Replicate { by_week: vec![0; weeks], by_frequency: [0; CLASSES] };
+    let mut times = Vec::new();
+    for cohort in cohorts {
+        let [r, alpha, a, b] = population.purchase_at(draw, cohort.group);
+        let law = Law { r, alpha, a, b, spend: [0.0; 3] };
+        simulate_cohort(cohort, &law, settings, draw, &mut times, &mut replicate);
+    }
+    replicate
 }
 
-fn simulate_history(
-    summary: &Summary,
-    i: usize,
-    weekly: &WeeklyRepeats,
-    population: &Population,
+/// `times` is room for the purchases of one customer.
+fn simulate_cohort(
+    cohort: &Cohort,
+    law: &Law,
     settings: &TrackingSettings,
     draw: usize,
+    times: &mut Vec<f64>,
     into: &mut Replicate,
 ) {
-    let [r, alpha, a, b] = population.purchase_at(draw, summary.group[i] as usize);
-    let address = customer_address(&summary.customer_id[i]);
-    let rng = &mut Stream::new(settings.seed, Purpose::Tracking, address, draw as u32);
-    let age = summary.age[i];
-    let end = age + settings.observed_after;
-    // The middle of the day: a purchase t days later falls on the day that t rounds to, which is the day it would be dated.
-    // A source that was itself a summary has neither dates nor weeks.
-    let first_day = match (weekly.week_start.first(), summary.first_purchase.get(i)) {
-        (Some(start), Some(first)) => (*first - *start).num_days() as f64 + 0.5,
-        _ => 0.0,
+    let rng = &mut Stream::new(settings.seed, Purpose::Tracking, cohort.address, draw as u32);
+    let end = cohort.age + settings.observed_after;
+    let newcomer = History { x: 0, recency: 0.0, age: 0.0, monetary: 0.0 };
+    let outlook = Outlook::new(law, &newcomer, end);
+    // Of a large cohort, how many buy again; the uniform numbers of those lie below the limit.
+    let below = outlook.buys_below();
+    let (tried, limit) = if cohort.customers < LARGE {
+        (cohort.customers, 1.0)
+    } else {
+        (binomial(rng, cohort.customers, below), below)
     };
-
-    let lambda = simulate::gamma(rng, r) / alpha;
-    let mut dropout = None;
-    let (mut time, mut purchases, mut x) = (0.0, 0u32, 0u32);
-    loop {
-        let gap: f64 = Exp1.sample(rng);
-        time += gap / lambda;
-        // Also ends a customer whose rate underflowed to zero: the gap is then infinite.
-        if time > end || time.is_nan() {
-            break;
+    into.by_frequency[0] += cohort.customers - tried;
+    // The middle of the day: a purchase t days later falls on the day that t rounds to, which is the day it would be dated.
+    let first_day = f64::from(cohort.first_day) + 0.5;
+    for _ in 0..tried {
+        let u = limit * rng.uniform();
+        let Some(purchases) = outlook.purchases(u, rng) else {
+            into.by_frequency[0] += 1;
+            continue;
+        };
+        first_times(rng, end, purchases, times);
+        let mut x = 0;
+        for &time in &*times {
+            x += u32::from(time <= cohort.age);
+            let week = ((first_day + time * settings.days_per_time_unit) / 7.0) as usize;
+            if let Some(count) = into.by_week.get_mut(week) {
+                *count += 1;
+            }
         }
-        let last = *dropout.get_or_insert_with(|| {
-            let p = simulate::beta(rng, a, b);
-            simulate::geometric(rng, p)
-        });
-        purchases += 1;
-        x += u32::from(time <= age);
-        let week = ((first_day + time * settings.days_per_time_unit) / 7.0) as usize;
-        if let Some(count) = into.by_week.get_mut(week) {
-            *count += 1;
-        }
-        if purchases == last {
-            break;
-        }
+        into.by_frequency[class(x)] += 1;
     }
-    into.by_frequency[class(x)] += 1;
+}
+
+/// The times of the purchases made: the first of the planned ones, which are uniform up to `end` given their number.
+fn first_times(rng: &mut Stream, end: f64, Purchases { planned, made }: Purchases, times: &mut Vec<f64>) {
+    times.clear();
+    if planned < MANY_TIMES {
+        times.extend((0..planned).map(|_| end * rng.uniform()));
+        if made < planned {
+            times.sort_unstable_by(f64::total_cmp);
+            times.truncate(made as usize);
+        }
+        return;
+    }
+    // One after the other: the first of k uniform times in what is left of the window has P(after a share s) = (1−s)^k.
+    let mut left = 1.0;
+    times.extend((0..made).map(|before| {
+        left *= rng.uniform().powf(1.0 / f64::from(planned - before));
+        end * (1.0 - left)
+    }));
 }

@@ -2,15 +2,18 @@
 //!
 //! Knows what was observed only to count the draws below and at it; how well that is, `evaluate` says.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::customers::Quantiles;
-use super::expectation::purchase_means;
-use super::simulate::{self, History, customer_address};
-use super::{Grid, Interval, Population, Settings};
+use super::expectation::{PurchaseMeans, purchase_means};
+use super::future::{History, customer_address};
+use super::laws::Laws;
+use super::sift::{Sieve, Subject};
+use super::{Grid, Interval, Population, Settings, quantile};
 use crate::data::{Holdout, Summary};
 use crate::error::{Error, Result};
-use crate::kernels::rng::{Purpose, Stream};
 
 /// One customer's prediction for the window, and where the observation lies among the draws.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,6 +41,9 @@ pub struct Window {
     pub total_draws: Vec<f64>,
 }
 
+/// Customers that one thread takes at a time.
+const BLOCK: usize = 64;
+
 /// Predicts the window that `holdout` observed. Of `settings` it needs the seed and the chunk size; no discount, no months.
 ///
 /// # Errors
@@ -63,43 +69,74 @@ pub fn predict_window(
             summary.len()
         )));
     }
-    let grid = Grid::single(holdout.length);
-    let means = purchase_means(summary, population, &grid);
+    let means = purchase_means(summary, population, &Grid::single(holdout.length));
+    let laws = Laws::new(population);
     let draws = population.draws();
-    let chunk = settings.chunk_customers.min(summary.len().max(1));
-    let mut counts = vec![0u32; chunk * draws];
-    let mut total_draws = vec![0.0; draws];
+    let block = settings.chunk_customers.clamp(1, BLOCK);
+    let mut total_draws = vec![0u64; draws];
     let mut customers = Vec::with_capacity(summary.len());
 
-    for first in (0..summary.len()).step_by(chunk) {
-        let size = chunk.min(summary.len() - first);
-        let counts = &mut counts[..size * draws];
-        counts.par_chunks_mut(draws).enumerate().for_each(|(i, counts)| {
-            let i = first + i;
-            let (history, group) = (History::of(summary, i), summary.group[i] as usize);
-            let address = customer_address(&summary.customer_id[i]);
-            for (draw, count) in counts.iter_mut().enumerate() {
-                let rng = &mut Stream::new(settings.seed, Purpose::Prediction, address, draw as u32);
-                *count = simulate::purchases(rng, population.purchase_at(draw, group), &history, &grid, &mut [0]);
-            }
-        });
-        // Whole numbers below 2^53: the order of the sums changes nothing.
-        for counts in counts.chunks(draws) {
-            total_draws.iter_mut().zip(counts).for_each(|(sum, &k)| *sum += f64::from(k));
-        }
-        customers.par_extend(counts.par_chunks_mut(draws).enumerate().map(|(i, counts)| {
-            let observed = holdout.purchases[first + i];
-            counts.sort_unstable();
-            let below = counts.partition_point(|&k| k < observed);
-            WindowPosterior {
-                mean: means[first + i].purchases,
-                purchases: Quantiles::of_counts(counts),
-                below: below as u32,
-                equal: (counts.partition_point(|&k| k <= observed) - below) as u32,
-            }
-        }));
-        progress((first + size) as u64);
+    for first in (0..summary.len()).step_by(settings.chunk_customers) {
+        let rows = first..summary.len().min(first + settings.chunk_customers);
+        let empty = || (Vec::new(), vec![0u64; draws]);
+        let (chunk, totals) = rows
+            .clone()
+            .into_par_iter()
+            .step_by(block)
+            .map(|start| {
+                let rows = start..rows.end.min(start + block);
+                window_of(summary, holdout, &laws, settings.seed, &means, rows)
+            })
+            // Whole numbers, and blocks that stay in order: however the threads split them, it is the same.
+            .reduce(empty, |(mut customers, mut totals), (more, add)| {
+                customers.extend(more);
+                totals.iter_mut().zip(add).for_each(|(sum, k)| *sum += k);
+                (customers, totals)
+            });
+        customers.extend(chunk);
+        total_draws.iter_mut().zip(totals).for_each(|(sum, k)| *sum += k);
+        progress(rows.end as u64);
     }
-    let mean = customers.iter().map(|c| c.mean).sum();
+    let mean = customers.iter().map(|c: &WindowPosterior| c.mean).sum();
+    // Whole numbers below 2^53: exact in f64.
+    let total_draws: Vec<f64> = total_draws.into_iter().map(|k| k as f64).collect();
     Ok(Window { draws: draws as u32, customers, total: Interval::of(mean, total_draws.iter().copied()), total_draws })
+}
+
+/// Consecutive customers, and the sum of their draws.
+fn window_of(
+    summary: &Summary,
+    holdout: &Holdout,
+    laws: &Laws,
+    seed: u64,
+    means: &[PurchaseMeans],
+    rows: Range<usize>,
+) -> (Vec<WindowPosterior>, Vec<u64>) {
+    let draws = laws.draws();
+    let mut sieve = Sieve::new(draws);
+    let mut totals = vec![0u64; draws];
+    let mut counts = Vec::new();
+    let customers = rows
+        .map(|i| {
+            let (history, group) = (History::of(summary, i), summary.group[i]);
+            let subject = Subject { group, history, address: customer_address(&summary.customer_id[i]) };
+            counts.clear();
+            sieve.each_buying_draw(laws, &subject, seed, holdout.length, |draw, purchases, _| {
+                totals[draw] += u64::from(purchases.made);
+                counts.push(purchases.made);
+            });
+            let observed = holdout.purchases[i];
+            let zeros = draws - counts.len();
+            let positive = |is: fn(&u32, &u32) -> bool| counts.iter().filter(|k| is(k, &observed)).count();
+            let below = positive(u32::lt) + if observed > 0 { zeros } else { 0 };
+            let equal = positive(u32::eq) + if observed == 0 { zeros } else { 0 };
+            WindowPosterior {
+                mean: means[i].purchases,
+                purchases: Quantiles::from(quantile::of_counts(&mut counts, draws)),
+                below: below as u32,
+                equal: equal as u32,
+            }
+        })
+        .collect();
+    (customers, totals)
 }

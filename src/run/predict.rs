@@ -61,10 +61,10 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     ];
     let placement = segment::placement(&basis.rfm, &basis.tiers);
     let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement)?;
+    let mut engine = predict::Cpu::new(&basis.summary, &basis.population, &basis.settings, &labellings)?;
     let totals = predict::predict_customers(
+        &mut engine,
         &basis.summary,
-        &basis.population,
-        &basis.settings,
         &basis.expectations,
         &labellings,
         &mut |customers| writer.write(customers),

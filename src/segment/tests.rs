@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::Summary;
 use crate::predict::tests_support::{CDNOW, CDNOW_SPEND, population, settings, summary};
-use crate::predict::{Expectations, Labelling, expectations, predict_customers};
+use crate::predict::{Cpu, Expectations, Labelling, expectations, predict_customers};
 
 /// A summary with CDNOW's ties: 60 % never came back, first purchases over twelve weeks, the rest spread over the window.
 fn tied() -> Summary {
@@ -130,8 +130,8 @@ fn the_table_adds_up_and_is_written() {
         let means = expectations(&summary, &population, &settings).unwrap();
         let (rfm, tiers) = (rfm_labelling(&rfm_scores(&summary)), value_tiers(&summary, &means));
         let labellings: [Labelling; 2] = [rfm.clone(), tiers.labelling.clone()];
-        let totals =
-            predict_customers(&summary, &population, &settings, &means, &labellings, &mut |_| Ok(()), &|_| ()).unwrap();
+        let mut engine = Cpu::new(&summary, &population, &settings, &labellings).unwrap();
+        let totals = predict_customers(&mut engine, &summary, &means, &labellings, &mut |_| Ok(()), &|_| ()).unwrap();
         let rows = segment_rows(&means, &rfm, &totals[0], &tiers, &totals[1]);
         assert_eq!(rows.len(), 16);
         for kind in ["rfm", "tier"] {

@@ -1,35 +1,12 @@
-//! One customer's future under one posterior draw: alive or not, own rate and dropout, purchases by period, spend.
-//!
-//! Randomness is addressed by (seed, purpose, customer, draw), so that any customer can be simulated again, alone or among
-//! millions, with the same result. Nothing here knows of chunks, totals or quantiles.
+//! The plainest simulation of one customer's future under one posterior draw: alive or not, own rate and dropout, purchases by period,
+//! spend, each from its own law. For tests alone: the judge of [`super::future`].
 
 use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
 
 use super::Grid;
+use super::future::History;
 use crate::kernels::bg_nbd;
 use crate::kernels::rng::Stream;
-
-/// A customer's stable index for addressed randomness: FNV-1a (64 bits) of the identifier.
-///
-/// It depends on nothing but the identifier, so that a customer's draws stay the same when others join or leave the data.
-pub fn customer_address(customer_id: &str) -> u64 {
-    customer_id
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// What the calibration window says of a customer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct History {
-    /// Repeat purchases.
-    pub x: u32,
-    /// Time of the last one.
-    pub recency: f64,
-    /// Time observed.
-    pub age: f64,
-    /// Mean spend per repeat purchase.
-    pub monetary: f64,
-}
 
 /// Purchases in each period of `grid`; returns their total. `counts` has one place per period.
 ///
@@ -79,13 +56,13 @@ pub(super) fn spend(rng: &mut Stream, [p, q, v]: [f64; 3], history: &History, gr
     (standard / nu).min(f64::MAX)
 }
 
-/// A Gamma(shape, 1) number. Shapes are positive by [`super::Population::check`]; any other would give 0.
-pub(super) fn gamma(rng: &mut Stream, shape: f64) -> f64 {
+/// A Gamma(shape, 1) number.
+fn gamma(rng: &mut Stream, shape: f64) -> f64 {
     Gamma::new(shape, 1.0).map_or(0.0, |law| law.sample(rng))
 }
 
-/// A Beta(a, b) number; shapes are positive by [`super::Population::check`].
-pub(super) fn beta(rng: &mut Stream, a: f64, b: f64) -> f64 {
+/// A Beta(a, b) number.
+fn beta(rng: &mut Stream, a: f64, b: f64) -> f64 {
     Beta::new(a, b).map_or(0.0, |law| law.sample(rng))
 }
 
@@ -95,7 +72,7 @@ fn poisson(rng: &mut Stream, mean: f64) -> u32 {
 }
 
 /// The purchase after which a customer with dropout probability `p` is gone, from 1: P(K > k) = (1−p)^k.
-pub(super) fn geometric(rng: &mut Stream, p: f64) -> u32 {
+fn geometric(rng: &mut Stream, p: f64) -> u32 {
     // `as` saturates: p = 0 means never.
     (rng.uniform().ln() / (-p).ln_1p()).ceil().max(1.0) as u32
 }
@@ -126,58 +103,4 @@ fn keep_first(limit: u32, counts: &mut [u32]) -> u32 {
         kept += *count;
     }
     kept
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernels::rng::Purpose;
-
-    /// FNV-1a test vectors (Landon Curt Noll, http://www.isthe.com/chongo/tech/comp/fnv/).
-    #[test]
-    fn addresses_are_fnv_1a() {
-        assert_eq!(customer_address(""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(customer_address("a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(customer_address("foobar"), 0x8594_4171_f739_67e8);
-    }
-
-    #[test]
-    fn only_the_first_purchases_before_dropout_happen() {
-        let mut counts = [0, 3, 1, 2];
-        assert_eq!(keep_first(4, &mut counts), 4);
-        assert_eq!(counts, [0, 3, 1, 0]);
-        assert_eq!(keep_first(9, &mut counts), 4);
-        assert_eq!(keep_first(2, &mut counts), 2);
-        assert_eq!(counts, [0, 2, 0, 0]);
-    }
-
-    /// Both ways of placing events keep their number and treat the periods alike.
-    #[test]
-    fn events_spread_evenly_over_periods() {
-        for planned in [5, 24, 25, 4000] {
-            let repeats = 4000;
-            let mut sums = [0u64; 12];
-            for i in 0..repeats {
-                let mut counts = [0; 12];
-                spread(&mut Stream::new(11, Purpose::Test, i, 0), planned, &mut counts);
-                assert_eq!(counts.iter().sum::<u32>(), planned);
-                sums.iter_mut().zip(counts).for_each(|(sum, k)| *sum += u64::from(k));
-            }
-            let n = repeats as f64 * f64::from(planned);
-            // Five standard errors of a multinomial count.
-            let (mean, sd) = (n / 12.0, (n * 11.0 / 144.0).sqrt());
-            assert!(sums.iter().all(|&sum| (sum as f64 - mean).abs() < 5.0 * sd), "{planned}: {sums:?}");
-        }
-    }
-
-    /// P(K > k) = (1−p)^k, so that the mean is 1/p and its sd √(1−p)/p; and p = 0 means never.
-    #[test]
-    fn dropout_is_geometric() {
-        let (n, p) = (100_000, 0.3);
-        let sum: f64 = (0..n).map(|i| f64::from(geometric(&mut Stream::new(5, Purpose::Test, i, 1), p))).sum();
-        let error = (1.0f64 - p).sqrt() / p / (n as f64).sqrt();
-        assert!((sum / n as f64 - 1.0 / p).abs() < 5.0 * error);
-        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 0.0), u32::MAX);
-        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 1.0), 1);
-    }
 }

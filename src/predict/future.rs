@@ -1,0 +1,303 @@
+//! One customer's future under one draw of the population parameters: purchases and what they are worth, in one pass from a single
+//! uniform number.
+//!
+//! The law is that of BG/NBD and Gamma-Gamma, taken apart so that what is common is cheap (`plain` transcribes it step by
+//! step for the tests, which hold one against the other):
+//!
+//! | symbol | meaning |
+//! | --- | --- |
+//! | N | purchases in the horizon H of a customer who is alive and never leaves: λ ~ Gamma(n, α+T) integrated out, NegBin(n, z) with n = r+x, z = H/(α+T+H) |
+//! | K | the purchase after which the customer leaves: p ~ Beta(a, b+x) integrated out, P(K > k) = Π_{i<k} (b+x+i)/(a+b+x+i) |
+//! | min(N, K) | purchases that happen |
+//!
+//! ```text
+//! P(N = 0) = (1−z)ⁿ,     P(N = m) = P(N = m−1) · z (n+m−1)/m
+//! ```
+//!
+//! Alive and N come from one uniform number U: dead or idle where U ≥ P(alive) (1 − P(N = 0)), otherwise U/P(alive) is uniform again
+//! and is inverted through the terms. Nothing here knows of chunks, totals or quantiles.
+
+use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
+
+use super::Grid;
+use super::laws::{Law, MANY};
+use crate::data::Summary;
+use crate::kernels::rng::Stream;
+
+/// A customer's stable index for addressed randomness: FNV-1a (64 bits) of the identifier.
+///
+/// It depends on nothing but the identifier, so that a customer's draws stay the same when others join or leave the data.
+pub fn customer_address(customer_id: &str) -> u64 {
+    address_of(customer_id.bytes())
+}
+
+/// FNV-1a of some bytes.
+pub(super) fn address_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+/// What the calibration window says of a customer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct History {
+    /// Repeat purchases.
+    pub x: u32,
+    /// Time of the last one.
+    pub recency: f64,
+    /// Time observed.
+    pub age: f64,
+    /// Mean spend per repeat purchase.
+    pub monetary: f64,
+}
+
+impl History {
+    /// The calibration window of one row of the summary.
+    pub(super) fn of(summary: &Summary, i: usize) -> Self {
+        Self {
+            x: summary.frequency[i],
+            recency: summary.recency[i],
+            age: summary.age[i],
+            monetary: summary.monetary[i],
+        }
+    }
+}
+
+/// Purchases in a horizon: at least one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Purchases {
+    /// N: how many a customer who never leaves would make.
+    pub planned: u32,
+    /// min(N, K): how many are made.
+    pub made: u32,
+}
+
+/// What a customer may do in a horizon, before any random number.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Outlook {
+    /// P(alive).
+    alive: f64,
+    /// n and H/(α+T).
+    n: f64,
+    h: f64,
+    /// P(N = 0 | alive); 0 where N is not drawn by inversion.
+    idle: f64,
+    /// a and b + x.
+    dropout: [f64; 2],
+}
+
+impl Outlook {
+    pub fn new(law: &Law, history: &History, horizon: f64) -> Self {
+        let &History { x, recency, age, .. } = history;
+        let xf = f64::from(x);
+        let (n, rate) = (law.r + xf, law.alpha + age);
+        let alive = if x > 0 {
+            let odds_left = law.a / (law.b + xf - 1.0) * (n * (rate / (law.alpha + recency)).ln()).exp();
+            1.0 / (1.0 + odds_left)
+        } else {
+            1.0
+        };
+        let h = horizon / rate;
+        let idle = if n * h > MANY { 0.0 } else { (-n * (1.0 + h).ln()).exp() };
+        Self { alive, n, h, idle, dropout: [law.a, law.b + xf] }
+    }
+
+    /// A number u at or above this means no purchase; one uniform below it means what any uniform number below it means.
+    pub fn buys_below(&self) -> f64 {
+        self.alive * (1.0 - self.idle)
+    }
+
+    /// What happens when the customer's uniform number is `u`; `None` for no purchase. More than one purchase takes another uniform
+    /// number; many ([`MANY`] on average), as many as their general laws want.
+    pub fn purchases(&self, u: f64, rng: &mut Stream) -> Option<Purchases> {
+        let &Self { alive, n, h, idle, dropout: [a, b] } = self;
+        if u >= self.buys_below() {
+            return None;
+        }
+        if n * h > MANY {
+            let mean = gamma(rng, n) * h;
+            let planned = poisson(rng, mean);
+            if planned == 0 {
+                return None;
+            }
+            let p = beta(rng, a, b);
+            return Some(Purchases { planned, made: planned.min(geometric(rng, p)) });
+        }
+        let planned = count_from(u / alive, n, h / (1.0 + h), idle);
+        let made = if planned == 1 { 1 } else { made(rng.uniform(), a, b, planned) };
+        Some(Purchases { planned, made })
+    }
+}
+
+/// N ≥ 1 from `v`, uniform below P(N ≥ 1): takes off P(N = 1), P(N = 2), … until `v` is used up.
+fn count_from(mut v: f64, n: f64, z: f64, idle: f64) -> u32 {
+    let mut m = 1.0;
+    let mut mass = idle * z * n;
+    // The second condition ends what rounding left over, a part in 10¹⁷, once the terms fall.
+    while v >= mass && !(mass < 1e-17 && z * (n + m) < m) {
+        v -= mass;
+        mass *= z * (n + m) / (m + 1.0);
+        m += 1.0;
+    }
+    m as u32
+}
+
+/// min(`planned`, K): the first k with P(K > k) ≤ u, b being b + x.
+fn made(u: f64, a: f64, b: f64, planned: u32) -> u32 {
+    let (mut survival, mut k) = (1.0, 0.0);
+    for already in 1..planned {
+        survival *= (b + k) / (a + b + k);
+        if survival <= u {
+            return already;
+        }
+        k += 1.0;
+    }
+    planned
+}
+
+/// Discounted spend of the purchases made, currency. `counts` has one place per period of `grid`; what is in it does not matter.
+///
+/// ν ~ Gamma(px+q, v + x m) once for the customer; the total of k purchases of a period ~ Gamma(p k, ν), valued at the period's
+/// end. The planned purchases are uniform in time, and the first of them are made.
+pub(super) fn value(
+    rng: &mut Stream,
+    law: &Law,
+    history: &History,
+    grid: &Grid,
+    purchases: Purchases,
+    counts: &mut [u32],
+) -> f64 {
+    let &History { x, monetary, .. } = history;
+    let [p, q, v] = law.spend;
+    // Without paid repeat purchases there is no mean to learn from, as in the spend fit.
+    let paid = x > 0 && monetary > 0.0;
+    let (x, repeat_spend) = if paid { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
+    let standard = if purchases.planned == 1 {
+        grid.discount[period(rng, counts.len())] * gamma(rng, p)
+    } else {
+        counts.fill(0);
+        spread(rng, purchases.planned, counts);
+        keep_first(purchases.made, counts);
+        counts
+            .iter()
+            .zip(&grid.discount)
+            .filter(|&(&k, _)| k > 0)
+            .map(|(&k, discount)| discount * gamma(rng, p * f64::from(k)))
+            .sum()
+    };
+    let nu = gamma(rng, p * x + q) / (v + repeat_spend);
+    // Only underflow can make ν zero, at shapes that no fit of real spend reaches; the value then saturates.
+    (standard / nu).min(f64::MAX)
+}
+
+/// A Gamma(shape, 1) number. Shapes are positive by [`super::Population::check`]; any other would give 0.
+fn gamma(rng: &mut Stream, shape: f64) -> f64 {
+    Gamma::new(shape, 1.0).map_or(0.0, |law| law.sample(rng))
+}
+
+/// A Beta(a, b) number; shapes are positive by [`super::Population::check`].
+fn beta(rng: &mut Stream, a: f64, b: f64) -> f64 {
+    Beta::new(a, b).map_or(0.0, |law| law.sample(rng))
+}
+
+/// A Poisson number, at most 2³¹; a mean that underflowed to 0 is a point mass at 0.
+fn poisson(rng: &mut Stream, mean: f64) -> u32 {
+    Poisson::new(mean.min(f64::from(1 << 30))).map_or(0, |law| law.sample(rng) as u32)
+}
+
+/// The purchase after which a customer with dropout probability `p` is gone, from 1: P(K > k) = (1−p)^k.
+fn geometric(rng: &mut Stream, p: f64) -> u32 {
+    // `as` saturates: p = 0 means never.
+    (rng.uniform().ln() / (-p).ln_1p()).ceil().max(1.0) as u32
+}
+
+/// A Binomial(n, p) number; p is a probability by its making.
+pub(super) fn binomial(rng: &mut Stream, n: u64, p: f64) -> u64 {
+    Binomial::new(n, p.clamp(0.0, 1.0)).map_or(0, |law| law.sample(rng))
+}
+
+/// One of `periods` equal periods.
+fn period(rng: &mut Stream, periods: usize) -> usize {
+    ((rng.uniform() * periods as f64) as usize).min(periods - 1)
+}
+
+/// Places `planned` events of a Poisson process, uniform in time given their number, into equal periods.
+fn spread(rng: &mut Stream, planned: u32, counts: &mut [u32]) {
+    let periods = counts.len();
+    if planned as usize <= 2 * periods {
+        for _ in 0..planned {
+            counts[period(rng, periods)] += 1;
+        }
+        return;
+    }
+    // Many events: period by period, Binomial(left, 1/periods left). The work is bounded by the number of periods.
+    let mut left = planned;
+    for (k, count) in counts.iter_mut().enumerate() {
+        let share = 1.0 / (periods - k) as f64;
+        *count = binomial(rng, u64::from(left), share) as u32;
+        left -= *count;
+    }
+}
+
+/// Keeps the first `limit` events.
+fn keep_first(limit: u32, counts: &mut [u32]) {
+    let mut left = limit;
+    for count in counts {
+        *count = (*count).min(left);
+        left -= *count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::rng::Purpose;
+
+    /// FNV-1a test vectors (Landon Curt Noll, http://www.isthe.com/chongo/tech/comp/fnv/).
+    #[test]
+    fn addresses_are_fnv_1a() {
+        assert_eq!(customer_address(""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(customer_address("a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(customer_address("foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn only_the_first_purchases_before_dropout_happen() {
+        let mut counts = [0, 3, 1, 2];
+        keep_first(4, &mut counts);
+        assert_eq!(counts, [0, 3, 1, 0]);
+        keep_first(9, &mut counts);
+        assert_eq!(counts, [0, 3, 1, 0]);
+        keep_first(2, &mut counts);
+        assert_eq!(counts, [0, 2, 0, 0]);
+    }
+
+    /// Both ways of placing events keep their number and treat the periods alike.
+    #[test]
+    fn events_spread_evenly_over_periods() {
+        for planned in [5, 24, 25, 4000] {
+            let repeats = 4000;
+            let mut sums = [0u64; 12];
+            for i in 0..repeats {
+                let mut counts = [0; 12];
+                spread(&mut Stream::new(11, Purpose::Test, i, 0), planned, &mut counts);
+                assert_eq!(counts.iter().sum::<u32>(), planned);
+                sums.iter_mut().zip(counts).for_each(|(sum, k)| *sum += u64::from(k));
+            }
+            let n = repeats as f64 * f64::from(planned);
+            // Five standard errors of a multinomial count.
+            let (mean, sd) = (n / 12.0, (n * 11.0 / 144.0).sqrt());
+            assert!(sums.iter().all(|&sum| (sum as f64 - mean).abs() < 5.0 * sd), "{planned}: {sums:?}");
+        }
+    }
+
+    /// P(K > k) = (1−p)^k, so that the mean is 1/p and its sd √(1−p)/p; and p = 0 means never.
+    #[test]
+    fn dropout_is_geometric() {
+        let (n, p) = (100_000, 0.3);
+        let sum: f64 = (0..n).map(|i| f64::from(geometric(&mut Stream::new(5, Purpose::Test, i, 1), p))).sum();
+        let error = (1.0f64 - p).sqrt() / p / (n as f64).sqrt();
+        assert!((sum / n as f64 - 1.0 / p).abs() < 5.0 * error);
+        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 0.0), u32::MAX);
+        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 1.0), 1);
+    }
+}
