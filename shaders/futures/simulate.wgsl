@@ -73,7 +73,7 @@ fn main(
     var value = 0.0;
     if customer.frequency == 0u || open_unit(words.x) <= p_alive(theta, customer) {
         let x = f32(customer.frequency);
-        // ln of the expected purchases in the horizon; 2^24 is as many as are counted.
+        // Expected purchases in the horizon: cut at 1.6e7, since 2^24 is as many as are counted.
         let ln_mean = ln_gamma(at, RATE, theta.x + x) - log(theta.y + customer.age) + shape.ln_length;
         let mean = exp(clamp(ln_mean, -87.0, 16.6));
         // Many purchases: a period at a time. Few: one at a time, of which one period needs no places either.
