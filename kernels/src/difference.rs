@@ -90,7 +90,7 @@ pub(crate) const REACH: f64 = 4.0;
 pub(crate) const HEAVY_MASS: f64 = 4096.0;
 
 /// Rows per f32 lane.
-const LANE_ROWS: usize = 512;
+pub(crate) const LANE_ROWS: usize = 512;
 
 /// Chains that one workgroup serves; `CHAINS` in lib/lanes.wgsl.
 const CHAINS_PER_WORKGROUP: usize = 8;

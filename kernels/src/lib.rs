@@ -11,6 +11,7 @@ mod difference;
 pub mod gamma_gamma;
 mod pipeline;
 pub mod rng;
+pub mod roofline;
 mod rows;
 mod self_test;
 pub mod special;
