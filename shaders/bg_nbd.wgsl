@@ -1,5 +1,5 @@
 // BG/NBD: what one cell adds to the log-likelihood, as a difference from the reference, and the slopes.
-// Counterpart: kernels/src/bg_nbd/gpu.rs, which also derives the formulas. Summed by lib/lanes.wgsl.
+// Counterpart: kernels/src/bg_nbd/gpu.rs, which also derives the formulas. Summed by lib/rows.wgsl or lib/chains.wgsl.
 //
 // With n = r + x, 0 for the reference and d for differences from it:
 //   ln(alpha+T)                        - its reference  = log1p(d alpha / (alpha0+T))                    =: later
@@ -7,8 +7,9 @@
 //   v = d ln(D/A) = d ln a - log1p(d b / (b0+x-1)) + d r ln((alpha0+T)/(alpha0+t_x)) - n closer
 //   d ln(A + D)   = d ln A + log1p(p0 expm1 v)           p0 = D0/(A0+D0) <= 1/2
 //                 = d ln A + v + log1p(q0 expm1(-v))     q0 = 1 - p0 < 1/2
-//                 = d ln A + softplus(l0+v) - softplus(l0)   |v| > 10, l0 = ln(D0/A0)
-// and d ln A = -d r ln(alpha0+T) - n later, of which the host adds the first part.
+// and d ln A = -d r ln(alpha0+T) - n later, of which the host adds the first part. With u the v or -v above, tail its p0 or q0
+// and l = ln(tail / (1 - tail)) <= 0, tail exp(u) = (1 - tail) exp(l + u): the second form is used where exp(u) could overflow
+// or tail underflow.
 
 struct Row {
     weight: f32,
@@ -16,14 +17,14 @@ struct Row {
     frequency: f32,
     // 1 / (alpha0+T)
     per_age: f32,
-    // (T-t_x) / (alpha0+t_x), and ln(1 + gap); both 0 where x = 0
+    // (T-t_x) / (alpha0+t_x), and ln(1 + gap)
     gap: f32,
     log_gap: f32,
-    // 1 / (b0+x-1); 0 where x = 0
+    // 1 / (b0+x-1)
     per_b: f32,
-    // l0; far below zero where x = 0
+    // ln(D0/A0)
     log_odds: f32,
-    // The smaller of p0 and q0; 0 where x = 0
+    // The smaller of p0 and q0
     tail: f32,
 }
 
@@ -41,37 +42,56 @@ struct Point {
 
 const TERMS: u32 = 5u;
 
-// Value, then slopes in r (less what the host adds), alpha, a, b.
-fn terms(row: Row, point: Point) -> array<f32, TERMS> {
+// Largest l + u whose exponential is used; beyond it ln(1 + exp) is a straight line to the last place.
+const STEEP: f32 = 64.0;
+
+// x = 0: nobody can have dropped out. Value, then slopes in r (less what the host adds), alpha, a, b.
+fn brief_terms(row: Row, point: Point) -> Terms {
+    let shift = point.delta_alpha * row.per_age;
+    let later = row.weight * log1p(shift);
+    let by_alpha = point.r * row.weight * row.per_age / (1.0 + shift);
+    return Terms(-point.r * later, vec4<f32>(-later, -by_alpha, 0.0, 0.0));
+}
+
+// x > 0.
+fn full_terms(row: Row, point: Point) -> Terms {
     let n = point.r + row.frequency;
     let shift = point.delta_alpha * row.per_age;
     let later = log1p(shift);
-    let per_age = row.per_age / (1.0 + shift);
-    let closer = log1p(point.delta_alpha * row.gap * per_age);
+    let per_growth = 1.0 / (1.0 + shift);
+    let nearing = shift * row.gap * per_growth;
+    let closer = log1p(nearing);
     let shift_b = point.delta_b * row.per_b;
     let v = point.log_ratio_a - log1p(shift_b) + point.delta_r * row.log_gap - n * closer;
 
     let mostly_dropped = row.log_odds > 0.0;
-    var change: f32;
-    var dropped: f32;
-    if abs(v) > 10.0 {
-        change = softplus(row.log_odds + v) - softplus(row.log_odds);
-        dropped = logistic(row.log_odds + v);
-    } else {
-        let e = expm1(select(v, -v, mostly_dropped));
-        let grown = row.tail * e;
-        let tail = row.tail * (1.0 + e) / (1.0 + grown);
-        change = log1p(grown) + select(0.0, v, mostly_dropped);
-        dropped = select(tail, 1.0 - tail, mostly_dropped);
-    }
+    let u = select(v, -v, mostly_dropped);
+    let leap = u > 10.0;
+    let peak = u - abs(row.log_odds);
+    let e = expm1(select(u, min(peak, STEEP), leap));
+    let most = 1.0 - row.tail;
+    let scale = select(row.tail, most, leap);
+    let grown = fma(scale, e, select(0.0, most - row.tail, leap));
+    let beyond = select(0.0, max(peak - STEEP, 0.0), leap);
+    let change = log1p(grown) + beyond + select(0.0, v, mostly_dropped);
 
-    let gap = row.gap / (1.0 + shift * (1.0 + row.gap));
-    let weighted = row.weight * dropped;
-    return array<f32, TERMS>(
+    // Three reciprocals for one division; the product stays below 16 exp(STEEP).
+    let near = 1.0 + nearing;
+    let b = 1.0 + shift_b;
+    let all = 1.0 + grown;
+    let near_b = near * b;
+    let per = 1.0 / (near_b * all);
+    let tail = scale * (1.0 + e) * near_b * per;
+    let dropped = row.weight * select(tail, 1.0 - tail, mostly_dropped);
+    let per_all = all * per;
+    let gap = row.gap * per_growth * (b * per_all);
+    return Terms(
         row.weight * (change - n * later),
-        weighted * (row.log_gap - closer) - row.weight * later,
-        -(row.weight + weighted * gap) * n * per_age,
-        weighted * point.per_a,
-        -weighted * row.per_b / (1.0 + shift_b),
+        vec4<f32>(
+            dropped * (row.log_gap - closer) - row.weight * later,
+            -(row.weight + dropped * gap) * n * row.per_age * per_growth,
+            dropped * point.per_a,
+            -dropped * row.per_b * (near * per_all),
+        ),
     );
 }

@@ -1,5 +1,5 @@
 // Gamma-Gamma: what one customer adds to the log-likelihood, as a difference from the reference, and the slopes.
-// Counterpart: kernels/src/gamma_gamma/gpu.rs, which also derives the formulas. Summed by lib/lanes.wgsl.
+// Counterpart: kernels/src/gamma_gamma/gpu.rs, which also derives the formulas. Summed by lib/rows.wgsl or lib/chains.wgsl.
 //
 // The row's part is -(p x + q) ln(x m + v). With 0 for the reference and d for differences from it,
 //   ln(x m + v) - its reference = log1p(d v / (x m + v0)) =: later
@@ -24,14 +24,15 @@ struct Point {
 const TERMS: u32 = 4u;
 
 // Value, then slopes in p, q (less what the host adds), v.
-fn terms(row: Row, point: Point) -> array<f32, TERMS> {
+fn full_terms(row: Row, point: Point) -> Terms {
     let shape = fma(point.p, row.frequency, point.q);
     let shift = point.delta_v * row.per_scale;
     let later = row.weight * log1p(shift);
-    return array<f32, TERMS>(
-        -shape * later,
-        -row.frequency * later,
-        -later,
-        -row.weight * shape * row.per_scale / (1.0 + shift),
-    );
+    let by_v = row.weight * shape * row.per_scale / (1.0 + shift);
+    return Terms(-shape * later, vec4<f32>(-row.frequency * later, -later, -by_v, 0.0));
+}
+
+// Every row is a full one.
+fn brief_terms(row: Row, point: Point) -> Terms {
+    return full_terms(row, point);
 }

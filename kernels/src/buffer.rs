@@ -42,6 +42,18 @@ impl<T: Pod> Buffer<T> {
     pub fn raw(&self) -> &wgpu::Buffer {
         &self.raw
     }
+
+    /// Bytes that it takes on the device.
+    pub fn bytes(&self) -> u64 {
+        self.raw.size()
+    }
+}
+
+/// Items on their way back.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    bytes: u64,
+    answer: std::sync::mpsc::Receiver<Result<(), wgpu::BufferAsyncError>>,
 }
 
 /// The way back: a host-visible copy of a device buffer.
@@ -55,6 +67,11 @@ impl<T: Pod> Readback<T> {
         Self { staging: Buffer::new(device, label, BufferUsages::MAP_READ, items) }
     }
 
+    /// Bytes that the copy takes.
+    pub fn bytes(&self) -> u64 {
+        self.staging.bytes()
+    }
+
     /// Adds the copy of the first `items` of `from` to `encoder`.
     pub fn copy(&mut self, device: &Device, encoder: &mut wgpu::CommandEncoder, from: &Buffer<T>, items: usize) {
         self.staging.reserve(device, items);
@@ -66,21 +83,35 @@ impl<T: Pod> Readback<T> {
     /// # Errors
     /// The device failed before or during the copy.
     pub fn read<R>(&self, device: &Device, items: usize, read: impl FnOnce(&[T]) -> R) -> Result<R, KernelError> {
+        self.finish(device, self.request(items), read)
+    }
+
+    /// Asks for the first `items` of the submitted copy, and does not wait.
+    pub fn request(&self, items: usize) -> Pending {
+        let (send, answer) = std::sync::mpsc::channel();
+        let bytes = (items * size_of::<T>()) as u64;
+        self.staging.raw().slice(..bytes).map_async(wgpu::MapMode::Read, move |mapped| {
+            // The receiver lives as long as somebody wants to know; after that nobody is left to tell.
+            let _ = send.send(mapped);
+        });
+        Pending { bytes, answer }
+    }
+
+    /// Waits for what was asked for and hands it to `read`.
+    ///
+    /// # Errors
+    /// The device failed before or during the copy.
+    pub fn finish<R>(&self, device: &Device, pending: Pending, read: impl FnOnce(&[T]) -> R) -> Result<R, KernelError> {
         let broken = |error: String| {
             KernelError::new(format!("{} cannot be read back: {error}", self.staging.label), "use the CPU backend")
         };
-        let (send, receive) = std::sync::mpsc::channel();
-        let slice = self.staging.raw().slice(..(items * size_of::<T>()) as u64);
-        slice.map_async(wgpu::MapMode::Read, move |mapped| {
-            // The receiver outlives the wait below; should it be gone, nobody is left to tell.
-            let _ = send.send(mapped);
-        });
         device.finish()?;
-        match receive.try_recv() {
+        match pending.answer.try_recv() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => return Err(broken(error.to_string())),
             Err(_) => return Err(broken("the device never answered".to_owned())),
         }
+        let slice = self.staging.raw().slice(..pending.bytes);
         let result = {
             let view = slice.get_mapped_range().map_err(|error| broken(format!("{error:?}")))?;
             read(bytemuck::cast_slice(&view))

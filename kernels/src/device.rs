@@ -168,6 +168,8 @@ impl Device {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("longrun"),
             required_limits: raw.limits(),
+            // A clock on the device, where there is one.
+            required_features: raw.features() & wgpu::Features::TIMESTAMP_QUERY,
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
         };
@@ -188,6 +190,12 @@ impl Device {
     /// The adapter behind this device.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// Waits for one submission and what came before it; failures are told by [`Device::finish`].
+    pub(crate) fn wait_for(&self, submission: wgpu::SubmissionIndex) {
+        // A lost device cannot be waited for; the next `finish` says why.
+        let _ = self.raw.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
     }
 
     /// Waits for everything submitted, then reports the first failure that the driver announced since opening.

@@ -18,18 +18,23 @@
 //! | 20,000 | | 0.0001 / 0.0001 | 0.001 / 0.003 |
 //! | 1,000,000 | 0.0006 / 0.0006 | 0.004 / 0.003 | 0.02 / 0.01 |
 
+mod arrangement;
+mod engine;
+mod lanes;
+mod stopwatch;
+
 use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
-use ndarray::ArrayView3;
 use rayon::prelude::*;
-use wgpu::BufferUsages;
 
-use crate::buffer::{Buffer, Readback};
+pub use arrangement::{ARRANGEMENT_RULE, Arrangement, Options};
+use engine::{BUFFER_BYTES, Engine};
+use lanes::Lanes;
+
 use crate::device::{Adapter, Device};
-use crate::pipeline::{Binding, Pipeline};
-use crate::rows::{Density, Layout, Point, Sum, add_to, check_params, group_sums, point_at, possible_points, sum_rows};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
+use crate::rows::{Density, Point, Sum, add_to, check_params, group_sums, point_at, possible_points, sum_rows};
+use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, Work};
 
 /// Declares a struct that crosses to the device, with the names and offsets that a test reads back from the shader.
 macro_rules! crossing {
@@ -63,21 +68,25 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
     const STEM: &'static str;
     /// The family's part of the shader.
     const WGSL: &'static str;
-    type Row: Crossing + Send;
-    type Point: Crossing + Send;
+    type Row: Crossing + Send + Sync;
+    type Point: Crossing + Send + Sync;
 
     /// A reference to begin with, from the data alone.
     fn first_reference(&self) -> [f64; K];
 
-    /// What a row's rounding error on the device grows with.
+    /// What a sorted row's rounding error on the device grows with.
     fn mass(&self, row: usize) -> f64;
+
+    /// Whether the shader's `brief_terms` are all that a sorted row needs.
+    fn is_brief(&self, _row: usize) -> bool {
+        false
+    }
 
     /// The density of the given rows (as handed in) alone.
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError>;
 
-    /// A sorted row's constants at the reference, with weight zero unless it is `light`; and the coefficients of θ − θ₀ that
-    /// the host keeps.
-    fn reference_row(&self, group: usize, row: usize, light: bool, reference: &[f64; K]) -> (Self::Row, [f64; K]);
+    /// A sorted row's constants at the reference, and the coefficients of θ − θ₀ that the host keeps.
+    fn reference_row(&self, group: usize, row: usize, reference: &[f64; K]) -> (Self::Row, [f64; K]);
 
     /// A point as the shader wants it; differences are formed in f64.
     fn difference(theta: &[f64; K], reference: &[f64; K]) -> Self::Point;
@@ -86,71 +95,27 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
 /// Beyond this factor from the reference, f64 on the host takes over.
 pub(crate) const REACH: f64 = 4.0;
 
-/// Rows with more customers × (x + 1) than this are summed on the host: f32 rounding would show, and few rows can be so heavy.
-pub(crate) const HEAVY_MASS: f64 = 4096.0;
+/// Rows with more customers × (x + 1) than this are summed on the host, where f32 rounding would show. At most (customers +
+/// purchases) / HEAVY_MASS rows can be so heavy, so that the host's share stays below a cent of the whole however large the data.
+pub(crate) const HEAVY_MASS: f64 = 65_536.0;
 
-/// Rows per f32 lane.
-pub(crate) const LANE_ROWS: usize = 512;
-
-/// Chains that one workgroup serves; `CHAINS` in lib/lanes.wgsl.
-const CHAINS_PER_WORKGROUP: usize = 8;
-
-/// What one dispatch may take on, so that no watchdog barks: rows × chains, about 70 ms at a thousand million a second.
-const MAX_ROW_CHAINS: usize = 1 << 26;
-
-/// Rows live in buffers of at most this many bytes, or the adapter's limit.
-const CHUNK_BYTES: u64 = 128 << 20;
-
-const LIBRARY: &str =
-    concat!(include_str!("../../shaders/lib/log1p_expm1.wgsl"), include_str!("../../shaders/lib/lanes.wgsl"));
-
-crossing! {
-    struct Shape as "Shape" {
-        chains: u32,
-        groups: u32,
-        lanes: u32,
-        first_lane: u32,
-    }
-}
-
-crossing! {
-    struct DeviceLane as "Lane" {
-        first: u32,
-        end: u32,
-        group: u32,
-        unused: u32,
-    }
+/// The whole shader of a family.
+fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement) -> String {
+    let log1p_expm1 = include_str!("../../shaders/lib/log1p_expm1.wgsl");
+    [D::WGSL, log1p_expm1, include_str!("../../shaders/lib/lanes.wgsl"), arrangement.wgsl()].concat()
 }
 
 /// A likelihood on a device, with the f64 likelihood of the same rows, its judge, beside it.
 ///
-/// `Differenced::new(judge, &device)` uploads the rows at a first reference that depends on the data alone;
+/// `Differenced::new(judge, &device)` puts the rows on the device at a first reference that depends on the data alone;
 /// [`Likelihood::set_reference`] moves it.
 #[derive(Debug)]
 pub struct Differenced<const K: usize, D: Difference<K>> {
     judge: D,
     heavy: D,
-    /// Whether a sorted row is summed on the device.
-    light: Vec<bool>,
-    /// The device's lanes over the judge's sorted rows.
-    layout: Layout,
-    device: Device,
-    pipeline: Pipeline,
-    chunks: Vec<Chunk<D::Row>>,
-    points: Buffer<D::Point>,
-    sums: Buffer<f32>,
-    readback: Readback<f32>,
+    engine: Engine<D::Row, D::Point>,
     reference: Vec<Reference<K>>,
-}
-
-/// Whole lanes whose rows share a buffer.
-#[derive(Debug)]
-struct Chunk<R> {
-    lanes: Range<usize>,
-    rows: Buffer<R>,
-    lane_table: Buffer<DeviceLane>,
-    shape: Buffer<Shape>,
-    bindings: wgpu::BindGroup,
+    evaluations: u64,
 }
 
 /// What the host knows of one group at its θ₀.
@@ -162,55 +127,35 @@ struct Reference<const K: usize> {
 }
 
 impl<const K: usize, D: Difference<K>> Differenced<K, D> {
-    /// Numbers that come back per lane and chain: the value and K slopes.
-    const TERMS: usize = K + 1;
-
-    /// Uploads the judge's rows at a first reference.
+    /// The judge's rows on a device, with [`Options::default`].
     ///
     /// # Errors
     /// The device fails.
     pub fn new(judge: D, device: &Device) -> Result<Self, KernelError> {
-        Self::with_chunks(judge, device, CHUNK_BYTES)
+        Self::with(judge, device, &Options::default())
     }
 
-    fn with_chunks(judge: D, device: &Device, chunk_bytes: u64) -> Result<Self, KernelError> {
-        let old = judge.layout();
-        let order = &old.order;
-        let light: Vec<bool> = (0..order.len()).map(|row| judge.mass(row) <= HEAVY_MASS).collect();
-        let heavy: Vec<u32> = (0..order.len()).filter(|row| !light[*row]).map(|row| order[row]).collect();
-        let layout = old.recut(LANE_ROWS);
-        let pipeline = {
-            use Binding::{Input, Output, Uniform};
-            let wgsl = [D::WGSL, LIBRARY].concat();
-            Pipeline::new(device, D::STEM, &wgsl, &[Uniform, Input, Input, Input, Output])
-        };
-        let points = Buffer::new(device, "points", BufferUsages::STORAGE, 1);
-        let sums = Buffer::new(device, "sums", BufferUsages::STORAGE | BufferUsages::COPY_SRC, 1);
-        let adapter = device.adapter();
-        let most_bytes = chunk_bytes.min(adapter.max_binding_bytes).min(adapter.max_buffer_bytes);
-        let most_lanes = (most_bytes as usize / (LANE_ROWS * size_of::<D::Row>())).max(1);
-        let most_lanes = most_lanes.min(adapter.max_workgroups as usize);
-        let chunks = (0..layout.lanes.len())
-            .step_by(most_lanes)
-            .map(|first| first..layout.lanes.len().min(first + most_lanes))
-            .map(|lanes| Chunk::new(device, &pipeline, &layout, lanes, &points, &sums))
-            .collect();
-        let first = judge.first_reference();
-        let groups = vec![first; layout.n_groups()];
-        let mut new = Self {
-            heavy: judge.only(&heavy)?,
-            judge,
-            light,
-            layout,
-            device: device.clone(),
-            pipeline,
-            chunks,
-            points,
-            sums,
-            readback: Readback::new(device, "sums", 1),
-            reference: Vec::new(),
-        };
-        new.refer_to(&groups)?;
+    /// The judge's rows on a device.
+    ///
+    /// # Errors
+    /// The device fails.
+    pub fn with(judge: D, device: &Device, options: &Options) -> Result<Self, KernelError> {
+        Self::with_chunks(judge, device, options, BUFFER_BYTES)
+    }
+
+    fn with_chunks(judge: D, device: &Device, options: &Options, chunk_bytes: u64) -> Result<Self, KernelError> {
+        let Options { arrangement, budget_bytes } = *options;
+        let layout = judge.layout();
+        let is_light = |row: usize| judge.mass(row) <= HEAVY_MASS;
+        let heavy: Vec<u32> = (0..layout.n_rows()).filter(|row| !is_light(*row)).map(|row| layout.order[row]).collect();
+        let lanes = Lanes::new(layout, is_light, |row| judge.is_brief(row), arrangement.least_lane_rows());
+        let shader = (D::STEM, wgsl::<K, D>(arrangement));
+        let shader = (shader.0, shader.1.as_str());
+        let engine = Engine::new(device, shader, K + 1, lanes, arrangement, (chunk_bytes, budget_bytes));
+        let first = vec![judge.first_reference(); layout.n_groups()];
+        let heavy = judge.only(&heavy)?;
+        let mut new = Self { judge, heavy, engine, reference: Vec::new(), evaluations: 0 };
+        new.refer_to(&first)?;
         Ok(new)
     }
 
@@ -226,18 +171,25 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
 
     /// The adapter it runs on.
     pub fn adapter(&self) -> &Adapter {
-        self.device.adapter()
+        self.engine.adapter()
+    }
+
+    /// How threads share rows and chains.
+    pub fn arrangement(&self) -> Arrangement {
+        self.engine.arrangement()
+    }
+
+    /// Buffers' worth of rows, and whether they are streamed for every evaluation.
+    pub fn chunks(&self) -> (usize, bool) {
+        (self.engine.chunks.len(), self.engine.is_streamed())
     }
 
     /// Bytes on the device while `chains` chains are evaluated together; the host's copy of the sums is as large as theirs.
     pub fn scratch_bytes(&self, chains: usize) -> u64 {
-        let pass = chains.min(self.chains_per_pass());
-        let rows = self.layout.n_rows() * size_of::<D::Row>();
-        let lanes = self.layout.lanes.len() * (size_of::<DeviceLane>() + 2 * pass * Self::TERMS * size_of::<f32>());
-        (rows + lanes + pass * self.layout.n_groups() * size_of::<D::Point>()) as u64
+        self.engine.scratch_bytes(chains)
     }
 
-    /// Computes and uploads every row's constants at the groups' reference points.
+    /// Computes every row's constants at the groups' reference points.
     fn refer_to(&mut self, groups: &[[f64; K]]) -> Result<(), KernelError> {
         let points: Vec<_> = groups.iter().enumerate().map(|(group, theta)| Point { group, theta: *theta }).collect();
         let (all, heavy) = (sum_rows(&self.judge, &points), sum_rows(&self.heavy, &points));
@@ -248,29 +200,35 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
                 linear: [0.0; K],
             })
             .collect();
-        for chunk in &self.chunks {
-            let of_lane = |lane: &crate::rows::Lane| {
+        let (judge, reference) = (&self.judge, &mut self.reference);
+        self.engine.write_rows(|lanes, run, mut rows| {
+            let mut tasks = Vec::with_capacity(run.len());
+            for lane in &lanes.lanes[run] {
+                let (own, others) = rows.split_at_mut(lane.rows.len());
+                tasks.push((lane, own));
+                rows = others;
+            }
+            let of_lane = |(lane, rows): (&lanes::Lane, &mut [D::Row])| {
                 let mut linear = [0.0; K];
-                let rows: Vec<D::Row> = (lane.rows.clone())
-                    .map(|row| {
-                        let theta = &groups[lane.group];
-                        let (constants, part) = self.judge.reference_row(lane.group, row, self.light[row], theta);
-                        linear.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
-                        constants
-                    })
-                    .collect();
-                (rows, linear)
+                for (row, sorted) in rows.iter_mut().zip(&lanes.order[lane.rows.clone()]) {
+                    let part;
+                    (*row, part) = judge.reference_row(lane.group, *sorted as usize, &groups[lane.group]);
+                    linear.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                }
+                (lane.group, linear)
             };
-            let lanes = &self.layout.lanes[chunk.lanes.clone()];
-            let computed: Vec<_> = lanes.par_iter().map(of_lane).collect();
-            for (lane, (_, linear)) in lanes.iter().zip(&computed) {
-                let sum = &mut self.reference[lane.group].linear;
+            let computed: Vec<_> = tasks.into_par_iter().map(of_lane).collect();
+            for (group, linear) in computed {
+                let sum = &mut reference[group].linear;
                 sum.iter_mut().zip(linear).for_each(|(sum, part)| *sum += part);
             }
-            let rows: Vec<D::Row> = computed.into_iter().flat_map(|(rows, _)| rows).collect();
-            chunk.rows.write(&self.device, &rows);
-        }
-        self.device.finish()
+        })
+    }
+
+    /// Whether the device can tell the difference of a point.
+    fn is_near(&self, point: &Point<K>) -> bool {
+        let reference = &self.reference[point.group].theta;
+        point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
     }
 
     /// The light rows' sum at a point: the device's part, the reference and what is linear in between.
@@ -285,86 +243,20 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         sum
     }
 
-    /// Σ over the lanes of each group, `[chain, group]` flattened; meaningless where a point is not near.
-    fn device_sums(&mut self, per_group: ArrayView3<'_, f64>) -> Result<Vec<Sum<K>>, KernelError> {
-        let (chains, groups, _) = per_group.dim();
-        let mut sums = Vec::with_capacity(chains * groups);
-        let pass = self.chains_per_pass();
-        for first in (0..chains).step_by(pass) {
-            let chains = first..chains.min(first + pass);
-            let points: Vec<D::Point> = chains
-                .clone()
-                .flat_map(|chain| (0..groups).map(move |group| (chain, group)))
-                .map(|(chain, group)| {
-                    let Point { theta, .. } = point_at::<K>(per_group, chain, group);
-                    let point = D::difference(&theta, &self.reference[group].theta);
-                    let finite = bytemuck::cast_slice::<_, f32>(&[point]).iter().all(|part| part.is_finite());
-                    if finite { point } else { D::Point::zeroed() }
-                })
-                .collect();
-            sums.extend(self.pass(&points, chains.len())?);
-        }
-        Ok(sums)
-    }
-
-    /// One upload, one dispatch per chunk, one readback.
-    fn pass(&mut self, points: &[D::Point], chains: usize) -> Result<Vec<Sum<K>>, KernelError> {
-        let (device, lanes, groups) = (&self.device, self.layout.lanes.len(), self.layout.n_groups());
-        let items = chains * lanes * Self::TERMS;
-        let moved = [self.points.reserve(device, points.len()), self.sums.reserve(device, items)];
-        if moved.contains(&true) {
-            for chunk in &mut self.chunks {
-                chunk.bind(device, &self.pipeline, &self.points, &self.sums);
+    /// The points of `chains` as the device wants them, `[group, chain]`; zero where a point is not near or not finite in f32.
+    fn device_points(&self, params: ParamBatch<'_>, chains: &[usize]) -> Vec<D::Point> {
+        let groups = self.reference.len();
+        let at = |i: usize| {
+            let (group, chain) = (i / chains.len(), chains[i % chains.len()]);
+            let point = point_at::<K>(params.per_group, chain, group);
+            if !self.is_near(&point) {
+                return D::Point::zeroed();
             }
-        }
-        self.points.write(device, points);
-        for chunk in &self.chunks {
-            let shape = Shape {
-                chains: chains as u32,
-                groups: groups as u32,
-                lanes: lanes as u32,
-                first_lane: chunk.lanes.start as u32,
-            };
-            chunk.shape.write(device, &[shape]);
-            let mut encoder = device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let size = [chunk.lanes.len() as u32, chains.div_ceil(CHAINS_PER_WORKGROUP) as u32];
-            self.pipeline.dispatch(&mut encoder, &chunk.bindings, size);
-            if chunk.lanes.end == lanes {
-                self.readback.copy(device, &mut encoder, &self.sums, items);
-            }
-            device.queue.submit([encoder.finish()]);
-        }
-        if self.chunks.is_empty() {
-            return Ok(vec![Sum::ZERO; chains * groups]);
-        }
-        let layout = &self.layout;
-        self.readback.read(device, items, |sums| {
-            let of_group = |i: usize| {
-                let (chain, group) = (i / groups, i % groups);
-                let mut total = Sum::ZERO;
-                for lane in layout.lanes_of(group) {
-                    let terms = &sums[(chain * lanes + lane) * Self::TERMS..][..Self::TERMS];
-                    let gradient = std::array::from_fn(|k| f64::from(terms[1 + k]));
-                    total += Sum { value: f64::from(terms[0]), gradient };
-                }
-                total
-            };
-            // A sum per group is cheap; only many are worth other threads.
-            let least = (4096 * groups).div_ceil(lanes);
-            (0..chains * groups).into_par_iter().with_min_len(least).map(of_group).collect()
-        })
-    }
-
-    /// Chains that one pass may hold, by the watchdog, the adapter's limits and a whole number of workgroups.
-    fn chains_per_pass(&self) -> usize {
-        let rows = self.chunks.iter().map(|chunk| chunk.rows_len(&self.layout)).max().unwrap_or(0).max(1);
-        let adapter = self.device.adapter();
-        let bytes = CHUNK_BYTES.min(adapter.max_binding_bytes).min(adapter.max_buffer_bytes) as usize;
-        let by_sums = bytes / (self.layout.lanes.len().max(1) * Self::TERMS * size_of::<f32>());
-        let by_points = bytes / (self.layout.n_groups().max(1) * size_of::<D::Point>());
-        let by_grid = adapter.max_workgroups as usize * CHAINS_PER_WORKGROUP;
-        let most = (MAX_ROW_CHAINS / rows).min(by_sums).min(by_points).min(by_grid);
-        (most / CHAINS_PER_WORKGROUP * CHAINS_PER_WORKGROUP).max(CHAINS_PER_WORKGROUP)
+            let point = D::difference(&point.theta, &self.reference[group].theta);
+            let is_finite = bytemuck::cast_slice::<_, f32>(&[point]).iter().all(|part| part.is_finite());
+            if is_finite { point } else { D::Point::zeroed() }
+        };
+        (0..groups * chains.len()).into_par_iter().with_min_len(4096).map(at).collect()
     }
 }
 
@@ -378,40 +270,55 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
     }
 
     fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        let all = possible_points::<K>(self.layout.n_groups(), params, out)?;
-        let is_near = |point: &Point<K>| {
-            let reference = &self.reference[point.group].theta;
-            point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
-        };
-        let (mut near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| is_near(point));
-        if !near.is_empty() {
-            let sums = self.device_sums(params.per_group)?;
-            let mut kept = Vec::with_capacity(near.len());
-            for (chain, point) in near {
-                let sum = self.complete(&point, &sums[chain * self.layout.n_groups() + point.group]);
-                if sum.value.is_finite() && sum.gradient.iter().all(|slope| slope.is_finite()) {
-                    add_to(out, chain, point.group, sum);
-                    kept.push((chain, point));
-                } else {
-                    far.push((chain, point));
+        let groups = self.reference.len();
+        let all = possible_points::<K>(groups, params, out)?;
+        let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
+        let (near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| self.is_near(point));
+        let mut chains: Vec<usize> = near.iter().map(|(chain, _)| *chain).collect();
+        chains.dedup();
+        let mut passes = chains.chunks(self.engine.most_chains());
+        let running = passes.next().map(|chains| (chains, self.device_points(params, chains)));
+        let mut running = running.map(|(chains, points)| (chains, self.engine.begin(&points, chains.len())));
+        // The host's share, while the device computes.
+        let whole = sum_rows(&self.judge, &alone(&far));
+        let heavy = sum_rows(&self.heavy, &alone(&near));
+        let terms = group_sums(&self.judge, &alone(&all));
+        for ((chain, point), sum) in far.iter().zip(whole) {
+            add_to(out, *chain, point.group, sum);
+        }
+        far.clear();
+        let mut near = near.into_iter().zip(heavy).peekable();
+        while let Some((chains, pass)) = running {
+            let sums = self.engine.finish::<K>(pass)?;
+            running = passes.next().map(|chains| {
+                let points = self.device_points(params, chains);
+                (chains, self.engine.begin(&points, chains.len()))
+            });
+            for (slot, of_chain) in chains.iter().enumerate() {
+                while let Some(((chain, point), heavy)) = near.next_if(|((chain, _), _)| chain == of_chain) {
+                    let sum = self.complete(&point, &sums[point.group * chains.len() + slot]);
+                    if sum.value.is_finite() && sum.gradient.iter().all(|slope| slope.is_finite()) {
+                        add_to(out, chain, point.group, sum + heavy);
+                    } else {
+                        far.push((chain, point));
+                    }
                 }
             }
-            near = kept;
         }
-        let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
-        let heavy = sum_rows(&self.heavy, &alone(&near));
-        let whole = sum_rows(&self.judge, &alone(&far));
-        for ((chain, point), sum) in near.iter().zip(heavy).chain(far.iter().zip(whole)) {
+        for ((chain, point), sum) in far.iter().zip(sum_rows(&self.judge, &alone(&far))) {
             add_to(out, *chain, point.group, sum);
         }
-        for ((chain, point), sum) in all.iter().zip(group_sums(&self.judge, &alone(&all))) {
+        for ((chain, point), sum) in all.iter().zip(terms) {
             add_to(out, *chain, point.group, sum);
         }
+        self.evaluations +=
+            all.iter().map(|(_, point)| self.judge.layout().rows_of(point.group).len() as u64).sum::<u64>();
         Ok(())
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        check_params::<K>(self.layout.n_groups(), at.per_group)?;
+        let groups = self.reference.len();
+        check_params::<K>(groups, at.per_group)?;
         let possible = at.per_group.iter().all(|p| *p > 0.0 && p.is_finite());
         if at.per_group.dim().0 != 1 || !possible {
             return Err(KernelError::new(
@@ -419,9 +326,8 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
                 "pass one point with positive, finite parameters",
             ));
         }
-        let groups: Vec<[f64; K]> =
-            (0..self.layout.n_groups()).map(|group| point_at(at.per_group, 0, group).theta).collect();
-        self.refer_to(&groups)
+        let points: Vec<[f64; K]> = (0..groups).map(|group| point_at(at.per_group, 0, group).theta).collect();
+        self.refer_to(&points)
     }
 
     /// In f64 on the host: rows are asked for one by one, which is not what a device is for.
@@ -433,46 +339,13 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
     ) -> Result<(), KernelError> {
         self.judge.pointwise(params, rows, out)
     }
-}
 
-impl<R: Pod> Chunk<R> {
-    fn new<P: Pod>(
-        device: &Device,
-        pipeline: &Pipeline,
-        layout: &Layout,
-        lanes: Range<usize>,
-        points: &Buffer<P>,
-        sums: &Buffer<f32>,
-    ) -> Self {
-        let table: Vec<DeviceLane> = {
-            let first_row = layout.lanes[lanes.start].rows.start;
-            let lane = |lane: &crate::rows::Lane| DeviceLane {
-                first: (lane.rows.start - first_row) as u32,
-                end: (lane.rows.end - first_row) as u32,
-                group: lane.group as u32,
-                unused: 0,
-            };
-            layout.lanes[lanes.clone()].iter().map(lane).collect()
-        };
-        let n_rows = layout.lanes[lanes.end - 1].rows.end - layout.lanes[lanes.start].rows.start;
-        let rows = Buffer::new(device, "rows", BufferUsages::STORAGE, n_rows);
-        let lane_table = Buffer::new(device, "lanes", BufferUsages::STORAGE, table.len());
-        lane_table.write(device, &table);
-        let shape = Buffer::new(device, "shape", BufferUsages::UNIFORM, 1);
-        let buffers = [shape.raw(), rows.raw(), lane_table.raw(), points.raw(), sums.raw()];
-        let bindings = pipeline.bind(device, &buffers);
-        Self { lanes, rows, lane_table, shape, bindings }
-    }
-
-    fn bind<P: Pod>(&mut self, device: &Device, pipeline: &Pipeline, points: &Buffer<P>, sums: &Buffer<f32>) {
-        let buffers = [self.shape.raw(), self.rows.raw(), self.lane_table.raw(), points.raw(), sums.raw()];
-        self.bindings = pipeline.bind(device, &buffers);
-    }
-
-    fn rows_len(&self, layout: &Layout) -> usize {
-        layout.lanes[self.lanes.end - 1].rows.end - layout.lanes[self.lanes.start].rows.start
+    fn work(&self) -> Work {
+        Work { evaluations: self.evaluations, ..self.engine.work() }
     }
 }
 
+#[cfg(test)]
+mod measured;
 #[cfg(test)]
 mod tests;

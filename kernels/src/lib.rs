@@ -25,7 +25,7 @@ mod adapter;
 #[path = "../tests/simulated/mod.rs"]
 mod simulated;
 
-pub use difference::Differenced;
+pub use difference::{ARRANGEMENT_RULE, Arrangement, Differenced, Options};
 pub use self_test::{SelfTest, self_test};
 
 use std::fmt;

@@ -74,8 +74,19 @@ impl Pipeline {
     }
 
     /// Adds one dispatch to `encoder`.
-    pub fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, bindings: &wgpu::BindGroup, [x, y]: [u32; 2]) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+    pub fn dispatch(&self, encoder: &mut wgpu::CommandEncoder, bindings: &wgpu::BindGroup, size: [u32; 2]) {
+        self.dispatch_timed(encoder, bindings, size, None);
+    }
+
+    /// Adds one dispatch to `encoder`, with a note of when it began and ended.
+    pub fn dispatch_timed(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        bindings: &wgpu::BindGroup,
+        [x, y]: [u32; 2],
+        timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
         pass.set_pipeline(&self.raw);
         pass.set_bind_group(0, bindings, &[]);
         pass.dispatch_workgroups(x, y, 1);

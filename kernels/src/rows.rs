@@ -90,12 +90,6 @@ impl Layout {
         Ok(Self { order, lanes, lanes_of, rows_of, group: group.to_vec() })
     }
 
-    /// The same rows in lanes of another length.
-    pub fn recut(&self, lane_rows: usize) -> Self {
-        let (lanes, lanes_of) = Self::cut(&self.rows_of, lane_rows);
-        Self { lanes, lanes_of, ..self.clone() }
-    }
-
     fn cut(rows_of: &[Range<usize>], lane_rows: usize) -> (Vec<Lane>, Vec<Range<usize>>) {
         let mut lanes = Vec::new();
         let mut lanes_of = Vec::with_capacity(rows_of.len());

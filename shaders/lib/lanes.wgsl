@@ -1,71 +1,44 @@
-// Sums a density's terms over lanes of rows, for many chains. Appended to a family's shader, which declares
-//   struct Row      constants of one row at the reference
-//   struct Point    one group of one chain, as differences from the reference
-//   const TERMS     numbers per row: the value and its slopes
-//   fn terms(row: Row, point: Point) -> array<f32, TERMS>
+// What every driver shader shares: lanes of rows, points of chains, and where the sums go. A shader is put together from
+//   a family's file    struct Row       constants of one row at the reference
+//                      struct Point     one group of one chain, as differences from the reference
+//                      const TERMS      numbers per row: the value and its slopes
+//                      fn brief_terms(row: Row, point: Point) -> Terms    of rows that need less arithmetic
+//                      fn full_terms(row: Row, point: Point) -> Terms     of all others
+//   lib/log1p_expm1.wgsl
+//   this file
+//   lib/rows.wgsl or lib/chains.wgsl, the loops.
 // Counterpart: kernels/src/difference.rs, which adds the sums of lanes in f64, in lane order.
-//
-// One workgroup owns a lane and CHAINS chains. Thread i adds rows i, i + THREADS, ... of the lane; the threads' sums are then
-// added in thread order. A chain's arithmetic is the same in every slot and beside any other chains.
 
-const THREADS: u32 = 64u;
-const CHAINS: u32 = 8u;
-// One more than THREADS keeps the columns of the scratch table in different memory banks.
-const STRIDE: u32 = THREADS + 1u;
+struct Terms {
+    value: f32,
+    // In the family's order of parameters; those it does not have are 0.
+    slopes: vec4<f32>,
+}
 
 struct Shape {
     chains: u32,
     groups: u32,
-    // Lanes of the whole data, and how many of them lie before this buffer of rows.
-    lanes: u32,
+    // The first lane of this dispatch, and the row of the whole data that lies first in this buffer of rows.
     first_lane: u32,
+    first_row: u32,
 }
 
 struct Lane {
-    // Rows of this buffer, from first to just before end.
+    // Rows of the whole data: brief ones from first, full ones from split to just before end.
     first: u32,
+    split: u32,
     end: u32,
     group: u32,
-    unused: u32,
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> rows: array<Row>;
 @group(0) @binding(2) var<storage, read> lanes: array<Lane>;
-// [chain, group]
+// [group, chain]
 @group(0) @binding(3) var<storage, read> points: array<Point>;
-// [chain, lane, term]
+// [lane, term, chain]
 @group(0) @binding(4) var<storage, read_write> sums: array<f32>;
 
-var<workgroup> scratch: array<f32, CHAINS * TERMS * STRIDE>;
-
-@compute @workgroup_size(THREADS)
-fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let lane = lanes[workgroup.x];
-    let first_chain = workgroup.y * CHAINS;
-    let chains = min(CHAINS, shape.chains - first_chain);
-    for (var c = 0u; c < chains; c++) {
-        let point = points[(first_chain + c) * shape.groups + lane.group];
-        var total = array<f32, TERMS>();
-        for (var row = lane.first + thread; row < lane.end; row += THREADS) {
-            let term = terms(rows[row], point);
-            for (var k = 0u; k < TERMS; k++) {
-                total[k] += term[k];
-            }
-        }
-        for (var k = 0u; k < TERMS; k++) {
-            scratch[(c * TERMS + k) * STRIDE + thread] = total[k];
-        }
-    }
-    workgroupBarrier();
-    // CHAINS * TERMS is at most THREADS: one thread per sum.
-    if thread < chains * TERMS {
-        var sum = 0.0;
-        for (var i = 0u; i < THREADS; i++) {
-            sum += scratch[thread * STRIDE + i];
-        }
-        let chain = first_chain + thread / TERMS;
-        let lane_index = shape.first_lane + workgroup.x;
-        sums[(chain * shape.lanes + lane_index) * TERMS + thread % TERMS] = sum;
-    }
+fn add(a: Terms, b: Terms) -> Terms {
+    return Terms(a.value + b.value, a.slopes + b.slopes);
 }

@@ -1,7 +1,7 @@
 // ln(1 + x), exp(x) - 1 and friends in f32, to 2 units in the last place over the whole range that a caller may pass.
 //
 // WGSL has neither function, promises log only to 2^-21 absolute near 1, and lets a compiler reassociate: nothing here rests
-// on an error-free transform. Counterpart: f64::ln_1p, f64::exp_m1 (kernels/src/difference.rs tests one against the other
+// on an error-free transform. Counterpart: f64::ln_1p, f64::exp_m1 (kernels/src/difference/tests.rs tests one against the other
 // on the device). Polynomials: Cephes logf and expf (Moshier 1992).
 
 // ln 2 in two parts; a whole number of up to 15 bits times the first is exact.

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::kernels::rng::{Purpose, Stream};
 use crate::kernels::roofline::{Cost, cost};
-use crate::kernels::{Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
+use crate::kernels::{Arrangement, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_nbd, gamma_gamma};
 
 /// A likelihood's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -74,19 +74,21 @@ pub enum Backend {
 pub enum Layout {
     /// One row after another in f64: the judge.
     Scalar,
-    /// A thread of the device owns a row and loops over chains.
+    /// A thread of the device owns rows and loops over chains.
     Rows,
+    /// A thread of the device owns a chain and walks rows that its workgroup reads together.
+    Chains,
 }
 
 impl Layout {
     /// Every layout, the judge first.
-    pub const ALL: [Self; 2] = [Self::Scalar, Self::Rows];
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Rows, Self::Chains];
 
     /// Where it runs.
     pub fn backend(self) -> Backend {
         match self {
             Self::Scalar => Backend::Cpu,
-            Self::Rows => Backend::Gpu,
+            Self::Rows | Self::Chains => Backend::Gpu,
         }
     }
 
@@ -95,42 +97,72 @@ impl Layout {
         match self {
             Self::Scalar => "scalar",
             Self::Rows => "rows",
+            Self::Chains => "chains",
         }
     }
 
-    /// The likelihood of `data` in this layout, on a device cut into `chunks` pieces.
-    ///
-    /// # Errors
-    /// The device fails, or there is none.
-    pub(super) fn in_chunks(self, data: &Data, device: Option<&Device>, chunks: usize) -> Result<Box<dyn Likelihood>> {
-        if chunks != 1 {
-            return Err(Error::new("rows cannot be cut into pieces yet").at("bench").seen(chunks));
+    /// The device's layout for so many chains, by the rule in force.
+    pub fn of(arrangement: Arrangement) -> Self {
+        match arrangement {
+            Arrangement::Rows => Self::Rows,
+            Arrangement::Chains => Self::Chains,
         }
-        self.likelihood(data, device)
     }
 
-    /// The likelihood of `data` in this layout.
+    /// The likelihood of `data` in this layout: on a device in about `chunks` pieces, by a memory budget that streams them, or in
+    /// as few as the device takes when `chunks` is 1; on the processor always in one.
     ///
     /// # Errors
     /// The device fails, or there is none.
-    pub(super) fn likelihood(self, data: &Data, device: Option<&Device>) -> Result<Box<dyn Likelihood>> {
-        let no_device = || Error::new("a device layout needs a device").at(format!("bench, layout {}", self.name()));
-        let bg_nbd = |cells: &bg_nbd::Cells| bg_nbd::Cpu::new(cells.clone());
-        let gamma_gamma = |rows: &gamma_gamma::Rows| gamma_gamma::Cpu::new(rows.clone());
-        let made: Result<Box<dyn Likelihood>, _> = match (data, self) {
-            (Data::BgNbd(cells), Self::Scalar) => bg_nbd(cells).map(|cpu| Box::new(cpu) as _),
-            (Data::GammaGamma(rows), Self::Scalar) => gamma_gamma(rows).map(|cpu| Box::new(cpu) as _),
-            (Data::BgNbd(cells), Self::Rows) => {
-                let device = device.ok_or_else(no_device)?;
-                bg_nbd(cells).and_then(|cpu| bg_nbd::Gpu::new(cpu, device)).map(|gpu| Box::new(gpu) as _)
+    pub(super) fn likelihood(self, data: &Data, device: Option<&Device>, chunks: usize) -> Result<Made> {
+        let on_device = |arrangement| {
+            let budget_bytes = (chunks > 1).then(|| budget(data, chunks));
+            let options = Options { arrangement, budget_bytes };
+            device.map(|device| (device, options)).ok_or_else(|| {
+                let error = Error::new("a device layout needs a device").at("bench").seen(self.name());
+                error.advice("name an adapter; `longrun doctor` lists them")
+            })
+        };
+        let made = match (self.arrangement(), data) {
+            (None, Data::BgNbd(cells)) => bg_nbd::Cpu::new(cells.clone()).map(on_processor),
+            (None, Data::GammaGamma(rows)) => gamma_gamma::Cpu::new(rows.clone()).map(on_processor),
+            (Some(arrangement), Data::BgNbd(cells)) => {
+                let (device, options) = on_device(arrangement)?;
+                let gpu = bg_nbd::Cpu::new(cells.clone()).and_then(|judge| bg_nbd::Gpu::with(judge, device, &options));
+                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
             }
-            (Data::GammaGamma(rows), Self::Rows) => {
-                let device = device.ok_or_else(no_device)?;
-                gamma_gamma(rows).and_then(|cpu| gamma_gamma::Gpu::new(cpu, device)).map(|gpu| Box::new(gpu) as _)
+            (Some(arrangement), Data::GammaGamma(rows)) => {
+                let (device, options) = on_device(arrangement)?;
+                let judge = gamma_gamma::Cpu::new(rows.clone());
+                let gpu = judge.and_then(|judge| gamma_gamma::Gpu::with(judge, device, &options));
+                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
             }
         };
         made.map_err(broken("prepare the likelihood"))
     }
+
+    /// On a device, how its threads share the work.
+    fn arrangement(self) -> Option<Arrangement> {
+        match self {
+            Self::Scalar => None,
+            Self::Rows => Some(Arrangement::Rows),
+            Self::Chains => Some(Arrangement::Chains),
+        }
+    }
+}
+
+/// A likelihood, and the pieces that its rows lie in.
+type Made = (usize, Box<dyn Likelihood>);
+
+fn on_processor(likelihood: impl Likelihood + 'static) -> Made {
+    (1, Box::new(likelihood))
+}
+
+/// The budget that cuts `data` into about `chunks` pieces: three of them on the device at once, each of whole lanes.
+fn budget(data: &Data, chunks: usize) -> u64 {
+    let lane_rows = (data.rows() / 2048).next_power_of_two().clamp(64, 1024);
+    let rows = data.rows().div_ceil(chunks).next_multiple_of(lane_rows);
+    3 * (rows as f64 * data.family().cost(Backend::Gpu).row_bytes) as u64
 }
 
 /// What a benchmark runs on.

@@ -150,7 +150,7 @@ mod tests {
         let customers = shop.open().expect("a shop");
         for family in Family::ALL {
             let data = Data::of(family, &shop, &customers, true);
-            let mut judge = Layout::Scalar.likelihood(&data, None).expect("rows");
+            let (_, mut judge) = Layout::Scalar.likelihood(&data, None, 1).expect("rows");
             let posterior = Posterior::at_maximum(judge.as_mut(), family.centre()).expect("a maximum");
             let k = family.centre().len();
             for group in 0..2 {

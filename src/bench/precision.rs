@@ -56,7 +56,7 @@ pub struct Precision {
     pub customers: u64,
     /// Whether equal customers were merged into weighted cells.
     pub merged: bool,
-    /// Pieces that the rows were cut into.
+    /// Pieces that were asked for.
     pub chunks: usize,
     /// Largest error of a difference of log-likelihoods: against θ₀, or between two draws.
     pub max_abs_delta_error_nats: f64,
@@ -81,6 +81,8 @@ pub struct Precision {
     pub against_reference_nats: f64,
     /// Largest error of ℓ(θ) − ℓ(θ′) between draws.
     pub between_draws_nats: f64,
+    /// Pieces that the rows came to lie in: whole lanes make no more, and few pieces may all stay on the device.
+    pub pieces: usize,
     /// Largest error of a slope in the logarithm of a parameter, nats. Forgiving: it costs acceptance, never correctness.
     pub max_abs_slope_error_nats: f64,
     /// ℓ(θ₀).
@@ -120,7 +122,7 @@ pub fn precision(bench: &Bench, options: &PrecisionOptions, tell: &mut dyn FnMut
             for &family in &bench.families {
                 let cells = Data::of(family, &shop, &people, true);
                 // Merged and unmerged rows have the same likelihood and so the same posterior.
-                let mut judge = Layout::Scalar.likelihood(&cells, None)?;
+                let (_, mut judge) = Layout::Scalar.likelihood(&cells, None, 1)?;
                 let question = Question::new(judge.as_mut(), &cells, options.draws)?;
                 drop(judge);
                 for &merged in &merged {
@@ -180,7 +182,7 @@ impl Case<'_> {
         let mut holds = true;
         let mut first: [Option<LikelihoodBatch>; 2] = [None, None];
         for &chunks in &self.options.chunks {
-            let mut likelihood = self.layout.in_chunks(self.data, self.bench.device.as_ref(), chunks)?;
+            let (pieces, mut likelihood) = self.layout.likelihood(self.data, self.bench.device.as_ref(), chunks)?;
             for ((place, (at, reference)), first) in question.references.iter().enumerate().zip(&mut first) {
                 refer_to(likelihood.as_mut(), reference)?;
                 let mut out = room(&question.points);
@@ -188,7 +190,7 @@ impl Case<'_> {
                 let mut bit_identical = same_bits_again(likelihood.as_mut(), reference, &question.points, &out)?;
                 bit_identical &= first.as_ref().is_none_or(|first| bits(first) == bits(&out));
                 // Point 0 is the mode, point 1 the draw: the reference is the point at its own place.
-                let line = self.line(question, &out, place, *at, chunks, bit_identical);
+                let line = self.line(question, &out, (place, *at), (chunks, pieces), bit_identical);
                 holds &= line.holds();
                 tell(&line);
                 first.get_or_insert(out);
@@ -201,9 +203,8 @@ impl Case<'_> {
         &self,
         question: &Question,
         out: &LikelihoodBatch,
-        place: usize,
-        reference: At,
-        chunks: usize,
+        (place, reference): (usize, At),
+        (chunks, pieces): (usize, usize),
         bit_identical: bool,
     ) -> Precision {
         let errors = &out.log_lik - &question.judged.log_lik;
@@ -226,6 +227,7 @@ impl Case<'_> {
             draws: self.options.draws,
             against_reference_nats: against_reference,
             between_draws_nats: between,
+            pieces,
             max_abs_slope_error_nats: largest(slopes.into_iter()),
             log_lik: question.judged.log_lik[place],
         }
@@ -288,7 +290,7 @@ mod tests {
         PrecisionOptions {
             customers: vec![3000],
             groups: 2,
-            chunks: vec![1],
+            chunks: vec![1, 7],
             merged: vec![true, false],
             draws: 6,
             heavy: true,
@@ -312,8 +314,8 @@ mod tests {
         let bench = Bench { families: Family::ALL.to_vec(), cpu: true, device };
         let mut lines = Vec::new();
         assert!(precision(&bench, &options(), &mut |line| lines.push(line.clone())).expect("the machine works"));
-        assert!(lines.len() >= 12, "{}", lines.len());
-        assert!(lines.iter().any(|line| line.max_weight > 1000.0));
+        assert!(lines.len() >= 24, "{}", lines.len());
+        assert!(lines.iter().any(|line| line.max_weight > 1000.0) && lines.iter().any(|line| line.pieces > 3));
         for line in &lines {
             assert!(line.max_abs_delta_error_nats >= line.against_reference_nats && line.bit_identical, "{line:?}");
         }

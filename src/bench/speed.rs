@@ -124,7 +124,7 @@ fn one_data_set(
     let centre = scattered(family.centre(), 1, data.groups(), 0.0);
     let mut candidates = Vec::new();
     for layout in bench.layouts() {
-        let mut likelihood = layout.likelihood(data, bench.device.as_ref())?;
+        let (_, mut likelihood) = layout.likelihood(data, bench.device.as_ref(), 1)?;
         refer_to(likelihood.as_mut(), &centre)?;
         candidates.push(Candidate { layout, likelihood, per_chain: 0.0 });
     }

@@ -11,6 +11,7 @@ use crate::bench::speed::{Speed, SpeedEvent, SpeedOptions, speed};
 use crate::bench::{Backend, Bench, Family, Layout};
 use crate::error::{Error, Result};
 use crate::kernels::device::{Choice, Device};
+use crate::kernels::{ARRANGEMENT_RULE, Arrangement};
 use crate::run::{AUTO_GPU_BYTE_CHAINS, AUTO_RULE};
 
 #[derive(Debug, Args)]
@@ -322,9 +323,13 @@ fn print_rule(args: &RuleArgs, terminal: Terminal) -> Result<Ending> {
         let bytes = (rows * SUMMARY_BYTES).saturating_mul(chains as u64);
         if bytes >= AUTO_GPU_BYTE_CHAINS { Backend::Gpu } else { Backend::Cpu }
     };
-    let layout = |_: usize| Layout::Rows;
+    let layout = |chains: usize| {
+        let adapter = bench.device.as_ref().map(Device::adapter);
+        adapter.map_or(Layout::Rows, |adapter| Layout::of(Arrangement::choose(chains, adapter)))
+    };
     let rules = Rules { layout: &layout, backend: &backend };
     if !terminal.json {
+        println!("layout rule: {ARRANGEMENT_RULE}");
         println!("backend rule: {AUTO_RULE}");
         println!(
             "here a row is taken for {SUMMARY_BYTES} bytes of a Parquet summary, and the adapter for one that auto may choose"

@@ -40,6 +40,11 @@ impl Cpu {
         (x, times[recency as usize], times[age as usize], weight)
     }
 
+    /// x of a sorted cell.
+    pub(crate) fn cell_x(&self, row: usize) -> f64 {
+        self.rows.cells[row].x
+    }
+
     /// w (x + 1) of a sorted cell.
     pub(crate) fn cell_mass(&self, row: usize) -> f64 {
         let Cell { x, weight, .. } = self.rows.cells[row];

@@ -65,13 +65,17 @@ impl Difference<K> for Cpu {
         self.cell_mass(row)
     }
 
+    /// Whoever never came back cannot have dropped out.
+    fn is_brief(&self, row: usize) -> bool {
+        self.cell_x(row) == 0.0
+    }
+
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError> {
         Self::new(self.cells().select(rows))
     }
 
-    fn reference_row(&self, group: usize, row: usize, light: bool, &[r, alpha, a, b]: &[f64; K]) -> (Row, [f64; K]) {
+    fn reference_row(&self, group: usize, row: usize, &[r, alpha, a, b]: &[f64; K]) -> (Row, [f64; K]) {
         let (x, t_x, t, weight) = self.sorted_cell(group, row);
-        let weight = if light { weight } else { 0.0 };
         let linear = [-weight * (alpha + t).ln(), 0.0, 0.0, 0.0];
         let always = Row {
             weight: weight as f32,

@@ -1,10 +1,15 @@
 //! The shaders' own tests: both sides of every declaration, the elementary functions on the device, chunks.
 
 use ndarray::{Array2, Array3};
+use wgpu::BufferUsages;
 
+use super::engine::Shape;
+use super::lanes::DeviceLane;
 use super::*;
 use crate::adapter::device;
+use crate::buffer::{Buffer, Readback};
 use crate::pipeline::Binding::{Input, Output, Uniform};
+use crate::pipeline::Pipeline;
 use crate::simulated::{batch, cells, evaluate, spenders};
 use crate::{bg_nbd, gamma_gamma};
 
@@ -19,14 +24,14 @@ fn structs_are_declared_alike_on_both_sides() {
         assert_eq!(seen, C::MEMBERS, "{}", C::NAME);
         assert_eq!(*span as usize, size_of::<C>(), "{}", C::NAME);
     }
-    fn family<const K: usize, D: Difference<K>>() {
-        let wgsl = [D::WGSL, LIBRARY].concat();
+    fn family<const K: usize, D: Difference<K>>(arrangement: Arrangement) {
+        let wgsl = wgsl::<K, D>(arrangement);
         let module = naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&wgsl)));
         check::<Shape>(&module);
         check::<DeviceLane>(&module);
         check::<D::Row>(&module);
         check::<D::Point>(&module);
-        for (name, expected) in [("TERMS", K + 1), ("CHAINS", CHAINS_PER_WORKGROUP)] {
+        for (name, expected) in [("TERMS", K + 1), ("CHAINS", arrangement.chains_per_workgroup())] {
             let (_, constant) = (module.constants.iter())
                 .find(|(_, constant)| constant.name.as_deref() == Some(name))
                 .unwrap_or_else(|| panic!("the shader has no {name}"));
@@ -35,8 +40,10 @@ fn structs_are_declared_alike_on_both_sides() {
             assert_eq!(format!("{value:?}"), format!("{seen:?}"), "{name}");
         }
     }
-    family::<4, bg_nbd::Cpu>();
-    family::<3, gamma_gamma::Cpu>();
+    for arrangement in Arrangement::ALL {
+        family::<4, bg_nbd::Cpu>(arrangement);
+        family::<3, gamma_gamma::Cpu>(arrangement);
+    }
 }
 
 /// Applies one function of lib/log1p_expm1.wgsl to every input on the device.
@@ -100,26 +107,35 @@ fn elementary_functions_are_good_to_two_units_in_the_last_place() {
     check("logistic", floats(tiny, 80.0).chain(floats(-tiny, -80.0)).collect(), crate::special::logistic, 6.0);
 }
 
+/// Chunks on the device or streamed through it, in one piece or a hundred: the same bits.
 #[test]
-fn chunks_change_no_bit() {
+fn chunks_and_budgets_change_no_bit() {
     let Some(device) = device() else { return };
     let data = cells(5, 6000, 0.001);
     let params = batch::<4>(11, 5, [0.4, 7.0, 0.9, 2.2], 0.3);
-    let shared = Array2::zeros((11, 0));
-    let run = |chunk_bytes: u64| {
-        let judge = bg_nbd::Cpu::new(data.clone()).expect("cells");
-        let mut whole = Differenced::with_chunks(judge, &device, chunk_bytes).expect("the device works");
-        let at = Array3::from_shape_fn((1, 5, 4), |(_, _, k)| [0.4, 7.0, 0.9, 2.2][k]);
-        let none = Array2::zeros((1, 0));
-        whole.set_reference(ParamBatch { per_group: at.view(), shared: none.view() }).expect("possible");
-        let mut out = LikelihoodBatch::new(11, 5, 4, 0);
-        whole.evaluate(ParamBatch { per_group: params.view(), shared: shared.view() }, &mut out).expect("works");
-        (whole.chunks.len(), out)
-    };
-    let ((one, together), (many, apart)) = (run(CHUNK_BYTES), run(40_000));
-    assert!(one == 1 && many > 5, "{one} chunk against {many}");
-    assert_eq!(together.log_lik, apart.log_lik);
-    assert_eq!(together.per_group, apart.per_group);
+    for arrangement in Arrangement::ALL {
+        let run = |chunk_bytes: u64, budget_bytes: Option<u64>| {
+            let judge = bg_nbd::Cpu::new(data.clone()).expect("cells");
+            let options = Options { arrangement, budget_bytes };
+            let mut whole = Differenced::with_chunks(judge, &device, &options, chunk_bytes).expect("the device works");
+            let at = Array3::from_shape_fn((1, 5, 4), |(_, _, k)| [0.4, 7.0, 0.9, 2.2][k]);
+            let none = Array2::zeros((1, 0));
+            whole.set_reference(ParamBatch { per_group: at.view(), shared: none.view() }).expect("possible");
+            // Twice, so that a ring begins again where it stopped.
+            evaluate(&mut whole, &params);
+            (whole.chunks(), evaluate(&mut whole, &params))
+        };
+        let (chunks, expected) = run(BUFFER_BYTES, None);
+        assert_eq!(chunks, (1, false));
+        let all = 6000 * size_of::<<bg_nbd::Cpu as Difference<4>>::Row>() as u64;
+        for (wanted, budget) in [(1, false), (7, false), (90, false), (7, true), (90, true)] {
+            let bytes = all / wanted + 600;
+            let ((chunks, streamed), seen) = if budget { run(BUFFER_BYTES, Some(3 * bytes)) } else { run(bytes, None) };
+            assert!(chunks as u64 >= wanted && streamed == budget, "{chunks} chunks, streamed: {streamed}");
+            assert_eq!(expected.log_lik, seen.log_lik, "{arrangement} {chunks}");
+            assert_eq!(expected.per_group, seen.per_group, "{arrangement} {chunks}");
+        }
+    }
 }
 
 #[test]
@@ -127,8 +143,8 @@ fn heavy_rows_stay_on_the_host() {
     let Some(device) = device() else { return };
     let judge = gamma_gamma::Cpu::new(spenders(2, 2000, 0.01)).expect("rows");
     let mut split = Differenced::new(judge.clone(), &device).expect("the device works");
-    let heavy = split.light.iter().filter(|light| !**light).count();
-    assert!(heavy > 5 && heavy as u64 == split.heavy.rows(), "{heavy} heavy rows");
+    let (heavy, light) = (split.heavy.rows(), split.engine.lanes.order.len() as u64);
+    assert!(heavy > 5 && heavy + light == 2000, "{heavy} heavy rows, {light} light ones");
     let points = batch::<3>(4, 2, [5.0, 4.0, 20.0], 0.1);
     let (shared, mut out) = (Array2::zeros((4, 0)), LikelihoodBatch::new(4, 2, 3, 0));
     split.evaluate(ParamBatch { per_group: points.view(), shared: shared.view() }, &mut out).expect("works");

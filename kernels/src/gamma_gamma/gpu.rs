@@ -56,9 +56,8 @@ impl Difference<K> for Cpu {
         Self::new(self.rows_as_given().select(rows))
     }
 
-    fn reference_row(&self, _group: usize, row: usize, light: bool, &[_, _, v]: &[f64; K]) -> (Row, [f64; K]) {
+    fn reference_row(&self, _group: usize, row: usize, &[_, _, v]: &[f64; K]) -> (Row, [f64; K]) {
         let (x, total, weight) = self.sorted_row(row);
-        let weight = if light { weight } else { 0.0 };
         let ln_scale = weight * (total + v).ln();
         let row =
             Row { weight: weight as f32, frequency: x as f32, per_scale: (1.0 / (total + v)) as f32, unused: 0.0 };
