@@ -14,6 +14,7 @@ pub mod rng;
 pub mod roofline;
 mod rows;
 mod self_test;
+mod simd;
 pub mod special;
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Layout {
         for (group, rows) in rows_of.iter().enumerate() {
             let first = lanes.len();
             for start in rows.clone().step_by(lane_rows) {
-                lanes.push(Lane { group, rows: start..rows.end.min(start + lane_rows) });
+                lanes.push(Lane { group, rows: start..rows.end.min(start.saturating_add(lane_rows)) });
             }
             lanes_of.push(first..lanes.len());
         }
@@ -240,6 +240,20 @@ pub(crate) fn possible_points<const K: usize>(
     out: &mut LikelihoodBatch,
 ) -> Result<Vec<(usize, Point<K>)>, KernelError> {
     check_params::<K>(n_groups, params.per_group)?;
+    clear(params, out)?;
+    let mut points = Vec::with_capacity(params.per_group.dim().0 * n_groups);
+    for (chain, all) in params.per_group.outer_iter().enumerate() {
+        if all.iter().all(|p| *p > 0.0 && p.is_finite()) {
+            points.extend((0..n_groups).map(|group| (chain, point_at(params.per_group, chain, group))));
+        } else {
+            out.log_lik[chain] = f64::NEG_INFINITY;
+        }
+    }
+    Ok(points)
+}
+
+/// Sets all of `out` to zero, or refuses it where its shape is not that of `params`.
+pub(crate) fn clear(params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
     let shape = params.per_group.dim();
     if out.per_group.dim() != shape || out.log_lik.len() != shape.0 {
         return Err(KernelError::new(
@@ -250,15 +264,7 @@ pub(crate) fn possible_points<const K: usize>(
     out.log_lik.fill(0.0);
     out.per_group.fill(0.0);
     out.shared.fill(0.0);
-    let mut points = Vec::with_capacity(shape.0 * n_groups);
-    for (chain, all) in params.per_group.outer_iter().enumerate() {
-        if all.iter().all(|p| *p > 0.0 && p.is_finite()) {
-            points.extend((0..n_groups).map(|group| (chain, point_at(params.per_group, chain, group))));
-        } else {
-            out.log_lik[chain] = f64::NEG_INFINITY;
-        }
-    }
-    Ok(points)
+    Ok(())
 }
 
 /// The parameters of one group in one chain.

@@ -155,7 +155,7 @@ impl Density<K> for Cpu {
     fn prepare(&self, group: usize, &[_, alpha, a, b]: &[f64; K]) -> Tables {
         let time = |t: &f64| ((alpha + t).ln(), 1.0 / (alpha + t));
         let count = |x: &u32| {
-            let per = 1.0 / (b + f64::from(*x) - 1.0);
+            let per = 1.0 / (b + (f64::from(*x) - 1.0));
             if *x == 0 { (f64::NEG_INFINITY, 0.0) } else { ((a * per).ln(), per) }
         };
         Tables {

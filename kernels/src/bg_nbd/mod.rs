@@ -21,12 +21,15 @@ mod cells;
 mod cpu;
 mod future;
 mod gpu;
+mod rising;
+mod simd;
 
 pub use cells::Cells;
 pub(crate) use cells::GroupTerms;
 pub use cpu::Cpu;
 pub use future::{Expectation, expected_purchases, expected_purchases_new};
 pub use gpu::Gpu;
+pub use simd::Simd;
 
 use crate::special::{digamma_rising, ln_rising, logistic, softplus};
 
@@ -39,7 +42,7 @@ pub fn log_odds_dropped([r, alpha, a, b]: [f64; K], x: u32, t_x: f64, t: f64) ->
         return f64::NEG_INFINITY;
     }
     let x = f64::from(x);
-    (a / (b + x - 1.0)).ln() + (r + x) * ((t - t_x) / (alpha + t_x)).ln_1p()
+    (a / (b + (x - 1.0))).ln() + (r + x) * ((t - t_x) / (alpha + t_x)).ln_1p()
 }
 
 /// Log-likelihood of one customer; −∞ when a parameter is not positive and finite.
@@ -74,7 +77,7 @@ pub fn log_lik_gradient(params: [f64; K], x: u32, t_x: f64, t: f64) -> (f64, [f6
         gradient[0] += dropped * gap.ln_1p();
         gradient[1] -= dropped * n * gap / (alpha + t);
         gradient[2] += dropped / a;
-        gradient[3] -= dropped / (b + f64::from(x) - 1.0);
+        gradient[3] -= dropped / (b + (f64::from(x) - 1.0));
     }
     (log_lik(params, x, t_x, t), gradient)
 }

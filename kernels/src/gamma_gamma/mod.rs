@@ -16,10 +16,12 @@
 
 mod cpu;
 mod gpu;
+mod simd;
 mod spenders;
 
 pub use cpu::Cpu;
 pub use gpu::Gpu;
+pub use simd::Simd;
 pub(crate) use spenders::GroupTerms;
 pub use spenders::Rows;
 

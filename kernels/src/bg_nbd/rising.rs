@@ -1,0 +1,157 @@
+//! The Γ terms of BG/NBD in registers: what the histogram of x in each group adds, factor by factor where counts are small and
+//! many, by Stirling's series where they are large and few. The judge's are in `cells`.
+//!
+//! ```text
+//! Σ w [ ln (r)ₓ + ln (b)ₓ₋₁ − ln (a+b)ₓ ],   (c)ₓ = Γ(c+x)/Γ(c),   over x > 0
+//! ```
+//!
+//! With N_j customers of x > j, Σ w ln (c)ₓ = Σ_j N_j ln(c+j), and Σ w ln (b)ₓ₋₁ = Σ_j N_{j+1} ln(b+j). Factors run to j < J;
+//! what a larger x has beyond J is one row of the second table.
+
+use pulp::Simd;
+
+use super::K;
+use crate::simd::gamma::rise;
+use crate::simd::ln::ln_normal;
+use crate::simd::{Piece, Sums, Table, V};
+
+/// Histograms of x > 0, by group.
+#[derive(Debug, Clone)]
+pub(super) struct Rising {
+    /// (j, N_j, N_{j+1}) for j < J.
+    factors: Table<3>,
+    /// (J, x − J, w) of the distinct x > J.
+    large: Table<3>,
+}
+
+/// A row of `large` costs as much as this many factors (measured).
+const LARGE_COST: usize = 4;
+
+/// J is at least this, from where on Stirling's series is exact, and a multiple of the register's eight lanes.
+const LEAST_FACTORS: u32 = 16;
+
+impl Rising {
+    /// From (x, customers) of the distinct x > 0 of each group, ascending.
+    pub fn new(histograms: &[Vec<(u32, f64)>]) -> Self {
+        Self::with(histograms, cheapest)
+    }
+
+    /// With J chosen by `factors`.
+    fn with(histograms: &[Vec<(u32, f64)>], factors: impl Fn(&[(u32, f64)]) -> u32) -> Self {
+        let cut: Vec<u32> = histograms.iter().map(|counts| factors(counts)).collect();
+        let each = || histograms.iter().zip(&cut);
+        let factors = each().map(|(counts, cut)| above(counts, *cut));
+        let large = each().map(|(counts, cut)| {
+            let beyond = counts.iter().filter(|(x, _)| x > cut);
+            beyond.map(|(x, w)| [f64::from(*cut), f64::from(x - cut), *w]).collect()
+        });
+        Self {
+            factors: Table::new(factors, |[j, ..]| [j, 0.0, 0.0]),
+            large: Table::new(large, |[cut, beyond, _]| [cut, beyond, 0.0]),
+        }
+    }
+
+    pub fn blocks_of(&self, group: usize) -> [usize; 2] {
+        [self.factors.blocks_of(group), self.large.blocks_of(group)]
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.factors.bytes() + self.large.bytes()
+    }
+
+    #[inline(always)]
+    pub fn add<S: Simd>(&self, simd: S, piece: Piece, part: usize, theta: [V<S>; K], sums: &mut Sums<S, K>) {
+        for row in self.factors.rows(simd, piece, part) {
+            add_factor(theta, row, sums);
+        }
+        for row in self.large.rows(simd, piece, part) {
+            add_large(theta, row, sums);
+        }
+    }
+}
+
+/// N_j ln((r+j)/(a+b+j)) + N_{j+1} ln(b+j): two logarithms and one division.
+#[inline(always)]
+fn add_factor<S: Simd>([r, _, a, b]: [V<S>; K], [j, n_j, n_next]: [V<S>; 3], sums: &mut Sums<S, K>) {
+    let (of_r, of_b, of_ab) = (r + j, b + j, (a + b) + j);
+    let all = j.all(1.0) / (of_r * of_b * of_ab);
+    let per_r = of_b * of_ab * all;
+    let per_ab = of_r * of_b * all;
+    let per_b = of_r * of_ab * all;
+    let ratio = n_j.times_plus(ln_normal(of_r * per_ab), sums.value);
+    sums.value = n_next.times_plus(ln_normal(of_b), ratio);
+    sums.slopes[0] = n_j.times_plus(per_r, sums.slopes[0]);
+    sums.slopes[2] = n_j.times_from(per_ab, sums.slopes[2]);
+    sums.slopes[3] = n_j.times_from(per_ab, n_next.times_plus(per_b, sums.slopes[3]));
+}
+
+/// w [ ln (r+J)_{x−J} + ln (b+J)_{x−1−J} − ln (a+b+J)_{x−J} ].
+#[inline(always)]
+fn add_large<S: Simd>([r, _, a, b]: [V<S>; K], [cut, beyond, w]: [V<S>; 3], sums: &mut Sums<S, K>) {
+    let (of_r, slope_r) = rise(r + cut, beyond);
+    let (of_b, slope_b) = rise(b + cut, beyond - beyond.all(1.0));
+    let (of_ab, slope_ab) = rise((a + b) + cut, beyond);
+    sums.value = w.times_plus((of_r + of_b) - of_ab, sums.value);
+    sums.slopes[0] = w.times_plus(slope_r, sums.slopes[0]);
+    sums.slopes[2] = w.times_from(slope_ab, sums.slopes[2]);
+    sums.slopes[3] = w.times_plus(slope_b - slope_ab, sums.slopes[3]);
+}
+
+/// The J of least cost: blocks of factors up to J, and of distinct counts beyond it.
+fn cheapest(counts: &[(u32, f64)]) -> u32 {
+    let Some(largest) = counts.last().map(|(x, _)| *x) else { return 0 };
+    let all = |largest: u32| largest.next_multiple_of(8).max(LEAST_FACTORS);
+    // Beyond the distinct counts' own price, more factors never pay.
+    let most = all(largest.min(8 * (LARGE_COST * counts.len().div_ceil(8)) as u32 + LEAST_FACTORS));
+    let cost = |cut: u32| {
+        let beyond = counts.len() - counts.partition_point(|(x, _)| *x <= cut);
+        cut.min(largest).div_ceil(8) as usize + LARGE_COST * beyond.div_ceil(8)
+    };
+    (LEAST_FACTORS..=most).step_by(8).min_by_key(|cut| cost(*cut)).unwrap_or(LEAST_FACTORS)
+}
+
+/// (j, N_j, N_{j+1}) for j below `cut` and the largest count.
+fn above(counts: &[(u32, f64)], cut: u32) -> Vec<[f64; 3]> {
+    let largest = counts.last().map_or(0, |(x, _)| *x);
+    let (mut rows, mut left, mut above) = (Vec::new(), counts.len(), 0.0);
+    // Downwards, so that each N_j adds the customers of x = j + 1 to the next.
+    let mut next = 0.0;
+    let mut down_to = |j: u32| {
+        while left > 0 && counts[left - 1].0 > j {
+            left -= 1;
+            above += counts[left].1;
+        }
+        above
+    };
+    for j in (0..=cut.min(largest)).rev() {
+        let n_j = down_to(j);
+        if j < cut.min(largest) {
+            rows.push([f64::from(j), n_j, next]);
+        }
+        next = n_j;
+    }
+    rows.reverse();
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_count_the_customers_above() {
+        let counts = [(1, 5.0), (3, 2.0), (4, 1.0)];
+        assert_eq!(above(&counts, 16), [[0.0, 8.0, 3.0], [1.0, 3.0, 3.0], [2.0, 3.0, 1.0], [3.0, 1.0, 0.0]]);
+        assert_eq!(above(&counts, 2), [[0.0, 8.0, 3.0], [1.0, 3.0, 3.0]]);
+        assert!(above(&[], 16).is_empty());
+    }
+
+    #[test]
+    fn factors_end_where_single_counts_are_cheaper() {
+        let dense: Vec<(u32, f64)> = (1..=120).map(|x| (x, 1.0)).collect();
+        assert_eq!(cheapest(&dense), 120);
+        let one_whale = [(1, 9.0), (2, 4.0), (100_000, 1.0)];
+        assert_eq!(cheapest(&one_whale), 16);
+        assert_eq!((cheapest(&[(1, 1.0)]), cheapest(&[])), (16, 0));
+    }
+}

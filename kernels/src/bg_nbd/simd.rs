@@ -1,0 +1,235 @@
+//! BG/NBD over many rows in f64, eight at a time, on all cores: the fast CPU path. Its judge is [`super::Cpu`].
+//!
+//! The formula of the module above with the sums taken apart by what they depend on; x > 0, n = r + x, c = b + x − 1,
+//! L = ln((α+T)/(α+t_x)), E = e^(−nL) = (A/D)·(a/c) ≤ 1:
+//!
+//! ```text
+//! ln(A + D) = −n ln(α+T) + n L + ln(c E + a) − ln c
+//! ```
+//!
+//! | part | over | price of eight rows × one chain |
+//! | --- | --- | --- |
+//! | n L + ln(c E + a) | the rows with x > 0 | 256 bytes, read once for all chains; 2 ln, 1 exp, 2 divisions, 45 FMA, 45 other |
+//! | −n ln(α+T), and N r ln α as one more row | the distinct T of a group, with Σw and Σwx | 1 ln, 1 division |
+//! | ln (r)ₓ + ln (b)ₓ₋₁ − ln (a+b)ₓ (−ln c is in it) | the histogram of x of a group | see `rising` |
+//!
+//! Nothing of a row with x = 0 is left but its share in the second part. Where times repeat (days), the second part is hundreds
+//! of rows for a million customers; where they do not it is one row each, and costs a third of the first. No logarithm is looked up:
+//! on eight lanes computing one takes about as long as gathering eight from a table would.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::rising::Rising;
+use super::{Cells, K};
+use crate::rows::{self, Layout, Sum};
+use crate::simd::driver::REACH;
+use crate::simd::exp::exp_normal;
+use crate::simd::ln::{ln_1p_positive, ln_normal};
+use crate::simd::{Driver, Family, Piece, Sums, Table, V};
+use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, Work};
+
+/// The BG/NBD likelihood of weighted cells or single customers, in f64 with the widest registers that the processor has.
+///
+/// Results agree with [`super::Cpu`] to rounding, and are the same bits for any number of threads, any other chains in the
+/// batch and any width of registers. Parameters outside 1e-60 to 1e60 count as impossible.
+#[derive(Debug, Clone)]
+pub struct Simd {
+    tables: Tables,
+    driver: Driver<K>,
+    layout: Layout,
+    cells: Cells,
+    evaluations: u64,
+}
+
+impl Simd {
+    /// Sorts, checks and tabulates the cells.
+    ///
+    /// # Errors
+    /// Columns of unequal length, groups out of range, times not in 0 ≤ t_x ≤ T ≤ 1e60, negative weights.
+    pub fn new(cells: Cells) -> Result<Self, KernelError> {
+        cells.check()?;
+        if let Some(row) = cells.age.iter().position(|t| t > REACH.end()) {
+            return Err(KernelError::new(
+                format!("row {row} has T = {}", cells.age[row]),
+                "measure time in another unit",
+            ));
+        }
+        let layout = Layout::new(cells.n_groups, &cells.group, usize::MAX)?;
+        let tables = Tables::new(&cells, &layout);
+        Ok(Self { driver: Driver::new(&tables), tables, layout, cells, evaluations: 0 })
+    }
+
+    /// The cells as handed in.
+    pub fn cells(&self) -> &Cells {
+        &self.cells
+    }
+
+    /// Bytes of rows that an evaluation reads, once for all chains.
+    pub fn bytes_read(&self) -> u64 {
+        self.tables.repeats.bytes() + self.tables.ages.bytes() + self.tables.rising.bytes()
+    }
+
+    /// Bytes kept between evaluations of `chains` chains.
+    pub fn scratch_bytes(&self, chains: usize) -> u64 {
+        self.driver.scratch_bytes(chains)
+    }
+}
+
+impl Likelihood for Simd {
+    fn groups(&self) -> usize {
+        self.cells.n_groups
+    }
+
+    fn rows(&self) -> u64 {
+        self.cells.group.len() as u64
+    }
+
+    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
+        self.driver.evaluate(&self.tables, params, out)?;
+        self.evaluations += self.rows() * params.per_group.dim().0 as u64;
+        Ok(())
+    }
+
+    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
+        rows::check_params::<K>(self.cells.n_groups, at.per_group)
+    }
+
+    fn pointwise(
+        &mut self,
+        params: ParamBatch<'_>,
+        rows: Range<u64>,
+        out: &mut PointwiseBatch,
+    ) -> Result<(), KernelError> {
+        let Cells { frequency, recency, age, .. } = &self.cells;
+        rows::pointwise(&self.layout, params, rows, out, |theta, row| {
+            super::log_lik(theta, frequency[row], recency[row], age[row])
+        })
+    }
+
+    fn work(&self) -> Work {
+        Work { evaluations: self.evaluations, ..Work::default() }
+    }
+}
+
+/// The cells by what is computed of them.
+#[derive(Debug, Clone)]
+struct Tables {
+    /// (x, t_x, T − t_x, w) of the rows with x > 0.
+    repeats: Table<4>,
+    /// (T, Σw, Σwx) of the distinct T, and (0, −N, 0) for N r ln α.
+    ages: Table<3>,
+    rising: Rising,
+}
+
+impl Tables {
+    fn new(cells: &Cells, layout: &Layout) -> Self {
+        let row = |row: &u32| {
+            let i = *row as usize;
+            (cells.frequency[i], cells.recency[i], cells.age[i] + 0.0, cells.weight[i])
+        };
+        let rows_of = |group: usize| layout.order[layout.rows_of(group)].iter().map(row);
+        let repeats = (0..cells.n_groups).map(|group| {
+            let repeats = rows_of(group).filter(|(x, ..)| *x > 0);
+            repeats.map(|(x, t_x, t, w)| [f64::from(x), t_x + 0.0, t - t_x, w]).collect()
+        });
+        let groups = (0..cells.n_groups).into_par_iter();
+        let ages: Vec<_> = groups.clone().map(|group| ages(rows_of(group).map(|(x, _, t, w)| (t, w, x)))).collect();
+        let counts: Vec<_> = groups.map(|group| histogram(rows_of(group).map(|(x, _, _, w)| (x, w)))).collect();
+        Self {
+            repeats: Table::new(repeats, |[x, t_x, gap, _]| [x, t_x, gap, 0.0]),
+            ages: Table::new(ages, |[t, ..]| [t, 0.0, 0.0]),
+            rising: Rising::new(&counts),
+        }
+    }
+}
+
+/// (T, Σw, Σwx) of the distinct T ascending, and (0, −Σw, 0).
+fn ages(rows: impl Iterator<Item = (f64, f64, u32)>) -> Vec<[f64; 3]> {
+    let mut ages: Vec<[f64; 3]> = rows.map(|(t, w, x)| [t, w, w * f64::from(x)]).collect();
+    ages.sort_by(|[one, ..], [other, ..]| one.total_cmp(other));
+    ages.dedup_by(|[t, w, wx], [kept, sum_w, sum_wx]| {
+        let same = t == kept;
+        if same {
+            *sum_w += *w;
+            *sum_wx += *wx;
+        }
+        same
+    });
+    if !ages.is_empty() {
+        ages.push([0.0, -ages.iter().map(|[_, w, _]| w).sum::<f64>(), 0.0]);
+    }
+    ages
+}
+
+/// (x, Σw) of the distinct x > 0, ascending.
+fn histogram(rows: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, f64)> {
+    let mut counts: Vec<(u32, f64)> = rows.filter(|(x, _)| *x > 0).collect();
+    counts.sort_by_key(|(x, _)| *x);
+    counts.dedup_by(|(x, w), (kept, sum)| {
+        let same = x == kept;
+        if same {
+            *sum += *w;
+        }
+        same
+    });
+    counts
+}
+
+impl Family<K> for Tables {
+    fn n_groups(&self) -> usize {
+        self.repeats.n_groups()
+    }
+
+    fn blocks_of(&self, group: usize) -> impl Iterator<Item = usize> {
+        [self.repeats.blocks_of(group), self.ages.blocks_of(group)].into_iter().chain(self.rising.blocks_of(group))
+    }
+
+    #[inline(always)]
+    fn add<S: pulp::Simd>(&self, simd: S, piece: Piece, part: usize, theta: [V<S>; K], sums: &mut Sums<S, K>) {
+        for row in self.repeats.rows(simd, piece, part) {
+            add_repeat(theta, row, sums);
+        }
+        for row in self.ages.rows(simd, piece, part) {
+            add_age(theta, row, sums);
+        }
+        self.rising.add(simd, piece, part, theta, sums);
+    }
+
+    fn constant(&self, _group: usize, _theta: &[f64; K]) -> Sum<K> {
+        Sum::ZERO
+    }
+}
+
+/// w [ n L + ln(c E + a) ].
+#[inline(always)]
+fn add_repeat<S: pulp::Simd>([r, alpha, a, b]: [V<S>; K], [x, t_x, gap, w]: [V<S>; 4], sums: &mut Sums<S, K>) {
+    let one = x.all(1.0);
+    let n = r + x;
+    let early = alpha + t_x;
+    let late = early + gap;
+    // 1/(α+t_x) − 1/(α+T), and times α+T what 1 is to be added to in L.
+    let shrink = gap / (early * late);
+    let l = ln_1p_positive(shrink * late);
+    let nl = n * l;
+    let e = exp_normal((-nl).at_least(-708.0));
+    let mix = (b + (x - one)).times_plus(e, a);
+    let per_mix = w / mix;
+    let dropped = a * per_mix;
+    sums.value = w.times_plus(nl + ln_normal(mix), sums.value);
+    sums.slopes[0] = dropped.times_plus(l, sums.slopes[0]);
+    sums.slopes[1] = dropped.times_from(n * shrink, sums.slopes[1]);
+    sums.slopes[2] = sums.slopes[2] + per_mix;
+    sums.slopes[3] = per_mix.times_plus(e, sums.slopes[3]);
+}
+
+/// −(r Σw + Σwx) ln(α+T).
+#[inline(always)]
+fn add_age<S: pulp::Simd>([r, alpha, ..]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
+    let late = alpha + t;
+    let (n, ln_late) = (r.times_plus(w, wx), ln_normal(late));
+    sums.value = n.times_from(ln_late, sums.value);
+    sums.slopes[0] = w.times_from(ln_late, sums.slopes[0]);
+    sums.slopes[1] = sums.slopes[1] - n / late;
+}

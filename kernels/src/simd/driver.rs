@@ -1,0 +1,254 @@
+//! Walks a family's rows in registers: pieces of groups, all chains per piece, all cores. What a row adds is the family's.
+//!
+//! **Order.** Row i of a piece adds to lane i mod 8 of a chain's sums; the eight lanes are added pairwise at the piece's end,
+//! the pieces of a group in their order, the groups in theirs. A wider register holds more of the eight lanes at once, and more
+//! threads take more pieces at once: neither changes an addition. Chains share nothing but the rows they read.
+
+use ndarray::{ArrayView3, ArrayViewMut2};
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::table::PIECE_BLOCKS;
+use super::vector::V;
+use crate::rows::{Sum, check_params, clear};
+use crate::{KernelError, LikelihoodBatch, ParamBatch};
+
+/// What rows have added up to, lane by lane: the log-likelihood and its slopes in K parameters.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sums<S: Simd, const K: usize> {
+    pub value: V<S>,
+    pub slopes: [V<S>; K],
+}
+
+/// A run of one group's rows: piece `index` of every table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Piece {
+    pub group: usize,
+    pub index: usize,
+}
+
+/// A likelihood's rows, in tables, and what each row adds.
+pub(crate) trait Family<const K: usize>: Send + Sync {
+    fn n_groups(&self) -> usize;
+
+    /// Blocks of a group in each of its tables.
+    fn blocks_of(&self, group: usize) -> impl Iterator<Item = usize>;
+
+    /// Adds the rows of `piece`, register `part` of every block, at `theta`.
+    fn add<S: Simd>(&self, simd: S, piece: Piece, part: usize, theta: [V<S>; K], sums: &mut Sums<S, K>);
+
+    /// What a group adds without any row.
+    fn constant(&self, group: usize, theta: &[f64; K]) -> Sum<K>;
+}
+
+/// Parameters outside this range count as impossible: squares and triple products of those inside, and of times and spends
+/// with them, are normal numbers, so that no formula asks.
+pub(crate) const REACH: std::ops::RangeInclusive<f64> = 1e-60..=1e60;
+
+/// Blocks × chains below this are summed on the calling thread; waking others would take longer.
+const PARALLEL_FROM: usize = 2048;
+
+/// Blocks of one task at least: pieces of small groups are taken together.
+const UNIT_BLOCKS: usize = 256;
+
+/// A family's pieces, and room for their sums.
+#[derive(Debug, Clone)]
+pub(crate) struct Driver<const K: usize> {
+    arch: Arch,
+    pieces: Vec<Piece>,
+    /// First piece of each unit of work, and the end of the last.
+    units: Vec<usize>,
+    blocks: usize,
+    /// `[unit][chain block][piece of unit][chain of block]`, as the tasks write them.
+    sums: Vec<Sum<K>>,
+    possible: Vec<bool>,
+}
+
+impl<const K: usize> Driver<K> {
+    pub fn new(family: &impl Family<K>) -> Self {
+        let (mut pieces, mut units, mut blocks, mut in_unit) = (Vec::new(), vec![0], 0, 0);
+        for group in 0..family.n_groups() {
+            let longest = family.blocks_of(group).max().unwrap_or(0);
+            for index in 0..longest.div_ceil(PIECE_BLOCKS) {
+                pieces.push(Piece { group, index });
+                let of_piece = |b: usize| b.saturating_sub(index * PIECE_BLOCKS).min(PIECE_BLOCKS);
+                let here: usize = family.blocks_of(group).map(of_piece).sum();
+                blocks += here;
+                in_unit += here;
+                if in_unit >= UNIT_BLOCKS {
+                    units.push(pieces.len());
+                    in_unit = 0;
+                }
+            }
+        }
+        if units.last() != Some(&pieces.len()) {
+            units.push(pieces.len());
+        }
+        Self { arch: Arch::new(), pieces, units, blocks, sums: Vec::new(), possible: Vec::new() }
+    }
+
+    /// The same on another instruction set, for tests.
+    #[cfg(test)]
+    pub fn on(mut self, arch: Arch) -> Self {
+        self.arch = arch;
+        self
+    }
+
+    /// Bytes that [`Driver::evaluate`] keeps for `chains` chains.
+    pub fn scratch_bytes(&self, chains: usize) -> u64 {
+        (self.pieces.len() * chains * size_of::<Sum<K>>() + chains) as u64
+    }
+
+    /// Value and gradient of every chain.
+    pub fn evaluate<F: Family<K>>(
+        &mut self,
+        family: &F,
+        params: ParamBatch<'_>,
+        out: &mut LikelihoodBatch,
+    ) -> Result<(), KernelError> {
+        check_params::<K>(family.n_groups(), params.per_group)?;
+        clear(params, out)?;
+        let theta = params.per_group;
+        let chains = theta.dim().0;
+        self.possible.clear();
+        self.possible.extend(theta.outer_iter().map(|all| all.iter().all(|p| REACH.contains(p))));
+        self.sums.resize(self.pieces.len() * chains, Sum::ZERO);
+        let threads = if self.blocks * chains < PARALLEL_FROM { 1 } else { rayon::current_num_threads() };
+        let chains_per_task = self.chains_per_task(chains, threads);
+        self.sum_pieces(family, theta, chains_per_task, threads);
+        self.collect(family, theta, chains_per_task, threads, out);
+        Ok(())
+    }
+
+    /// All chains read a piece together while there are units enough for all threads; fewer chains a task otherwise.
+    fn chains_per_task(&self, chains: usize, threads: usize) -> usize {
+        let units = (self.units.len() - 1).max(1);
+        let blocks = if threads == 1 { 1 } else { (4 * threads).div_ceil(units) };
+        chains.div_ceil(blocks).max(1)
+    }
+
+    fn sum_pieces<F: Family<K>>(
+        &mut self,
+        family: &F,
+        theta: ArrayView3<'_, f64>,
+        chains_per_task: usize,
+        threads: usize,
+    ) {
+        let Self { arch, pieces, units, sums, possible, .. } = self;
+        let mut left = sums.as_mut_slice();
+        let tasks = units.windows(2).flat_map(|unit| {
+            let pieces = &pieces[unit[0]..unit[1]];
+            possible
+                .chunks(chains_per_task)
+                .enumerate()
+                .map(move |(i, possible)| (pieces, i * chains_per_task, possible))
+        });
+        let tasks = tasks.map(|(pieces, first_chain, possible)| {
+            let (own, rest) = std::mem::take(&mut left).split_at_mut(pieces.len() * possible.len());
+            left = rest;
+            Task { family, pieces, first_chain, possible, theta, sums: own }
+        });
+        if threads == 1 {
+            tasks.for_each(|task| arch.dispatch(task));
+        } else {
+            let tasks: Vec<_> = tasks.collect();
+            tasks.into_par_iter().for_each(|task| arch.dispatch(task));
+        }
+    }
+
+    /// Adds the pieces' sums up, chain by chain, in the order of the pieces.
+    fn collect<F: Family<K>>(
+        &self,
+        family: &F,
+        theta: ArrayView3<'_, f64>,
+        chains_per_task: usize,
+        threads: usize,
+        out: &mut LikelihoodBatch,
+    ) {
+        let chains = self.possible.len();
+        let of_chain = |chain: usize, log_lik: &mut f64, mut slopes: ArrayViewMut2<'_, f64>| {
+            if !self.possible[chain] {
+                *log_lik = f64::NEG_INFINITY;
+                return;
+            }
+            let mut add = |group: usize, sum: &Sum<K>| {
+                *log_lik += sum.value;
+                for (k, slope) in sum.gradient.iter().enumerate() {
+                    slopes[[group, k]] += slope;
+                }
+            };
+            let first_chain = chain - chain % chains_per_task;
+            let together = chains_per_task.min(chains - first_chain);
+            for unit in self.units.windows(2) {
+                let pieces = &self.pieces[unit[0]..unit[1]];
+                let block = &self.sums[unit[0] * chains + first_chain * pieces.len()..];
+                for (i, piece) in pieces.iter().enumerate() {
+                    add(piece.group, &block[i * together + chain - first_chain]);
+                }
+            }
+            for group in 0..family.n_groups() {
+                add(group, &family.constant(group, &std::array::from_fn(|k| theta[[chain, group, k]])));
+            }
+        };
+        let each = out.log_lik.iter_mut().zip(out.per_group.outer_iter_mut()).enumerate();
+        if threads == 1 {
+            each.for_each(|(chain, (log_lik, slopes))| of_chain(chain, log_lik, slopes));
+        } else {
+            let each: Vec<_> = each.collect();
+            each.into_par_iter().for_each(|(chain, (log_lik, slopes))| of_chain(chain, log_lik, slopes));
+        }
+    }
+}
+
+/// Some pieces for some chains.
+struct Task<'a, F, const K: usize> {
+    family: &'a F,
+    pieces: &'a [Piece],
+    first_chain: usize,
+    possible: &'a [bool],
+    theta: ArrayView3<'a, f64>,
+    /// `[piece][chain]`.
+    sums: &'a mut [Sum<K>],
+}
+
+impl<F: Family<K>, const K: usize> WithSimd for Task<'_, F, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { family, pieces, first_chain, possible, theta, sums } = self;
+        for (piece, sums) in pieces.iter().zip(sums.chunks_exact_mut(possible.len())) {
+            for ((i, possible), sum) in possible.iter().enumerate().zip(sums) {
+                if *possible {
+                    let theta = std::array::from_fn(|k| theta[[first_chain + i, piece.group, k]]);
+                    *sum = piece_sum(simd, family, *piece, theta);
+                }
+            }
+        }
+    }
+}
+
+/// One piece at one point.
+#[inline(always)]
+fn piece_sum<S: Simd, F: Family<K>, const K: usize>(simd: S, family: &F, piece: Piece, theta: [f64; K]) -> Sum<K> {
+    let zero = V::splat(simd, 0.0);
+    let mut at = [zero; K];
+    for (register, theta) in at.iter_mut().zip(theta) {
+        *register = V::splat(simd, theta);
+    }
+    let (mut value, mut slopes) = ([0.0; 8], [[0.0; 8]; K]);
+    for part in 0..8 / S::F64_LANES {
+        let mut sums = Sums { value: zero, slopes: [zero; K] };
+        family.add(simd, piece, part, at, &mut sums);
+        sums.value.store(&mut value, part);
+        for (slope, lanes) in sums.slopes.into_iter().zip(&mut slopes) {
+            slope.store(lanes, part);
+        }
+    }
+    let pairwise = |[a, b, c, d, e, f, g, h]: [f64; 8]| ((a + e) + (c + g)) + ((b + f) + (d + h));
+    let mut sum = Sum { value: pairwise(value), gradient: [0.0; K] };
+    for (slope, lanes) in sum.gradient.iter_mut().zip(slopes) {
+        *slope = pairwise(lanes);
+    }
+    sum
+}
