@@ -12,6 +12,7 @@ pub mod futures;
 pub mod gamma_gamma;
 mod pipeline;
 pub mod rng;
+pub mod roofline;
 mod rows;
 mod self_test;
 mod simd;

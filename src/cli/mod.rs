@@ -1,6 +1,7 @@
 //! The command line: parses arguments, shows progress, prints results, chooses exit codes. Nothing in the library imports this
 //! room, and nothing outside it prints.
 
+mod bench;
 mod config;
 mod doctor;
 mod maximum;
@@ -70,6 +71,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
     Doctor(doctor::DoctorArgs),
+    /// Measure how fast and how exact the likelihoods are on this machine, beside what it could do at most.
+    Bench(bench::BenchArgs),
     /// Check a configuration, or print its JSON Schema or its resolved form.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -132,6 +135,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor(args) => doctor::doctor(&args, terminal),
+        Command::Bench(args) => bench::bench(&args, terminal),
         Command::Config(command) => config::config(&command, terminal),
     }
 }

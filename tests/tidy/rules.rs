@@ -93,7 +93,11 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (&["clap", "::"], &["src/cli/", "src/main.rs"], "only cli knows the command line"),
     (&["indicatif", "::"], &["src/cli/", "src/main.rs"], "only cli knows the terminal"),
     (&["request_device"], &["kernels/src/device.rs", "kernels/src/device/"], "only kernels::device creates a device"),
-    (&["Instant", "::", "now"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),
+    (
+        &["Instant", "::", "now"],
+        &["src/run/", "src/cli/", "src/bench/", "src/lifecycle/"],
+        "only run, cli and bench read the clock",
+    ),
     (&["SystemTime"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),
     (&["Utc", "::", "now"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),
     (&["Local", "::", "now"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),

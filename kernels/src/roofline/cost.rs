@@ -1,0 +1,187 @@
+//! What one row of one chain needs at least, counted from the formulas; one table row per family and kind of machine.
+//!
+//! Counted is what the mathematics asks for after the work that rows share is taken out: terms that are linear in the parameters
+//! or depend on a group's histogram alone are summed once per group, and on the processor logarithms of times and counts are
+//! tabulated. One-time customers (x = 0) and returning ones need different work; a floor mixes the two by their shares.
+//! What is a matter of taste (comparing, selecting, addressing) is not counted.
+
+use super::Rates;
+use crate::difference::Difference;
+use crate::{bg_nbd, gamma_gamma};
+
+/// Operations for one row of one chain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operations {
+    /// Logarithms, ln(1 + x) included.
+    pub logs: f64,
+    /// Exponentials, exp(x) − 1 included.
+    pub exps: f64,
+    /// Divisions and reciprocals.
+    pub divisions: f64,
+    /// Multiply-adds, additions and multiplications.
+    pub fmas: f64,
+}
+
+/// What a family costs on one kind of machine.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    /// Bytes of one row, read once for all chains of a batch.
+    pub row_bytes: f64,
+    /// Bytes of results written per row and chain: a lane's sums, divided by its rows.
+    pub result_bytes: f64,
+    /// A customer (or cell) with repeat purchases.
+    pub returning: Operations,
+    /// One without.
+    pub one_time: Operations,
+}
+
+/// What the floor is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Memory.
+    Bytes,
+    /// Multiply-adds.
+    Fmas,
+    /// Logarithms, exponentials and divisions.
+    Specials,
+}
+
+impl Bound {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Fmas => "fmas",
+            Self::Specials => "specials",
+        }
+    }
+}
+
+/// The least time of one row of one chain, and what it is spent on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Floor {
+    /// Seconds.
+    pub seconds: f64,
+    /// The resource that runs out first.
+    pub bound: Bound,
+}
+
+/// Rows of the longest lane: f32 sums on a device, f64 sums on the processor.
+const DEVICE_LANE_ROWS: f64 = 1024.0;
+const HOST_LANE_ROWS: f64 = crate::rows::CPU_LANE_ROWS as f64;
+
+/// BG/NBD on a device, as `shaders/bg_nbd.wgsl` writes it.
+///
+/// Returning: ln(1 + ·) of shift = δα/(α₀+T), of nearing, of shift_b = δb/(b₀+x−1) and of what has grown; one expm1; one division by
+/// 1 + shift and one for three more reciprocals. Multiply-adds: n (1), shift and 1 + shift (2), nearing (2), shift_b (1), v (3), grown
+/// and 1 − tail (2), the three denominators and their products (5), tail (5), weighting (1), gap (4), change (1), value (2), slopes in
+/// r (3), α (4), a (1), b (3).
+///
+/// One-time: ln(1 + shift), one division, shift and 1 + shift (2), slopes in r (1) and α (2); the value follows from the former.
+pub const BG_NBD_DEVICE: Cost = Cost {
+    row_bytes: size_of::<<bg_nbd::Cpu as Difference<{ bg_nbd::K }>>::Row>() as f64,
+    result_bytes: (size_of::<f32>() * (bg_nbd::K + 1)) as f64 / DEVICE_LANE_ROWS,
+    returning: Operations { logs: 4.0, exps: 1.0, divisions: 2.0, fmas: 40.0 },
+    one_time: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 5.0 },
+};
+
+/// BG/NBD on the processor, as `bg_nbd/cpu.rs` writes it, with the logarithms of distinct times and counts tabulated.
+///
+/// Returning: exp(−|log odds|) and ln(1 + e), one division by 1 + e. Multiply-adds: n, ln t − ln t_x, the log odds (3), 1 + e, the
+/// value (4), P(dropped) (1), slopes in r (2), α (5), a (1), b (1).
+///
+/// One-time: w ln(α+T) and w/(α+T) enter two sums.
+pub const BG_NBD_HOST: Cost = Cost {
+    row_bytes: 32.0,
+    result_bytes: (size_of::<f64>() * (bg_nbd::K + 1)) as f64 / HOST_LANE_ROWS,
+    returning: Operations { logs: 1.0, exps: 1.0, divisions: 1.0, fmas: 18.0 },
+    one_time: Operations { logs: 0.0, exps: 0.0, divisions: 0.0, fmas: 2.0 },
+};
+
+/// Gamma-Gamma on a device, as `shaders/gamma_gamma.wgsl` writes it: one ln(1 + δv/(xm+v₀)) and one division by its argument.
+/// Multiply-adds: px+q, the shift, 1 + shift, slopes in p (2), q (1), v (3); the value follows from the slopes.
+pub const GAMMA_GAMMA_DEVICE: Cost = Cost {
+    row_bytes: size_of::<<gamma_gamma::Cpu as Difference<{ gamma_gamma::K }>>::Row>() as f64,
+    result_bytes: (size_of::<f32>() * (gamma_gamma::K + 1)) as f64 / DEVICE_LANE_ROWS,
+    returning: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 9.0 },
+    // Customers without repeat purchases have no spend to model.
+    one_time: Operations { logs: 0.0, exps: 0.0, divisions: 0.0, fmas: 0.0 },
+};
+
+/// Gamma-Gamma on the processor, as `gamma_gamma/cpu.rs` writes it: ln(xm+v) and one division by xm+v. Multiply-adds: xm+v, px+q,
+/// w ln, slopes in p (1), q (1), v (2).
+pub const GAMMA_GAMMA_HOST: Cost = Cost {
+    row_bytes: 24.0,
+    result_bytes: (size_of::<f64>() * (gamma_gamma::K + 1)) as f64 / HOST_LANE_ROWS,
+    returning: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 7.0 },
+    one_time: Operations { logs: 0.0, exps: 0.0, divisions: 0.0, fmas: 0.0 },
+};
+
+impl Cost {
+    /// Bytes per (row, chain) when `chains` chains share one read of a row.
+    pub fn bytes(&self, chains: usize) -> f64 {
+        self.row_bytes / chains.max(1) as f64 + self.result_bytes
+    }
+
+    /// Operations of an average row, of which the share `returning` has repeat purchases.
+    pub fn operations(&self, returning: f64) -> Operations {
+        let mix = |a: f64, b: f64| returning * a + (1.0 - returning) * b;
+        let (often, once) = (&self.returning, &self.one_time);
+        Operations {
+            logs: mix(often.logs, once.logs),
+            exps: mix(often.exps, once.exps),
+            divisions: mix(often.divisions, once.divisions),
+            fmas: mix(often.fmas, once.fmas),
+        }
+    }
+
+    /// The least time of one row of one chain on a machine of these rates.
+    pub fn floor(&self, rates: &Rates, chains: usize, returning: f64) -> Floor {
+        let Operations { logs, exps, divisions, fmas } = self.operations(returning);
+        let specials = logs / rates.logs + exps / rates.exps + divisions / rates.divisions;
+        let times = [
+            (self.bytes(chains) / rates.bytes, Bound::Bytes),
+            (fmas / rates.fmas, Bound::Fmas),
+            (specials, Bound::Specials),
+        ];
+        let longest = |a: (f64, Bound), b: (f64, Bound)| if b.0 > a.0 { b } else { a };
+        let (seconds, bound) = times.into_iter().fold(times[0], longest);
+        Floor { seconds, bound }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Cost; 4] = [BG_NBD_DEVICE, BG_NBD_HOST, GAMMA_GAMMA_DEVICE, GAMMA_GAMMA_HOST];
+
+    /// A row holds at least weight and x; everybody's row costs something, and a returning customer's more than a one-time one's.
+    #[test]
+    fn every_family_costs_something() {
+        for cost in ALL {
+            assert!(cost.row_bytes >= 8.0 && cost.result_bytes > 0.0 && cost.result_bytes < 1.0, "{cost:?}");
+            let (often, once) = (cost.operations(1.0), cost.operations(0.0));
+            assert!(often.logs >= 1.0 && often.divisions >= 1.0 && often.fmas > once.fmas, "{cost:?}");
+            assert!(once.logs >= 0.0 && once.exps <= often.exps, "{cost:?}");
+        }
+    }
+
+    /// Numbers worked out by hand: 32 bytes over 4 chains and results; at equal rates the 40 multiply-adds of half of the rows and 5 of
+    /// the others, 22.5, come before 4 + 1 + 2 and 1 + 1 specials, 4.5.
+    #[test]
+    fn the_floor_is_the_longest_of_three_times() {
+        let cost = Cost { row_bytes: 32.0, ..BG_NBD_DEVICE };
+        let result = cost.result_bytes;
+        assert_eq!(cost.bytes(4), 8.0 + result);
+        let even = Rates::from_array([1e9; 5]);
+        assert_eq!(cost.floor(&even, 4, 0.5), Floor { seconds: 22.5 / 1e9, bound: Bound::Fmas });
+        let slow_memory = Rates { bytes: 1e8, ..even };
+        assert_eq!(cost.floor(&slow_memory, 4, 0.5).bound, Bound::Bytes);
+        let slow_logs = Rates { logs: 1e7, ..even };
+        let floor = cost.floor(&slow_logs, 4, 0.5);
+        assert_eq!(floor.bound, Bound::Specials);
+        // 2.5 logarithms at 1e7 and 0.5 + 1.5 others at 1e9; sums of three rounded quotients.
+        assert!((floor.seconds - (2.5e-7 + 2e-9)).abs() < 1e-20);
+    }
+}

@@ -1,0 +1,223 @@
+//! The table of what is measured: every family on every backend in every layout, made alike and asked alike.
+
+use ndarray::{Array2, Array3};
+use serde::Serialize;
+
+use super::broken;
+use super::customers::Data;
+use crate::error::{Error, Result};
+use crate::kernels::device::Device;
+use crate::kernels::rng::{Purpose, Stream};
+use crate::kernels::roofline::{Cost, cost};
+use crate::kernels::{Arrangement, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_nbd, gamma_gamma};
+
+/// A likelihood's family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// Purchases.
+    BgNbd,
+    /// Spend.
+    GammaGamma,
+}
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Self; 2] = [Self::BgNbd, Self::GammaGamma];
+
+    /// The maximum-likelihood parameters of the CDNOW sample, in weeks (Fader, Hardie & Lee 2005): r, α, a, b.
+    pub const CDNOW_PURCHASES: [f64; 4] = [0.243, 4.414, 0.793, 2.426];
+
+    /// The same for spend, in dollars (Fader & Hardie 2013): p, q, v.
+    pub const CDNOW_SPEND: [f64; 3] = [6.25, 3.74, 15.44];
+
+    /// The name that configurations use.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::BgNbd => "bg_nbd",
+            Self::GammaGamma => "gamma_gamma",
+        }
+    }
+
+    /// The parameters that customers were simulated with.
+    pub fn centre(self) -> &'static [f64] {
+        match self {
+            Self::BgNbd => &Self::CDNOW_PURCHASES,
+            Self::GammaGamma => &Self::CDNOW_SPEND,
+        }
+    }
+
+    /// What a row costs on `backend`.
+    pub fn cost(self, backend: Backend) -> Cost {
+        match (self, backend) {
+            (Self::BgNbd, Backend::Cpu) => cost::BG_NBD_HOST,
+            (Self::BgNbd, Backend::Gpu) => cost::BG_NBD_DEVICE,
+            (Self::GammaGamma, Backend::Cpu) => cost::GAMMA_GAMMA_HOST,
+            (Self::GammaGamma, Backend::Gpu) => cost::GAMMA_GAMMA_DEVICE,
+        }
+    }
+}
+
+/// Where a likelihood is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// The processor, f64.
+    Cpu,
+    /// A device, f32 differences.
+    Gpu,
+}
+
+/// How rows and chains are laid over the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// One row after another in f64: the judge.
+    Scalar,
+    /// A thread of the device owns rows and loops over chains.
+    Rows,
+    /// A thread of the device owns a chain and walks rows that its workgroup reads together.
+    Chains,
+}
+
+impl Layout {
+    /// Every layout, the judge first.
+    pub const ALL: [Self; 3] = [Self::Scalar, Self::Rows, Self::Chains];
+
+    /// Where it runs.
+    pub fn backend(self) -> Backend {
+        match self {
+            Self::Scalar => Backend::Cpu,
+            Self::Rows | Self::Chains => Backend::Gpu,
+        }
+    }
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Rows => "rows",
+            Self::Chains => "chains",
+        }
+    }
+
+    /// The device's layout for so many chains, by the rule in force.
+    pub fn of(arrangement: Arrangement) -> Self {
+        match arrangement {
+            Arrangement::Rows => Self::Rows,
+            Arrangement::Chains => Self::Chains,
+        }
+    }
+
+    /// The likelihood of `data` in this layout: on a device in about `chunks` pieces, by a memory budget that streams them, or in
+    /// as few as the device takes when `chunks` is 1; on the processor always in one.
+    ///
+    /// # Errors
+    /// The device fails, or there is none.
+    pub(super) fn likelihood(self, data: &Data, device: Option<&Device>, chunks: usize) -> Result<Made> {
+        let on_device = |arrangement| {
+            let budget_bytes = (chunks > 1).then(|| budget(data, chunks));
+            let options = Options { arrangement, budget_bytes };
+            device.map(|device| (device, options)).ok_or_else(|| {
+                let error = Error::new("a device layout needs a device").at("bench").seen(self.name());
+                error.advice("name an adapter; `longrun doctor` lists them")
+            })
+        };
+        let made = match (self.arrangement(), data) {
+            (None, Data::BgNbd(cells)) => bg_nbd::Cpu::new(cells.clone()).map(on_processor),
+            (None, Data::GammaGamma(rows)) => gamma_gamma::Cpu::new(rows.clone()).map(on_processor),
+            (Some(arrangement), Data::BgNbd(cells)) => {
+                let (device, options) = on_device(arrangement)?;
+                let gpu = bg_nbd::Cpu::new(cells.clone()).and_then(|judge| bg_nbd::Gpu::with(judge, device, &options));
+                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
+            }
+            (Some(arrangement), Data::GammaGamma(rows)) => {
+                let (device, options) = on_device(arrangement)?;
+                let judge = gamma_gamma::Cpu::new(rows.clone());
+                let gpu = judge.and_then(|judge| gamma_gamma::Gpu::with(judge, device, &options));
+                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
+            }
+        };
+        made.map_err(broken("prepare the likelihood"))
+    }
+
+    /// On a device, how its threads share the work.
+    fn arrangement(self) -> Option<Arrangement> {
+        match self {
+            Self::Scalar => None,
+            Self::Rows => Some(Arrangement::Rows),
+            Self::Chains => Some(Arrangement::Chains),
+        }
+    }
+}
+
+/// A likelihood, and the pieces that its rows lie in.
+type Made = (usize, Box<dyn Likelihood>);
+
+fn on_processor(likelihood: impl Likelihood + 'static) -> Made {
+    (1, Box::new(likelihood))
+}
+
+/// The budget that cuts `data` into about `chunks` pieces: three of them on the device at once, each of whole lanes.
+fn budget(data: &Data, chunks: usize) -> u64 {
+    let lane_rows = (data.rows() / 2048).next_power_of_two().clamp(64, 1024);
+    let rows = data.rows().div_ceil(chunks).next_multiple_of(lane_rows);
+    3 * (rows as f64 * data.family().cost(Backend::Gpu).row_bytes) as u64
+}
+
+/// What a benchmark runs on.
+#[derive(Debug, Clone, Default)]
+pub struct Bench {
+    /// Families to measure.
+    pub families: Vec<Family>,
+    /// Whether the processor takes part.
+    pub cpu: bool,
+    /// The device that takes part, if any.
+    pub device: Option<Device>,
+}
+
+impl Bench {
+    /// The layouts that take part.
+    pub fn layouts(&self) -> Vec<Layout> {
+        let takes_part = |layout: &Layout| match layout.backend() {
+            Backend::Cpu => self.cpu,
+            Backend::Gpu => self.device.is_some(),
+        };
+        Layout::ALL.into_iter().filter(takes_part).collect()
+    }
+
+    /// Name of the adapter that `backend` runs on; none for the processor.
+    pub fn adapter(&self, backend: Backend) -> Option<String> {
+        let name = self.device.as_ref().map(|device| device.adapter().name.clone());
+        name.filter(|_| backend == Backend::Gpu)
+    }
+}
+
+/// `[chain, group, K]`: parameters within `spread` (as a share) of `centre`, the same for equal arguments.
+pub(super) fn scattered(centre: &[f64], chains: usize, groups: usize, spread: f64) -> Array3<f64> {
+    let k = centre.len();
+    Array3::from_shape_fn((chains, groups, k), |(chain, group, i)| {
+        let mut stream = Stream::new(2, Purpose::Simulation, chain as u64, (group * k + i) as u32);
+        centre[i] * (spread * (2.0 * stream.uniform() - 1.0)).exp()
+    })
+}
+
+/// Value and gradient at `points` `[chain, group, K]`, into `out`.
+pub(super) fn evaluate(likelihood: &mut dyn Likelihood, points: &Array3<f64>, out: &mut LikelihoodBatch) -> Result<()> {
+    let shared = Array2::zeros((points.dim().0, 0));
+    let params = ParamBatch { per_group: points.view(), shared: shared.view() };
+    likelihood.evaluate(params, out).map_err(broken("evaluate the likelihood"))
+}
+
+/// Room for the results at `points`.
+pub(super) fn room(points: &Array3<f64>) -> LikelihoodBatch {
+    let (chains, groups, k) = points.dim();
+    LikelihoodBatch::new(chains, groups, k, 0)
+}
+
+/// Moves the reference to `at` `[1, group, K]`.
+pub(super) fn refer_to(likelihood: &mut dyn Likelihood, at: &Array3<f64>) -> Result<()> {
+    let shared = Array2::zeros((1, 0));
+    let params = ParamBatch { per_group: at.view(), shared: shared.view() };
+    likelihood.set_reference(params).map_err(broken("move the reference"))
+}
