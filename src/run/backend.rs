@@ -7,6 +7,7 @@ use crate::config::{Backend, BackendChoice, ComputePlan, ComputeSection, Layout,
 use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::kernels::device::{self, Adapter, Choice, Device};
+use crate::kernels::{Arrangement, Options};
 
 /// Input bytes × chains from which `auto` prefers a GPU: below it a gradient costs less on the CPU than the way to the device
 /// and back.
@@ -68,10 +69,14 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
     }
 }
 
-fn layout(choice: LayoutChoice, _chains: usize, _adapter: &Adapter) -> Layout {
+fn layout(choice: LayoutChoice, chains: usize, adapter: &Adapter) -> Layout {
     match choice {
-        LayoutChoice::Auto | LayoutChoice::Rows => Layout::Rows,
+        LayoutChoice::Rows => Layout::Rows,
         LayoutChoice::Chains => Layout::Chains,
+        LayoutChoice::Auto => match Arrangement::choose(chains, adapter) {
+            Arrangement::Rows => Layout::Rows,
+            Arrangement::Chains => Layout::Chains,
+        },
     }
 }
 
@@ -110,8 +115,8 @@ fn input_bytes(paths: &[String]) -> u64 {
 pub(super) enum Place {
     /// f64 on the CPU.
     Cpu,
-    /// An open device.
-    Gpu(Device),
+    /// An open device, and how to use it.
+    Gpu(Device, Options),
 }
 
 impl Place {
@@ -120,8 +125,15 @@ impl Place {
             (Backend::Cpu, _) => Ok(Self::Cpu),
             (Backend::Gpu, adapter) => {
                 let choice = adapter.clone().map_or(Choice::Auto, Choice::Named);
+                let options = Options {
+                    arrangement: match plan.layout {
+                        Some(Layout::Chains) => Arrangement::Chains,
+                        Some(Layout::Rows) | None => Arrangement::Rows,
+                    },
+                    budget_bytes: plan.device_budget_mib.map(|mib| mib << 20),
+                };
                 let opened = Device::open(&choice);
-                opened.map(Self::Gpu).map_err(|e| {
+                opened.map(|device| Self::Gpu(device, options)).map_err(|e| {
                     Error::new("the planned adapter could not be opened")
                         .at("plan.toml: compute.adapter")
                         .seen(adapter.as_deref().unwrap_or("none"))

@@ -26,6 +26,8 @@ const OWN_FILES: &[&str] = &[
     "config.toml",
     "rejects.csv",
     "summary.parquet",
+    "cells.parquet",
+    "spend.parquet",
     "holdout.parquet",
     "weekly.parquet",
     "facts.json",
@@ -40,7 +42,7 @@ const OWN_FILES: &[&str] = &[
     "telemetry.json",
     "report.html",
 ];
-const OWN_FOLDERS: &[&str] = &["transactions", "transactions.partial"];
+const OWN_FOLDERS: &[&str] = &["transactions", "transactions.partial", "summary.partial"];
 
 impl RunDir {
     /// Makes the directory of a new run and writes its `plan.toml`, before any data is read.

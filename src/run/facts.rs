@@ -60,6 +60,9 @@ pub struct DataFacts {
     pub holdout_length: Option<f64>,
     /// Customers first seen in the holdout window: counted, never scored.
     pub holdout_only_customers: u64,
+    /// Digest of `summary.parquet`, which the draws name.
+    #[serde(default)]
+    pub summary_sha256: String,
     /// What else is worth knowing, in words.
     pub notes: Vec<String>,
 }

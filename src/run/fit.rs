@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
 use super::backend::Place;
+use super::facts::DataFacts;
 use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
 use super::{Observer, RunDir, models};
@@ -83,14 +82,14 @@ pub(super) fn is_done(dir: &RunDir) -> Result<bool> {
 
 /// Opens the run's draws, or begins them.
 fn store(dir: &RunDir) -> Result<DrawStore> {
-    if dir.has("draws/manifest.json") { open_store(dir) } else { DrawStore::create(&dir.path("draws"), identity(dir)?) }
+    if dir.has("draws/manifest.json") { open_store(dir) } else { DrawStore::create(&dir.path("draws"), identity(dir, &summary_sha256(dir)?)) }
 }
 
 /// Opens the run's draws; those of another plan or of other data are refused.
 pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
     let path = dir.path("draws");
     let store = DrawStore::open(&path)?;
-    if *store.identity() != identity(dir)? {
+    if *store.identity() != identity(dir, &summary_sha256(dir)?) {
         return Err(Error::new("the draws belong to another plan, to other data or to another version of longrun")
             .at(path.display())
             .advice("undo the change to plan.toml, or start a new run from config.toml"));
@@ -98,9 +97,10 @@ pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
     Ok(store)
 }
 
-/// Removes draws that do not belong to the summary as it stands now; says whether there were any.
-pub(super) fn drop_foreign_draws(dir: &RunDir) -> Result<bool> {
-    if !dir.has("draws/manifest.json") || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir)? {
+/// Removes draws that do not belong to the summary of that digest; says whether there were any.
+pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str) -> Result<bool> {
+    if !dir.has("draws/manifest.json") || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir, summary_sha256)
+    {
         return Ok(false);
     }
     dir.forget_draws()?;
@@ -108,20 +108,23 @@ pub(super) fn drop_foreign_draws(dir: &RunDir) -> Result<bool> {
 }
 
 /// What the draws depend on, and nothing else: the program, the data, the models with their priors, the sampler, the backend.
-fn identity(dir: &RunDir) -> Result<serde_json::Value> {
+fn identity(dir: &RunDir, summary_sha256: &str) -> serde_json::Value {
     let plan = &dir.plan;
-    let path = dir.path("summary.parquet");
-    let summary = std::fs::read(&path).map_err(|e| Error::io("read the summary", &path, e))?;
-    let digest: String = Sha256::digest(&summary).iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(serde_json::json!({
+    serde_json::json!({
         "longrun": env!("CARGO_PKG_VERSION"),
-        "summary_sha256": digest,
+        "summary_sha256": summary_sha256,
         "purchase": plan.purchase,
         "spend": plan.spend,
         "sampler": plan.sampler,
         "backend": plan.compute.backend,
         "adapter": plan.compute.adapter,
-    }))
+        "merge_cells": plan.compute.merge_cells,
+        "layout": plan.compute.layout,
+    })
+}
+
+fn summary_sha256(dir: &RunDir) -> Result<String> {
+    Ok(dir.read_json::<DataFacts>("facts.json", "summarize")?.summary_sha256)
 }
 
 fn settings(plan: &Plan, fit: &str) -> Settings {

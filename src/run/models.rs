@@ -118,18 +118,22 @@ pub(super) fn likelihood(family: &Family, observed: &Observations, place: &Place
     };
     match family.key {
         "bg_nbd" => {
-            let judge = bg_nbd::Cpu::new(model::bg_nbd::cells(observed.cells.clone(), &observed.groups));
-            boxed(judge.and_then(|judge| match place {
-                Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
-                Place::Gpu(device) => Ok(Box::new(bg_nbd::Gpu::new(judge, device)?)),
-            }))
+            let cells = model::bg_nbd::cells(observed.cells.clone(), &observed.groups);
+            boxed(match place {
+                Place::Cpu => bg_nbd::Simd::new(cells).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
+                Place::Gpu(device, options) => bg_nbd::Cpu::new(cells)
+                    .and_then(|judge| bg_nbd::Gpu::with(judge, device, options))
+                    .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
+            })
         }
         "gamma_gamma" => {
-            let judge = gamma_gamma::Cpu::new(model::gamma_gamma::rows(observed.spend.clone(), &observed.groups));
-            boxed(judge.and_then(|judge| match place {
-                Place::Cpu => Ok(Box::new(judge) as Box<dyn Likelihood>),
-                Place::Gpu(device) => Ok(Box::new(gamma_gamma::Gpu::new(judge, device)?)),
-            }))
+            let rows = model::gamma_gamma::rows(observed.spend.clone(), &observed.groups);
+            boxed(match place {
+                Place::Cpu => gamma_gamma::Simd::new(rows).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
+                Place::Gpu(device, options) => gamma_gamma::Cpu::new(rows)
+                    .and_then(|judge| gamma_gamma::Gpu::with(judge, device, options))
+                    .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
+            })
         }
         other => Err(Error::new("this model has no likelihood").seen(other)),
     }

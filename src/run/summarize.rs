@@ -1,11 +1,15 @@
 //! Step 1: the log becomes the transactions table and the summary; the plan learns the data's scale.
 
+use std::io::Read;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
 use super::facts::DataFacts;
 use super::{Observer, RunDir, Step, fit, models};
 use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
-    self, Column, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summarized, Summary, TransactionTable,
-    WeeklyRepeats, Window,
+    self, Column, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summary, TransactionTable, Window,
 };
 use crate::error::{Error, Result};
 
@@ -22,25 +26,18 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
                 calibration_end: plan.data.calibration_end.map(|d| d.0),
                 holdout_end: plan.data.holdout_end.map(|d| d.0),
             };
-            (report, TransactionTable::open(&dir.path("transactions"))?.summarize(&window, &rules, &grouping)?)
+            let table = TransactionTable::open(&dir.path("transactions"))?;
+            (report, table.summarize_into(&window, &rules, &grouping, dir.root(), &reading)?)
         }
         Kind::Summary => {
-            let (summary, facts, report) = data::ingest_summary(&source, &rules, &grouping, dir.root(), &reading)?;
-            (report, Summarized { summary, holdout: None, weekly: WeeklyRepeats::default(), facts })
+            let (made, report) = data::ingest_summary_into(&source, &rules, &grouping, dir.root(), &reading)?;
+            (report, made)
         }
     };
-    let Summarized { summary, holdout, weekly, facts } = made;
-    if summary.is_empty() {
-        return Err(Error::new("no customer was first seen in the calibration window")
-            .at("data.calibration_end")
-            .advice("set it after the first purchases"));
-    }
+    let (facts, groups, group_customers) = (made.facts.clone(), made.groups.clone(), made.group_customers.clone());
+    let (spend_range, holdout_length) = (made.spend_range, made.holdout_length);
     super::forget(dir, Step::Summarize)?;
-    summary.write_parquet(&dir.path("summary.parquet"))?;
-    if let Some(holdout) = &holdout {
-        holdout.write_parquet(&summary, &dir.path("holdout.parquet"))?;
-    }
-    weekly.write_parquet(&dir.path("weekly.parquet"))?;
+    made.publish()?;
 
     let mut notes = Vec::new();
     if facts.spend_customers == 0 {
@@ -65,19 +62,15 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
         few @ 1..30 => notes.push(format!("only {few} repeat purchases: what follows is mostly the prior")),
         _ => {}
     }
-    let groups = summary.groups.labels.len();
-    if groups > 1 && summary.len() < 20 * groups {
+    let count = groups.labels.len();
+    if count > 1 && facts.customers < 20 * count as u64 {
         notes.push(format!(
-            "{groups} groups share {} customers: groups this small say little of their own, and the fit has over {} dimensions",
-            summary.len(),
-            4 * groups
+            "{count} groups share {} customers: groups this small say little of their own, and the fit has over {} dimensions",
+            facts.customers,
+            4 * count
         ));
     }
-    let mut spends = summary.monetary.iter().filter(|&&m| m > 0.0);
-    if let Some(first) = spends.next()
-        && facts.spend_customers > 1
-        && spends.all(|m| (m - first).abs() <= 1e-9 * first)
-    {
+    if facts.spend_customers > 1 && spend_range.is_some_and(|(least, most)| most - least <= 1e-9 * least) {
         notes.push(
             "every customer spends the same: there is nothing for a spend model to learn (spend.model = \"none\")"
                 .to_owned(),
@@ -102,15 +95,14 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if facts.group_missing > 0 {
         notes.push(format!("{} customers have no value in the group column", facts.group_missing));
     }
-    let observed = Observations::of(&summary);
+    let observed = Observations::read(dir.root(), true)?;
     models::resolve_priors(&mut dir.plan, &observed)?;
     dir.write_plan()?;
-    if fit::drop_foreign_draws(dir)? {
+    let summary_sha256 = sha256(&dir.path("summary.parquet"))?;
+    if fit::drop_foreign_draws(dir, &summary_sha256)? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
     }
     notes.iter().for_each(|note| observer.note(note));
-    let mut customers = vec![0_u64; summary.groups.labels.len()];
-    summary.group.iter().for_each(|&g| customers[g as usize] += 1);
     dir.write_json(
         "facts.json",
         &DataFacts {
@@ -124,14 +116,15 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             cells: facts.cells,
             spenders: facts.spend_customers,
             spend_rows: observed.spend.len() as u64,
-            group_column: summary.groups.column.clone(),
-            groups: summary.groups.labels.iter().cloned().zip(customers).collect(),
+            group_column: groups.column,
+            groups: groups.labels.into_iter().zip(group_customers).collect(),
             first_date: facts.first_date,
             last_date: facts.last_date,
             calibration_end: facts.calibration_end,
             holdout_end: facts.holdout_end,
-            holdout_length: holdout.as_ref().map(|h| h.length),
+            holdout_length,
             holdout_only_customers: facts.new_customers,
+            summary_sha256,
             notes,
         },
     )
@@ -144,7 +137,20 @@ pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
 
 /// What the fits read of the summary that this step left.
 pub(super) fn read_observations(dir: &RunDir) -> Result<Observations> {
-    Ok(Observations::of(&read_summary(dir)?))
+    Observations::read(dir.root(), dir.plan.compute.merge_cells)
+}
+
+/// The digest of a file, in hexadecimal.
+fn sha256(path: &Path) -> Result<String> {
+    let failed = |e| Error::io("read", path, e);
+    let mut file = std::fs::File::open(path).map_err(failed)?;
+    let (mut hasher, mut block) = (Sha256::new(), vec![0; 1 << 20]);
+    loop {
+        match file.read(&mut block).map_err(failed)? {
+            0 => return Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+            read => hasher.update(&block[..read]),
+        }
+    }
 }
 
 fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
