@@ -195,7 +195,16 @@ impl Device {
     /// # Errors
     /// The driver ran out of memory, refused a command or lost the device.
     pub(crate) fn finish(&self) -> Result<(), KernelError> {
-        let waited = self.raw.poll(wgpu::PollType::wait_indefinitely());
+        self.wait(wgpu::PollType::wait_indefinitely())
+    }
+
+    /// As [`Device::finish`], but waits for one submission and those before it, while later ones go on.
+    pub(crate) fn finish_until(&self, submission: wgpu::SubmissionIndex) -> Result<(), KernelError> {
+        self.wait(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None })
+    }
+
+    fn wait(&self, until: wgpu::PollType) -> Result<(), KernelError> {
+        let waited = self.raw.poll(until);
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let failure = failure.or_else(|| waited.err().map(|error| error.to_string()));
         match failure {

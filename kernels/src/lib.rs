@@ -8,6 +8,7 @@ pub mod bg_nbd;
 mod buffer;
 pub mod device;
 mod difference;
+pub mod futures;
 pub mod gamma_gamma;
 mod pipeline;
 pub mod rng;
