@@ -13,6 +13,8 @@
 
 mod cpu;
 mod customers;
+mod decimal;
+mod device;
 mod engine;
 mod expectation;
 mod future;
@@ -32,6 +34,7 @@ use crate::error::{Error, Result};
 
 pub use cpu::Cpu;
 pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
+pub use device::Gpu;
 pub use engine::{Engine, Future, JointDraws};
 pub use expectation::{Expectations, expectations};
 pub use future::customer_address;

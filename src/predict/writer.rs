@@ -3,18 +3,27 @@
 //!
 //! Knows columns and files; computes nothing. Without a spend model the columns `monetary`, `spend_mean` and `clv_*` (but not
 //! `clv_rank`, which then ranks by discounted purchases) are present and null: readers find one schema.
+//!
+//! Rows are gathered into batches of a fixed size, whose lines and columns are encoded side by side and written in order: files do
+//! not depend on the size of chunks or the number of threads.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
+use arrow_array::{ArrayRef, Float64Array, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
+use rayon::prelude::*;
 
+use super::decimal::{push_count, push_number, push_text};
 use super::{CustomerPosterior, Labelling, SpendPosterior};
 use crate::data::Summary;
 use crate::error::{Error, Result};
@@ -30,15 +39,26 @@ pub struct Placement<'a> {
     pub clv_rank: &'a [u64],
 }
 
+/// Rows encoded together.
+const BATCH: usize = 1 << 14;
+
+/// Rows of a row group: a whole number of batches.
+const ROW_GROUP: usize = 1 << 18;
+
+/// Lines of CSV that one thread prints at a time.
+const LINES: usize = 512;
+
 /// Writes both files of customer posteriors as the chunks arrive.
 pub struct CustomerWriter<'a> {
     summary: &'a Summary,
     placement: Placement<'a>,
     schema: Arc<Schema>,
-    csv: csv::Writer<BufWriter<File>>,
-    parquet: ArrowWriter<BufWriter<File>>,
+    csv: BufWriter<File>,
+    parquet: ParquetFile,
     /// (written to, renamed to)
     files: [(PathBuf, PathBuf); 2],
+    /// Rows that wait for their batch to fill.
+    waiting: Vec<CustomerPosterior>,
     written: usize,
 }
 
@@ -72,16 +92,19 @@ impl<'a> CustomerWriter<'a> {
         let open = |path: &Path| {
             File::create(path).map(BufWriter::new).map_err(|cause| Error::io("create the customers file", path, cause))
         };
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(1 << 18))
-            .build();
-        let parquet = ArrowWriter::try_new(open(&files[0].0)?, schema.clone(), Some(properties))
-            .map_err(|cause| broken(&files[0].0, cause))?;
-        let mut csv = csv::Writer::from_writer(open(&files[1].0)?);
-        csv.write_record(schema.fields().iter().map(|field| field.name()))
-            .map_err(|cause| broken(&files[1].0, cause))?;
-        Ok(Self { summary, placement, schema, csv, parquet, files, written: 0 })
+        let parquet =
+            ParquetFile::new(open(&files[0].0)?, schema.clone()).map_err(|cause| broken(&files[0].0, cause))?;
+        let mut csv = open(&files[1].0)?;
+        let mut header = Vec::new();
+        for (k, field) in schema.fields().iter().enumerate() {
+            if k > 0 {
+                header.push(b',');
+            }
+            push_text(field.name(), &mut header);
+        }
+        header.push(b'\n');
+        csv.write_all(&header).map_err(|cause| broken(&files[1].0, cause))?;
+        Ok(Self { summary, placement, schema, csv, parquet, files, waiting: Vec::with_capacity(BATCH), written: 0 })
     }
 
     /// Appends the next customers, in summary order.
@@ -89,17 +112,20 @@ impl<'a> CustomerWriter<'a> {
     /// # Errors
     /// More customers than the summary has; a disk that is full or gone.
     pub fn write(&mut self, posteriors: &[CustomerPosterior]) -> Result<()> {
-        let end = self.written + posteriors.len();
+        let end = self.written + self.waiting.len() + posteriors.len();
         if end > self.summary.len() {
             return Err(Error::new("more customers were predicted than the summary has")
                 .seen(format!("{end} of {}", self.summary.len())));
         }
-        let columns = self.columns(posteriors);
-        self.write_csv(&columns, posteriors.len()).map_err(|cause| broken(&self.files[1].0, cause))?;
-        let batch = RecordBatch::try_new(self.schema.clone(), columns.into_iter().map(Column::into_array).collect())
-            .map_err(|cause| broken(&self.files[0].0, cause))?;
-        self.parquet.write(&batch).map_err(|cause| broken(&self.files[0].0, cause))?;
-        self.written = end;
+        let mut left = posteriors;
+        while !left.is_empty() {
+            let (now, later) = left.split_at(left.len().min(BATCH - self.waiting.len()));
+            self.waiting.extend_from_slice(now);
+            left = later;
+            if self.waiting.len() == BATCH {
+                self.write_batch()?;
+            }
+        }
         Ok(())
     }
 
@@ -107,14 +133,14 @@ impl<'a> CustomerWriter<'a> {
     ///
     /// # Errors
     /// Customers that are missing; a disk that is full or gone.
-    pub fn finish(self) -> Result<[PathBuf; 2]> {
+    pub fn finish(mut self) -> Result<[PathBuf; 2]> {
+        self.write_batch()?;
         let Self { summary, csv, parquet, files, written, .. } = self;
         if written != summary.len() {
             return Err(Error::new("fewer customers were predicted than the summary has")
                 .seen(format!("{written} of {}", summary.len())));
         }
-        let parquet = parquet.into_inner().map_err(|cause| broken(&files[0].0, cause))?;
-        let csv = csv.into_inner().map_err(|cause| broken(&files[1].0, cause.into_error()))?;
+        let parquet = parquet.finish().map_err(|cause| broken(&files[0].0, cause))?;
         for (writer, (partial, path)) in [parquet, csv].into_iter().zip(&files) {
             writer
                 .into_inner()
@@ -126,65 +152,152 @@ impl<'a> CustomerWriter<'a> {
         Ok(files.map(|(_, path)| path))
     }
 
-    /// The next rows by column, in the order of the schema.
-    fn columns(&self, posteriors: &[CustomerPosterior]) -> Vec<Column> {
-        let Self { summary, placement, .. } = self;
-        let rows = self.written..self.written + posteriors.len();
-        let label = |labelling: &Labelling| {
-            let name = |&label: &u32| labelling.labels[label as usize].clone();
-            Column::Text(labelling.of_customer[rows.clone()].iter().map(name).collect())
-        };
-        let number = |values: &[f64]| Column::Number(values[rows.clone()].iter().copied().map(Some).collect());
-        let mean = |of: fn(&CustomerPosterior) -> f64| Column::Number(posteriors.iter().map(|c| Some(of(c))).collect());
-        let count = |of: fn(&CustomerPosterior) -> u32| Column::Count(posteriors.iter().map(of).collect());
-        let spend = |of: fn(&SpendPosterior) -> f64| {
-            Column::Number(posteriors.iter().map(|c| c.spend.as_ref().map(of)).collect())
-        };
-        let mut columns = vec![Column::Text(rows.clone().map(|row| summary.customer_id[row].to_owned()).collect())];
-        if summary.groups.column.is_some() {
-            let name = |&group: &u32| summary.groups.labels[group as usize].clone();
-            columns.push(Column::Text(summary.group[rows.clone()].iter().map(name).collect()));
-        }
-        let monetary = posteriors.iter().zip(&summary.monetary[rows.clone()]);
-        columns.extend([
-            Column::Count(summary.frequency[rows.clone()].to_vec()),
-            number(&summary.recency),
-            number(&summary.age),
-            Column::Number(monetary.map(|(c, &m)| c.spend.is_some().then_some(m)).collect()),
-            mean(|c| c.p_alive),
-            mean(|c| c.purchases_mean),
-            count(|c| c.purchases.q05),
-            count(|c| c.purchases.q25),
-            count(|c| c.purchases.q50),
-            count(|c| c.purchases.q75),
-            count(|c| c.purchases.q95),
-            spend(|s| s.spend_mean),
-            spend(|s| s.clv_mean),
-            spend(|s| s.clv_sd),
-            spend(|s| s.clv.q05),
-            spend(|s| s.clv.q25),
-            spend(|s| s.clv.q50),
-            spend(|s| s.clv.q75),
-            spend(|s| s.clv.q95),
-            label(placement.rfm_segment),
-            label(placement.value_tier),
-            Column::Rank(placement.clv_rank[rows.clone()].to_vec()),
-        ]);
-        columns
-    }
-
-    fn write_csv(&mut self, columns: &[Column], rows: usize) -> csv::Result<()> {
-        let mut field = String::new();
-        for row in 0..rows {
-            for column in columns {
-                field.clear();
-                column.print(row, &mut field);
-                self.csv.write_field(&field)?;
-            }
-            self.csv.write_record(None::<&[u8]>)?;
-        }
+    /// Writes what waits.
+    fn write_batch(&mut self) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let columns = columns(self.summary, self.placement, self.written, &waiting);
+        let rows = waiting.len();
+        let Self { schema, csv, parquet, .. } = self;
+        let (csv, parquet) = rayon::join(
+            || {
+                let starts = (0..rows).into_par_iter().step_by(LINES);
+                let lines: Vec<Vec<u8>> = starts.map(|from| print(&columns, from..rows.min(from + LINES))).collect();
+                lines.iter().try_for_each(|lines| csv.write_all(lines))
+            },
+            || parquet.write(schema, &columns, rows),
+        );
+        parquet.map_err(|cause| broken(&self.files[0].0, cause))?;
+        csv.map_err(|cause| broken(&self.files[1].0, cause))?;
+        self.written += rows;
+        self.waiting = waiting;
+        self.waiting.clear();
         Ok(())
     }
+}
+
+/// The rows from `first` on by column, in the order of the schema.
+fn columns<'a>(
+    summary: &'a Summary,
+    placement: Placement<'a>,
+    first: usize,
+    posteriors: &[CustomerPosterior],
+) -> Vec<Column<'a>> {
+    let rows = first..first + posteriors.len();
+    let label = |labelling: &'a Labelling| {
+        let name = |&label: &u32| labelling.labels[label as usize].as_str();
+        Column::Text(labelling.of_customer[rows.clone()].iter().map(name).collect())
+    };
+    let number = |values: &[f64]| Column::Number(values[rows.clone()].to_vec());
+    let mean = |of: fn(&CustomerPosterior) -> f64| Column::Number(posteriors.iter().map(of).collect());
+    let count = |of: fn(&CustomerPosterior) -> u32| Column::Count(posteriors.iter().map(of).collect());
+    // All have a spend or none has: that is the model's, not the customer's.
+    let spend = |of: fn(&SpendPosterior) -> f64| {
+        let values: Option<Vec<f64>> = posteriors.iter().map(|c| c.spend.as_ref().map(of)).collect();
+        values.map_or(Column::Nothing, Column::Number)
+    };
+    let mut columns = vec![Column::Text(rows.clone().map(|row| &summary.customer_id[row]).collect())];
+    if summary.groups.column.is_some() {
+        let name = |&group: &u32| summary.groups.labels[group as usize].as_str();
+        columns.push(Column::Text(summary.group[rows.clone()].iter().map(name).collect()));
+    }
+    let has_spend = posteriors.iter().all(|c| c.spend.is_some());
+    columns.extend([
+        Column::Count(summary.frequency[rows.clone()].to_vec()),
+        number(&summary.recency),
+        number(&summary.age),
+        if has_spend { number(&summary.monetary) } else { Column::Nothing },
+        mean(|c| c.p_alive),
+        mean(|c| c.purchases_mean),
+        count(|c| c.purchases.q05),
+        count(|c| c.purchases.q25),
+        count(|c| c.purchases.q50),
+        count(|c| c.purchases.q75),
+        count(|c| c.purchases.q95),
+        spend(|s| s.spend_mean),
+        spend(|s| s.clv_mean),
+        spend(|s| s.clv_sd),
+        spend(|s| s.clv.q05),
+        spend(|s| s.clv.q25),
+        spend(|s| s.clv.q50),
+        spend(|s| s.clv.q75),
+        spend(|s| s.clv.q95),
+        label(placement.rfm_segment),
+        label(placement.value_tier),
+        Column::Rank(placement.clv_rank[rows].to_vec()),
+    ]);
+    columns
+}
+
+/// The Parquet file, a row group's columns growing side by side.
+struct ParquetFile {
+    file: SerializedFileWriter<BufWriter<File>>,
+    factory: ArrowRowGroupWriterFactory,
+    /// The columns of the row group under way; none between row groups.
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
+    row_groups: usize,
+}
+
+impl ParquetFile {
+    fn new(file: BufWriter<File>, schema: Arc<Schema>) -> Result<Self, ParquetError> {
+        let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let (file, factory) = ArrowWriter::try_new(file, schema, Some(properties))?.into_serialized_writer()?;
+        Ok(Self { file, factory, columns: Vec::new(), rows: 0, row_groups: 0 })
+    }
+
+    /// Appends a batch; the last of a row group closes it.
+    fn write(&mut self, schema: &Schema, batch: &[Column<'_>], rows: usize) -> Result<(), ParquetError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        if self.columns.is_empty() {
+            self.columns = self.factory.create_column_writers(self.row_groups)?;
+        }
+        self.columns.par_iter_mut().zip(batch).zip(schema.fields().par_iter()).try_for_each(
+            |((writer, column), field)| {
+                // A column without nesting is one leaf.
+                compute_leaves(field, &column.to_array(rows))?.iter().try_for_each(|leaf| writer.write(leaf))
+            },
+        )?;
+        self.rows += rows;
+        if self.rows >= ROW_GROUP { self.end_row_group() } else { Ok(()) }
+    }
+
+    fn end_row_group(&mut self) -> Result<(), ParquetError> {
+        let columns = std::mem::take(&mut self.columns);
+        let chunks: Vec<ArrowColumnChunk> =
+            columns.into_par_iter().map(ArrowColumnWriter::close).collect::<Result<_, _>>()?;
+        let mut row_group = self.file.next_row_group()?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        (self.rows, self.row_groups) = (0, self.row_groups + 1);
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<BufWriter<File>, ParquetError> {
+        if self.rows > 0 {
+            self.end_row_group()?;
+        }
+        self.file.into_inner()
+    }
+}
+
+/// Lines of CSV.
+fn print(columns: &[Column<'_>], rows: Range<usize>) -> Vec<u8> {
+    // Some 300 bytes a line, with room to spare.
+    let mut lines = Vec::with_capacity(rows.len() * 384);
+    for row in rows {
+        for (k, column) in columns.iter().enumerate() {
+            if k > 0 {
+                lines.push(b',');
+            }
+            column.print(row, &mut lines);
+        }
+        lines.push(b'\n');
+    }
+    lines
 }
 
 fn broken(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
@@ -213,32 +326,34 @@ fn fields(group_column: Option<&str>) -> Vec<Field> {
 }
 
 /// Some rows of one column.
-enum Column {
-    Text(Vec<String>),
+enum Column<'a> {
+    Text(Vec<&'a str>),
     Count(Vec<u32>),
     Rank(Vec<u64>),
-    Number(Vec<Option<f64>>),
+    Number(Vec<f64>),
+    /// Numbers that do not exist.
+    Nothing,
 }
 
-impl Column {
-    fn into_array(self) -> ArrayRef {
+impl Column<'_> {
+    fn to_array(&self, rows: usize) -> ArrayRef {
         match self {
-            Self::Text(values) => Arc::new(StringArray::from(values)),
-            Self::Count(values) => Arc::new(UInt32Array::from(values)),
-            Self::Rank(values) => Arc::new(UInt64Array::from(values)),
-            Self::Number(values) => Arc::new(Float64Array::from(values)),
+            Self::Text(values) => Arc::new(StringArray::from_iter_values(values)),
+            Self::Count(values) => Arc::new(UInt32Array::from_iter_values(values.iter().copied())),
+            Self::Rank(values) => Arc::new(UInt64Array::from_iter_values(values.iter().copied())),
+            Self::Number(values) => Arc::new(Float64Array::from_iter_values(values.iter().copied())),
+            Self::Nothing => Arc::new(Float64Array::new_null(rows)),
         }
     }
 
     /// Numbers in the shortest form that reads back as the same f64; nothing for null.
-    fn print(&self, row: usize, into: &mut String) {
-        use std::fmt::Write as _;
-        let printed = match self {
-            Self::Text(values) => into.write_str(&values[row]),
-            Self::Count(values) => write!(into, "{}", values[row]),
-            Self::Rank(values) => write!(into, "{}", values[row]),
-            Self::Number(values) => values[row].map_or(Ok(()), |value| write!(into, "{value}")),
-        };
-        debug_assert!(printed.is_ok(), "writing to a String does not fail");
+    fn print(&self, row: usize, into: &mut Vec<u8>) {
+        match self {
+            Self::Text(values) => push_text(values[row], into),
+            Self::Count(values) => push_count(values[row].into(), into),
+            Self::Rank(values) => push_count(values[row], into),
+            Self::Number(values) => push_number(values[row], into),
+            Self::Nothing => {}
+        }
     }
 }
