@@ -144,11 +144,12 @@ impl Toy {
         Self::new(8 + 4 * groups, move |q, grad| {
             let mut lp = 0.0;
             let mut total = [[0.0; 4]; 2];
+            let sigmas = [4, 5, 6, 7].map(|k: usize| q[k].exp());
             for (g, y) in y.chunks_exact(4).enumerate() {
                 let x = &q[8 + 4 * g..12 + 4 * g];
                 let to = &mut grad[8 + 4 * g..12 + 4 * g];
                 for k in 0..4 {
-                    let (mu, sigma) = (q[k], q[4 + k].exp());
+                    let (mu, sigma) = (q[k], sigmas[k]);
                     let centred = k < 2;
                     let eta = if centred { (x[k] - mu) / sigma } else { x[k] };
                     let z = (y[k] - if centred { x[k] } else { mu + sigma * eta }) / s[k];
@@ -160,7 +161,7 @@ impl Toy {
                 }
             }
             for k in 0..4 {
-                let (mu, sigma) = (q[k], q[4 + k].exp());
+                let (mu, sigma) = (q[k], sigmas[k]);
                 lp += -0.5 * mu * mu - 0.5 * sigma * sigma + q[4 + k];
                 grad[k] = total[0][k] - mu;
                 grad[4 + k] = total[1][k] - sigma * sigma + 1.0;

@@ -19,7 +19,8 @@ pub(super) struct TrajectoryLength {
     log_averaged: f64,
     second_moment: f64,
     updates: f64,
-    /// T may not fall below this: a quarter of the slowest direction's period.
+    /// T may not fall below this, a quarter of the slowest direction's period, nor rise above twice as much: after half a period every
+    /// direction has been to its other side.
     floor: f64,
     /// Index of the next jitter.
     jitter_index: u64,
@@ -58,7 +59,7 @@ impl TrajectoryLength {
         self.log_t += rescale.ln();
         if largest_variance.is_finite() && largest_variance > 0.0 {
             self.floor = std::f64::consts::FRAC_PI_2 * largest_variance.sqrt();
-            self.log_t = self.log_t.max(self.floor.ln());
+            self.log_t = self.log_t.clamp(self.floor.ln(), (2.0 * self.floor).ln());
         }
         self.log_averaged = self.log_t;
         self.second_moment = 0.0;
@@ -85,7 +86,8 @@ impl TrajectoryLength {
     fn keep_within(&mut self, step_size: f64, max_leapfrogs: u32) {
         // The cap is applied last: it wins over the floor.
         let lowest = self.floor.max(step_size).ln();
-        let highest = (step_size * f64::from(max_leapfrogs)).ln();
+        let half_period = if self.floor > 0.0 { 2.0 * self.floor.max(step_size) } else { f64::INFINITY };
+        let highest = (step_size * f64::from(max_leapfrogs)).min(half_period).ln();
         self.log_t = self.log_t.max(lowest).min(highest);
     }
 }
@@ -131,6 +133,17 @@ mod tests {
         assert!(t.floor_above_cap(0.01, 1000).is_some());
         t.freeze(0.01, 1000);
         assert!((t.settled() - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn it_stays_within_half_a_period_of_the_slowest_direction() {
+        let mut t = TrajectoryLength::new(50.0);
+        t.restart(1.0, 1.0);
+        assert!((t.settled() - std::f64::consts::PI).abs() < 1e-12);
+        (0..100).for_each(|_| t.learn(1.0, 0.1, 1000));
+        assert!((t.settled() - std::f64::consts::PI).abs() < 1e-12);
+        (0..1000).for_each(|_| t.learn(-1.0, 0.1, 1000));
+        assert!((t.settled() - std::f64::consts::FRAC_PI_2).abs() < 1e-12);
     }
 
     #[test]
