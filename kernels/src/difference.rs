@@ -11,7 +11,6 @@
 //! A group of a chain whose parameters leave [θ₀/[`REACH`], θ₀·[`REACH`]] is summed by the f64 code instead: a rule of the point
 //! and the reference alone, so that no result depends on what was evaluated before.
 //!
-//!
 //! The rows lie on the device, or stream through it chunk by chunk when they exceed [`Options::budget_bytes`]; threads own rows or
 //! chains ([`Arrangement`]). An evaluation is one upload of points, a dispatch per chunk (or more, for watchdogs) and one
 //! readback of a value and K slopes per lane and chain; between submission and readback the host computes its share.
