@@ -183,8 +183,9 @@ fn edge_cells_agree_with_the_judge() {
     let points = batch::<4>(16, 3, BG_NBD, 1.3);
     let (seen, judge) = (evaluate(&mut gpu, &points), evaluate(&mut cpu, &points));
     for (chain, (seen, judge)) in seen.log_lik.iter().zip(&judge.log_lik).enumerate() {
-        // Heavy and far rows are f64; of the light ones, the cell with 150 purchases moves by some hundred nats here.
-        assert!((seen - judge).abs() < 1e-3, "chain {chain}: {seen} {judge}");
+        // Heavy and far rows are f64; of the light ones, the cell of 4,000 customers moves by ten thousand nats here, of which
+        // f32 keeps seven digits.
+        assert!((seen - judge).abs() < 5e-3, "chain {chain}: {seen} {judge}");
     }
 }
 

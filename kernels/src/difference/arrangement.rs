@@ -24,11 +24,13 @@ impl Arrangement {
     /// The arrangement for fits of `chains` chains: [`ARRANGEMENT_RULE`].
     ///
     /// With `Chains`, the threads of a subgroup beyond the last chain idle, and that is all the arrangement costs. With `Rows`,
-    /// every row is loaded again for every chain and threads' sums pass through workgroup memory. Measured on llvmpipe
-    /// (subgroups of 8; row × chain evaluations of BG/NBD a second, 8,000 rows): 1 chain 1.1e7 with `Rows`, 0.8e7 with `Chains`; 4
-    /// chains 1.5e7 and 3.7e7; 16 chains 2.9e7 and 5.6e7, and the same order at 64 to 1,024 chains and at 300,000 rows. Not
-    /// measured but reasoned: hardware loads rows side by side at full speed, so that `Rows` costs it far less than it costs
-    /// llvmpipe, and a quarter of idle threads is about what the reloads and sums cost.
+    /// every row is loaded again for every chain and threads' sums pass through workgroup memory.
+    ///
+    /// Measured on llvmpipe (subgroups of 8, 8,000 rows, two busy cores; row × chain evaluations of BG/NBD a second, `Rows` and
+    /// `Chains`): 1 chain 1.3e7 and 0.7e7; 4 chains 2.9e7 and 3.2e7; 16 chains 1.7e7 and 8.2e7; 64 chains 0.7e7 and 6.3e7; and
+    /// in the same order up to 1,024 chains and at 300,000 rows, where 4 chains are as fast either way. Not measured but
+    /// reasoned: hardware loads rows side by side at full speed, so that `Rows` costs it far less than it costs llvmpipe,
+    /// and a quarter of idle threads is about what the reloads and sums cost.
     pub fn choose(chains: usize, adapter: &Adapter) -> Self {
         let width = adapter.subgroup_sizes.1.max(1) as usize;
         let threads = chains.next_multiple_of(width);
@@ -88,7 +90,7 @@ pub struct Options {
     /// How threads share rows and chains.
     pub arrangement: Arrangement,
     /// Most bytes of rows that the device holds at once; more are streamed from the host for every evaluation. `None` keeps
-    /// all rows on the device. Changes no bit of any result.
+    /// all rows on the device. Changes no bit of any result. Chunks are whole lanes, so that a budget below three lanes is not kept.
     pub budget_bytes: Option<u64>,
 }
 
