@@ -76,16 +76,19 @@ impl Layout {
                 "number the groups from 0 and pass their count",
             ));
         }
-        let mut order: Vec<u32> = (0..group.len() as u32).collect();
-        order.sort_by_key(|row| group[*row as usize]);
-        let mut row = 0;
-        let rows_of: Vec<Range<usize>> = (0..n_groups)
-            .map(|g| {
-                let first = row;
-                row += order[row..].iter().take_while(|r| group[**r as usize] as usize == g).count();
-                first..row
-            })
-            .collect();
+        let mut first = vec![0; n_groups + 1];
+        for g in group {
+            first[*g as usize + 1] += 1;
+        }
+        for g in 0..n_groups {
+            first[g + 1] += first[g];
+        }
+        let rows_of: Vec<Range<usize>> = first.windows(2).map(|pair| pair[0]..pair[1]).collect();
+        let mut order = vec![0; group.len()];
+        for (row, g) in group.iter().enumerate() {
+            order[first[*g as usize]] = row as u32;
+            first[*g as usize] += 1;
+        }
         let (lanes, lanes_of) = Self::cut(&rows_of, lane_rows);
         Ok(Self { order, lanes, lanes_of, rows_of, group: group.to_vec() })
     }

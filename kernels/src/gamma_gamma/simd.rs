@@ -2,9 +2,11 @@
 //!
 //! | part | over | price of eight rows × one chain |
 //! | --- | --- | --- |
-//! | −(px+q) ln(xm+v), and N q ln v as one more row | all rows | 192 bytes, read once for all chains; 1 ln, 2 divisions, 16 FMA, 18 other |
-//! | lnΓ(px+q) − lnΓ(px), and −N lnΓ(q) as one more row | the distinct x of a group | 4 ln, 4 divisions, 90 FMA |
+//! | −(px+q) ln(xm+v), and N q ln v as one more row | all rows | 192 bytes, read once for all chains; 1 ln, 2 divisions (1 of the logarithm), 12 FMA, 25 other |
+//! | lnΓ(px+q) − lnΓ(px), and −N lnΓ(q) as one more row | the distinct x of a group | 4 ln, 6 divisions (4 of the logarithms), 90 FMA |
 //! | px ln(xm) − ln m | one sum per group | – |
+//!
+//! Measured on a Zen 5 core (AVX-512): 1.4e9 rows × chains a second for a million rows in 16 groups, 5.5e8 in 10,000 groups.
 
 use std::ops::Range;
 

@@ -45,8 +45,9 @@ pub(crate) trait Family<const K: usize>: Send + Sync {
 /// with them, are normal numbers, so that no formula asks.
 pub(crate) const REACH: std::ops::RangeInclusive<f64> = 1e-60..=1e60;
 
-/// Blocks × chains below this are summed on the calling thread; waking others would take longer.
-const PARALLEL_FROM: usize = 2048;
+/// Blocks × chains below this, about a tenth of a millisecond, are summed on the calling thread: waking others takes a good
+/// part of that.
+const PARALLEL_FROM: usize = 8192;
 
 /// Blocks of one task at least: pieces of small groups are taken together.
 const UNIT_BLOCKS: usize = 256;
