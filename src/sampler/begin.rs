@@ -32,6 +32,9 @@ fn chains_at(whitening: Option<&Whitening>, points: &Array2<f64>, at: &Evaluatio
 
 /// Nats per coordinate that the mode search may leave unclimbed.
 const NATS_FROM_MODE: f64 = 1e-4;
+/// The same where coordinates are many. The joint mode of a large hierarchy is no place to be: its scales are far from those of typical
+/// draws, because thousands of groups each give up a little of their prior for them. Enough climbing to fit the data, and no more.
+const NATS_FROM_MODE_OF_MANY: f64 = 1e-2;
 
 /// A step size for an ideally scaled target of `dim` coordinates: of order dim^−¼ (Beskos et al. 2013).
 fn first_step_size(dim: usize) -> f64 {
@@ -48,8 +51,8 @@ pub(super) fn begin_cold(
     // A line search rarely needs more than two evaluations.
     report.enter(Phase::ModeSearch, 0, 2 * start.search.max_iterations as u64, 0);
     // Chains start two standard deviations away and more: a place this near the mode is as good.
-    let search =
-        ModeSearch { tolerance: start.search.tolerance.max(NATS_FROM_MODE * dim as f64), ..start.search.clone() };
+    let nats = dim as f64 * if dim <= MAX_HESSIAN_DIM { NATS_FROM_MODE } else { NATS_FROM_MODE_OF_MANY };
+    let search = ModeSearch { tolerance: start.search.tolerance.max(nats), ..start.search.clone() };
     let mode = find_mode_watched(density, start.at.view(), &search, &mut |evaluations| {
         report.done = evaluations;
         report.tick(1)

@@ -4,8 +4,9 @@
 //! which chain answered first. A run that is killed continues from its last checkpoint with the same bits. Nothing here knows what a
 //! coordinate means, where draws are stored, or on which device a gradient was computed.
 //!
-//! The road through a run: mode search (`optimise`) → curvature and overdispersed starts (`laplace`) → warm-up windows (`warmup`, `metric`,
-//! `step_size`) → blocks of draws (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge.
+//! The road through a run: mode search (`optimise`) → curvature and overdispersed starts (`laplace`) → coordinates in which that curvature is
+//! round (`whitening`) → warm-up windows (`warmup`, `metric`, `step_size`) until nothing is left to learn (`settled`) → blocks of draws
+//! (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge.
 
 mod async_nuts;
 mod begin;

@@ -50,7 +50,8 @@ fn disagreement(parts: &[&Moments], i: usize) -> f64 {
 /// Every coordinate, over chains (a single chain has nothing to disagree with). Of hundreds, one in a hundred may disagree by chance.
 fn coordinates_agree(chains: &[Contribution], dim: usize) -> bool {
     let parts: Vec<&Moments> = chains.iter().map(|c| &c.draws).collect();
-    parts.len() < 2 || (0..dim).filter(|&i| !(disagreement(&parts, i) < LARGEST_R_HAT)).count() <= dim / 100
+    let agree = (0..dim).filter(|&i| disagreement(&parts, i) < LARGEST_R_HAT).count();
+    parts.len() < 2 || agree >= dim - dim / 100
 }
 
 /// The log density, over halves of chains: a drift shows in one chain already.

@@ -127,13 +127,11 @@ fn turned(dim: usize, term: impl Fn(usize) -> [f64; 6]) -> bool {
     let whole = dim / 4 * 4;
     for i in (0..whole).step_by(4) {
         for lane in 0..4 {
-            let term = term(i + lane);
-            (0..6).for_each(|k| sums[k][lane] += term[k]);
+            sums.iter_mut().zip(term(i + lane)).for_each(|(sum, term)| sum[lane] += term);
         }
     }
     for i in whole..dim {
-        let term = term(i);
-        (0..6).for_each(|k| sums[k][0] += term[k]);
+        sums.iter_mut().zip(term(i)).for_each(|(sum, term)| sum[0] += term);
     }
     !sums.iter().all(|s| (s[0] + s[1]) + (s[2] + s[3]) > 0.0)
 }

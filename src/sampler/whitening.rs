@@ -110,7 +110,8 @@ impl Whitening {
         let shape = geometric_mean(&shrunk(spread), &shrunk(slopes.clone()))?;
         // Tr(A cov(g)) is E|g|², and E|z|² too, in coordinates whitened by A.
         let size = (&shape * &slopes).sum();
-        if !((dim as f64 / size).powi(2) >= LEAST_NORMALITY) {
+        let normality = (dim as f64 / size).powi(2);
+        if normality.is_nan() || normality < LEAST_NORMALITY {
             return self.remake_diagonal(draws, gradients);
         }
         let logs: Vec<f64> = eigenvalues(&shape).iter().map(|v| v.ln()).collect();
@@ -259,5 +260,123 @@ impl LogDensity for Whitened<'_> {
             }
             None => self.inner.constrain(point, out),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::targets::Toy;
+    use crate::sampler::{Purpose, Stream};
+
+    fn example() -> Whitening {
+        let factor = ndarray::arr2(&[[2.0, -1.0, 0.5], [0.0, 0.1, 3.0], [0.0, 0.0, 40.0]]);
+        Whitening::new(&Array1::from(vec![1.0, -2.0, 100.0]), &factor).expect("it is sound")
+    }
+
+    fn normals(seed: u64, n: usize, dim: usize) -> Array2<f64> {
+        let mut stream = Stream::new(seed, Purpose::Test, 0, 0);
+        Array2::from_shape_fn((n, dim), |_| stream.normal())
+    }
+
+    #[test]
+    fn in_and_out_again() {
+        let (w, z) = (example(), [0.3, -1.2, 2.0]);
+        let (mut u, mut back) = ([0.0; 3], [0.0; 3]);
+        w.leave(&z, &mut u);
+        // 1 + 2·0.3 + 1.2 + 0.5·2, and so on.
+        assert_eq!(u.map(|v| (v * 1e9).round() / 1e9), [3.8, 3.88, 180.0]);
+        w.enter(&u, &mut back);
+        assert!(z.iter().zip(back).all(|(a, b)| (a - b).abs() < 1e-12), "{back:?}");
+        let mut there = [0.0; 3];
+        w.pull_back(&z, &mut there);
+        w.push_forward(&there, &mut back);
+        assert!(z.iter().zip(back).all(|(a, b)| (a - b).abs() < 1e-12), "{back:?}");
+        assert_eq!(w.variances(&[1.0, 1.0, 2.0]), [4.0 + 1.0 + 0.5, 0.01 + 18.0, 3200.0]);
+        let broken = Array2::from_diag(&Array1::from(vec![1.0, 0.0, 1.0]));
+        assert!(Whitening::new(&Array1::zeros(3), &broken).is_none());
+    }
+
+    /// The gradient seen in z is the slope of the density along z.
+    #[test]
+    fn the_gradient_is_that_of_the_density_seen() {
+        let w = example();
+        let mut toy = Toy::rank_one(vec![1.0, 2.0, 30.0], 0.5);
+        let mut seen = Whitened::new(&mut toy, Some(&w));
+        let h = 1e-4;
+        let mut points = Array2::from_shape_fn((7, 3), |(_, i)| [0.2, -0.4, 0.7][i]);
+        (0..3).for_each(|i| {
+            points[[1 + 2 * i, i]] += h;
+            points[[2 + 2 * i, i]] -= h;
+        });
+        let mut out = Evaluation::new(7, 3);
+        seen.evaluate(points.view(), &mut out).expect("toys do not break");
+        for i in 0..3 {
+            let slope = (out.log_density[1 + 2 * i] - out.log_density[2 + 2 * i]) / (2.0 * h);
+            // A central difference of a quadratic is exact; what is left is rounding of values near 10 over 2e-4.
+            assert!((slope - out.gradient[[0, i]]).abs() < 1e-9, "{i}: {slope} against {}", out.gradient[[0, i]]);
+        }
+    }
+
+    /// Draws of a normal with their gradients lead to its covariance as 1/n, where draws alone would lead there as 1/√n.
+    #[test]
+    fn few_draws_of_a_normal_are_enough() {
+        let dim = 6;
+        let identity = Whitening::scales(&Array1::zeros(dim), &vec![1.0; dim]).expect("it is sound");
+        let mix = &normals(1, dim, dim) + &(2.0 * Array2::<f64>::eye(dim));
+        let target = mix.dot(&mix.t());
+        // z = M e has covariance M Mᵀ, and −g = M⁻ᵀ e, found by solving with the target's own whitening.
+        let truth =
+            Whitening::new(&Array1::zeros(dim), &upper_factor(&target).expect("positive definite")).expect("sound");
+        let draws_of = |n: usize| -> (Array2<f64>, Array2<f64>) {
+            let e = normals(2, n, dim);
+            let (mut z, mut g) = (Array2::zeros((n, dim)), Array2::zeros((n, dim)));
+            for t in 0..n {
+                let (mut u, mut slope) = (vec![0.0; dim], vec![0.0; dim]);
+                truth.leave(&e.row(t).to_vec(), &mut u);
+                truth.push_forward(&e.row(t).mapv(|e| -e).to_vec(), &mut slope);
+                z.row_mut(t).assign(&Array1::from(u));
+                g.row_mut(t).assign(&Array1::from(slope));
+            }
+            (z, g)
+        };
+        let error = |n: usize| -> f64 {
+            let (z, g) = draws_of(n);
+            let found = identity.remake(&z, &g).expect("sound draws").whitening.dense();
+            let found = found.dot(&found.t());
+            (&found - &target).iter().zip(&target).map(|(d, _)| d * d).sum::<f64>().sqrt()
+                / target.iter().map(|t| t * t).sum::<f64>().sqrt()
+        };
+        // What is left is the pull of 6/n towards the identity, in variances of up to some tens: half of the way after 60 draws, all of it soon.
+        assert!(
+            error(60) < 0.5 && error(600) < 0.15 && error(6000) < 0.02,
+            "{} {} {}",
+            error(60),
+            error(600),
+            error(6000)
+        );
+    }
+
+    /// Where extremes rule (here a scale that varies by e^±4), correlations are not believed: scales along the axes are all that is learnt.
+    #[test]
+    fn extremes_are_not_taken_for_a_shape() {
+        let w = example();
+        let mut z = normals(3, 400, 3);
+        let mut g = -&z;
+        for t in 0..400 {
+            let scale = (2.0 * Stream::new(4, Purpose::Test, t as u64, 0).normal()).exp();
+            z.row_mut(t).mapv_inplace(|z| z * scale);
+            g.row_mut(t).mapv_inplace(|g| g / scale);
+        }
+        let remade = w.remake(&z, &g).expect("sound draws");
+        assert_eq!(remade.change, f64::INFINITY);
+        let dense = remade.whitening.dense();
+        assert!(dense.indexed_iter().all(|((i, j), f)| i == j || *f == 0.0), "{dense}");
+        // A position keeps its place in u.
+        let (mut q, mut before, mut after) = ([0.4, 0.1, -1.0], [0.0; 3], [0.0; 3]);
+        w.leave(&q, &mut before);
+        remade.carry(&mut q);
+        remade.whitening.leave(&q, &mut after);
+        assert!(before.iter().zip(after).all(|(a, b)| (a - b).abs() < 1e-12 * a.abs()), "{before:?} {after:?}");
     }
 }
