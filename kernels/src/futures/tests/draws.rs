@@ -124,7 +124,7 @@ fn gamma_numbers_follow_their_law_at_every_shape() {
     let Some(device) = device() else { return };
     for shape in [1e-3, 0.05, 0.3, 0.999, 1.0, 1.5, 6.25, 40.0, 1e3, 1e5] {
         let logs = floats_on(&device, "ln_gamma(at, 5u, x)", shape, 1 << 17);
-        let shape = f64::from(shape as f32);
+        let shape = f64::from(shape);
         let (mean, error) = mean_and_error(logs.iter().copied());
         assert!((mean - digamma(shape)).abs() < 5.0 * error, "E ln G({shape}) = {mean} ± {error}");
         if shape >= 0.3 {
