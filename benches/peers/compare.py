@@ -118,7 +118,7 @@ def compare_posteriors(args, out):
         for family in args.family.split(","):
             found = {}
             for seed in range(1, args.rounds + 1):
-                for who in ["longrun", *args.peers.split(",")]:
+                for who in ["longrun", *filter(None, args.peers.split(","))]:
                     one = longrun_posterior(args, family, seed, folder) if who == "longrun" else peer_posterior(who, family, seed)
                     if one:
                         out.line({"what": "posterior", "round": seed, **one})
@@ -143,7 +143,8 @@ def posterior_row(family, who, one, ours):
     return [
         family, who, f"{one['min_ess_bulk']:.0f}", f"{one['wall_s']:.2f}", f"{one['process_s']:.2f}",
         f"{one['cpu_s']:.1f}", f"{one['ess_per_s']:.1f}", f"{sampling:.1f}" if sampling else "not told",
-        f"{one['ess_per_process_s']:.1f}", f"{one['min_ess_bulk'] / one['cpu_s']:.1f}", verdict, agreement(one, ours),
+        f"{one['ess_per_process_s']:.1f}", f"{one['min_ess_bulk'] / one['cpu_s']:.1f}", verdict,
+        "–" if who == "longrun" else agreement(one, ours),
     ]  # fmt: skip
 
 
