@@ -190,7 +190,7 @@ def compare_throughput(args, out):
             for line in ours + theirs:
                 out.line({"what": "throughput", **line})
             best = max(ours, key=lambda line: line["evals_per_s"])
-            rows.append([family, f"longrun {best['backend']} {best['layout']}", best["adapter"], f"{best['evals_per_s']:.3g}", "–"])
+            rows.append([family, f"longrun {best['backend']} {best['layout']}", best["adapter"] or "processor", f"{best['evals_per_s']:.3g}", "–"])
             for precision in ("f32", "f64"):
                 peer = max((t for t in theirs if t["precision"] == precision), key=lambda line: line["evals_per_s"])
                 way = f"JAX {precision} ({peer['gamma']}, {peer['mode']}, {peer['batch']})"
