@@ -10,7 +10,7 @@ use super::config::print_json;
 use super::progress::Bars;
 use super::{Ending, Terminal};
 use crate::data::Kind;
-use crate::data::simulate::{SimulateSpec, simulate as write_shop};
+use crate::data::simulate::{Counting, SimulateSpec, simulate as write_shop};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -43,6 +43,10 @@ pub(super) struct SimulateArgs {
     #[arg(long, value_enum, default_value_t = RowKind::Transactions)]
     kind: RowKind,
 
+    /// What a summary counts: per day, as `longrun summarize` does, or every purchase, as the model's continuous clock means it.
+    #[arg(long, value_enum, default_value_t = Count::PerDay)]
+    count: Count,
+
     /// File format.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
     format: Format,
@@ -61,6 +65,12 @@ enum RowKind {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum Count {
+    PerDay,
+    EveryPurchase,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
     Csv,
     Parquet,
@@ -71,6 +81,10 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
         start: args.start,
         acquisition_days: args.acquisition_days,
         observe_days: args.observe_days,
+        counting: match args.count {
+            Count::PerDay => Counting::PerDay,
+            Count::EveryPurchase => Counting::EveryPurchase,
+        },
         ..SimulateSpec::shop(args.customers, args.groups, args.seed)
     };
     let (stem, kind) = match args.kind {

@@ -39,9 +39,16 @@ pub(super) struct Law<'a> {
 /// One purchase.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Purchase {
-    /// Days since the first day of the simulation.
-    pub(super) day: u32,
+    /// Days and their parts since the beginning of the simulation's first day.
+    pub(super) time: f64,
     pub(super) cents: i64,
+}
+
+impl Purchase {
+    /// Whole days since the simulation's first day.
+    pub(super) fn day(self) -> u32 {
+        self.time as u32
+    }
 }
 
 impl<'a> Law<'a> {
@@ -83,7 +90,7 @@ impl<'a> Law<'a> {
         let mut is_repeat = false;
         while time < end {
             let spent = amount.as_ref().map_or(LARGEST_AMOUNT, |law| law.sample(&mut rng)).min(LARGEST_AMOUNT);
-            buy(Purchase { day: time as u32, cents: ((spent * 100.0).round() as i64).max(1) });
+            buy(Purchase { time, cents: ((spent * 100.0).round() as i64).max(1) });
             if is_repeat && rng.uniform() < lapse {
                 break;
             }

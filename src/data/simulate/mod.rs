@@ -10,9 +10,9 @@
 //! | `output` | rows made in parallel and written in order, as CSV or Parquet |
 //!
 //! A customer is the address (seed, customer): the same numbers whatever the number of customers or threads. Purchases happen in
-//! continuous time and are written by day, amounts by cent. A summary counts by day as well: it is, bit for bit, what
-//! [`super::TransactionTable::summarize`] makes of the transactions of the same seed, with the last observed day as the
-//! calibration end.
+//! continuous time and are written by day, amounts by cent. A summary counts by day as well, unless told otherwise
+//! ([`Counting`]): it is, bit for bit, what [`super::TransactionTable::summarize`] makes of the transactions of the same seed, with
+//! the last observed day as the calibration end.
 
 mod customers;
 mod groups;
@@ -22,4 +22,4 @@ mod spec;
 
 pub use groups::{GroupHierarchy, GroupTruth, Normal, shop_groups};
 pub use output::{SimulateReport, simulate};
-pub use spec::SimulateSpec;
+pub use spec::{Counting, SimulateSpec};

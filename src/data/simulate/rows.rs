@@ -9,14 +9,14 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, RecordBatch, StringArray, UInt32Array};
 use chrono::Days;
 
-use super::customers::Law;
-use super::spec::SimulateSpec;
+use super::customers::{Law, Purchase};
+use super::spec::{Counting, SimulateSpec};
 use crate::data::amount::UNITS;
 use crate::data::table_file::{batch, days_of};
 use crate::error::{Error, Result};
 
 /// Ten-thousandths of the currency in a cent.
-const UNITS_IN_CENT: i64 = 100;
+const UNITS_IN_CENT: i128 = 100;
 
 /// Some customers' rows, in the order of customers and time.
 pub(super) trait Rows: Sized + Send {
@@ -112,7 +112,7 @@ impl Rows for Transactions {
         for customer in customers {
             let group = law.live(customer, |purchase| {
                 rows.customer.push(customer);
-                rows.day.push(purchase.day);
+                rows.day.push(purchase.day());
                 rows.cents.push(purchase.cents);
             });
             rows.group.resize(rows.customer.len(), group);
@@ -166,35 +166,68 @@ pub(super) struct Customers {
     purchases: u64,
 }
 
+/// One customer so far. Times are in days since the beginning of the simulation's first day.
+#[derive(Default)]
+struct History {
+    x: u32,
+    first: f64,
+    last: f64,
+    /// Σ of the amounts that belong to repeat purchases.
+    cents: i128,
+    purchases: u64,
+}
+
+impl History {
+    /// As `summarize` counts: the first day's purchases make the customer, those of each later day are one.
+    fn count_per_day(&mut self, purchase: Purchase) {
+        let day = f64::from(purchase.day());
+        self.add(day, purchase.cents, day != self.last);
+    }
+
+    /// Every purchase after the first is a repeat.
+    fn count(&mut self, purchase: Purchase) {
+        self.add(purchase.time, purchase.cents, true);
+    }
+
+    fn add(&mut self, time: f64, cents: i64, is_new: bool) {
+        if self.purchases == 0 {
+            self.first = time;
+        } else if is_new {
+            self.x += 1;
+        }
+        self.purchases += 1;
+        self.last = time;
+        if self.x > 0 {
+            self.cents += i128::from(cents);
+        }
+    }
+}
+
 impl Rows for Customers {
     const ONE_PER_CUSTOMER: bool = true;
     const HEADER: &'static str = "customer_id,frequency,recency,age,monetary,group\n";
 
-    /// Counted by day, as `summarize` counts: the first day's purchases make the customer, those of each later day are one.
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
-        let last_day = law.spec.observe_days - 1;
-        let units_of = |days: u32| f64::from(days) / law.spec.time_unit_days;
         let mut rows = Self { first: customers.start, ..Self::default() };
         for customer in customers {
-            let (mut x, mut first, mut last, mut units) = (0_u32, None, 0, 0_i128);
-            let mut purchases = 0;
-            let group = law.live(customer, |purchase| {
-                purchases += 1;
-                if first.is_none() {
-                    first = Some(purchase.day);
-                } else if purchase.day != last {
-                    x += 1;
+            let mut history = History::default();
+            let group = match law.spec.counting {
+                Counting::PerDay => law.live(customer, |purchase| history.count_per_day(purchase)),
+                Counting::EveryPurchase => law.live(customer, |purchase| history.count(purchase)),
+            };
+            let History { x, first, last, cents, purchases } = history;
+            let (t_x, age) = match law.spec.counting {
+                Counting::PerDay => (last - first, f64::from(law.spec.observe_days - 1) - first),
+                Counting::EveryPurchase => {
+                    // Whoever came back did so after the first purchase, and within the time observed.
+                    let t_x = (last - first).round().max(if x > 0 { 1.0 } else { 0.0 });
+                    (t_x, (f64::from(law.spec.observe_days) - first).round().max(t_x))
                 }
-                last = purchase.day;
-                if x > 0 {
-                    units += i128::from(purchase.cents * UNITS_IN_CENT);
-                }
-            });
-            // Nobody is acquired after the last day, so everybody has a first purchase.
-            let first = first.unwrap_or(last);
+            };
+            let units = cents * UNITS_IN_CENT;
             rows.frequency.push(x);
-            rows.recency.push(units_of(last - first));
-            rows.age.push(units_of(last_day - first));
+            rows.recency.push(t_x / law.spec.time_unit_days);
+            rows.age.push(age / law.spec.time_unit_days);
             rows.monetary.push(if x == 0 { 0.0 } else { units as f64 / (UNITS * f64::from(x)) });
             rows.group.push(group);
             rows.purchases += purchases;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::simulate::{GroupTruth, SimulateSpec};
+use super::simulate::{Counting, GroupTruth, SimulateSpec};
 use super::*;
 
 fn spec(customers: u64, seed: u64) -> SimulateSpec {
@@ -114,6 +114,29 @@ fn a_simulated_summary_is_what_summarize_makes_of_the_same_transactions() {
             assert!(Summary { first_purchase: s.summary.first_purchase.clone(), ..summary } == s.summary, "{name}");
         }
     }
+}
+
+#[test]
+fn a_summary_of_every_purchase_loses_none() {
+    let spec = SimulateSpec { counting: Counting::EveryPurchase, ..spec(20_000, 3) };
+    let desk = Desk::with("orders.csv", "");
+    let path = desk.folder.path().join("summary.parquet");
+    let written = super::simulate::simulate(&spec, Kind::Summary, &path, &|_| {}).unwrap();
+    let (summary, facts, report) =
+        ingest_summary(&Source::summary(&path), &Rules::default(), &Grouping::None, &desk.out(), &|_| {}).unwrap();
+    assert_eq!((report.rejected, facts.repeat_purchases), (0, written.purchases - 20_000));
+    // P(x = 0) = Σ share (α/(α+T))^r, averaged over T from 66 to 78 weeks; within four standard errors and no allowance for days.
+    let none = |alpha: f64| {
+        (0..1200).map(|i| (alpha / (alpha + 66.0 + f64::from(i) / 100.0)).powf(0.243)).sum::<f64>() / 1200.0
+    };
+    let expected = 0.75 * none(2.0) + 0.25 * none(4.414);
+    let seen = facts.one_time_customers as f64 / 20_000.0;
+    assert!(
+        (seen - expected).abs() < 4.0 * (expected * (1.0 - expected) / 20_000.0).sqrt(),
+        "{seen} against {expected}"
+    );
+    let days = summary.age.iter().chain(&summary.recency).map(|t| t * 7.0);
+    assert!(days.into_iter().all(|days| (days - days.round()).abs() < 1e-9), "times are whole days");
 }
 
 #[test]
