@@ -19,6 +19,8 @@ pub(super) enum Field<'a> {
     Float32(f32),
     /// Days since 1970-01-01.
     Days(i64),
+    /// Seconds since 1970-01-01T00:00:00Z: a moment, wherever it is seen from.
+    Instant(i64),
     /// A decimal number: digits and the number of those after the point.
     Decimal(i128, i8),
     /// A value of a type that no column of ours can have, by the name of the type.
@@ -39,10 +41,17 @@ impl<'a> Field<'a> {
         match *self {
             Self::Missing => Cow::Borrowed(""),
             Self::Text(text) => Cow::Borrowed(text),
-            Self::Integer(value) => Cow::Owned(value.to_string()),
+            // Most fit 64 bits, whose digits come several times faster.
+            Self::Integer(value) => {
+                Cow::Owned(i64::try_from(value).map_or_else(|_| value.to_string(), |v| v.to_string()))
+            }
             Self::Float(value) => Cow::Owned(value.to_string()),
             Self::Float32(value) => Cow::Owned(value.to_string()),
             Self::Days(days) => Cow::Owned(date_of(days).map_or_else(|| format!("day {days}"), |d| d.to_string())),
+            Self::Instant(seconds) => Cow::Owned(
+                chrono::DateTime::from_timestamp(seconds, 0)
+                    .map_or_else(|| format!("second {seconds}"), |at| at.format("%Y-%m-%dT%H:%M:%SZ").to_string()),
+            ),
             Self::Decimal(digits, scale) => Cow::Owned(decimal_text(digits, scale)),
             Self::Unreadable(kind) => Cow::Borrowed(kind),
         }
@@ -53,7 +62,7 @@ impl<'a> Field<'a> {
         let value = match *self {
             Self::Missing => return Err("is missing".to_owned()),
             Self::Unreadable(kind) => return Err(format!("cannot be read from Parquet type {kind}")),
-            Self::Days(_) => return Err("is a date, not a number".to_owned()),
+            Self::Days(_) | Self::Instant(_) => return Err("is a date, not a number".to_owned()),
             Self::Float(value) => value,
             Self::Integer(value) => value as f64,
             Self::Text(_) | Self::Float32(_) | Self::Decimal(..) => {
@@ -93,6 +102,8 @@ mod tests {
         assert_eq!(Field::Decimal(5, 3).text(), "0.005");
         assert_eq!(Field::Decimal(12, -2).text(), "1200");
         assert_eq!(Field::Days(9862).text(), "1997-01-01");
+        assert_eq!(Field::Instant(9862 * 86_400 + 3_661).text(), "1997-01-01T01:01:01Z");
+        assert_eq!(Field::Integer(i128::MAX).text(), i128::MAX.to_string());
         assert_eq!(Field::Float32(11.77).text(), "11.77");
         assert_eq!(Field::from_text("  a b "), Field::Text("a b"));
         assert_eq!(Field::from_text("  "), Field::Missing);

@@ -27,6 +27,24 @@ impl Ids {
         self.ends.push(self.text.len());
     }
 
+    /// Bytes of all identifiers.
+    pub fn text_bytes(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Makes room for `ids` more identifiers of `bytes` bytes in all.
+    pub fn reserve(&mut self, ids: usize, bytes: usize) {
+        self.ends.reserve_exact(ids);
+        self.text.reserve_exact(bytes);
+    }
+
+    /// Appends all of `other`.
+    pub fn append(&mut self, other: &Self) {
+        let before = self.text.len();
+        self.text.push_str(&other.text);
+        self.ends.extend(other.ends.iter().map(|end| before + end));
+    }
+
     /// All of them, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone {
         (0..self.len()).map(|row| &self[row])
@@ -80,5 +98,8 @@ mod tests {
         assert_eq!((ids.len(), &ids[1], &ids[2]), (4, "", "Müller"));
         assert_eq!(format!("{ids:?}"), r#"["7", "", "Müller", "a b"]"#);
         assert!(Ids::default().is_empty());
+        let mut twice = ids.clone();
+        twice.append(&ids);
+        assert_eq!((twice.text_bytes(), twice), (2 * ids.text_bytes(), given.into_iter().chain(given).collect()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -10,9 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::dates::DateReader;
 use super::field::{Field, date_of};
 use super::rejects::{Reject, RejectLog, lock, shown};
-use super::rows::{Address, Consumer, IngestProgress, Reading};
+use super::rows::{Address, Consumer, IngestProgress, Meter, Reading};
 use super::rules::{NegativeAmounts, Rules, ZeroAmounts};
-use super::shuffle::{Scattered, Shuffle, sorted_lines};
+use super::shuffle::{HELD_BYTES, Scattered, Shuffle, sorted_lines};
 use super::source::{Kind, Source};
 use super::table_file::days_of;
 use super::transactions::PartWriter;
@@ -36,6 +37,15 @@ pub struct IngestReport {
     pub dropped_zero: u64,
     /// Purchases kept although their amount is zero ([`ZeroAmounts::Keep`]).
     pub kept_zero: u64,
+    /// Negative rows that reduced the customer's purchases of the same day ([`NegativeAmounts::Net`]).
+    #[serde(default)]
+    pub netted_returns: u64,
+    /// Days of a customer on which negative rows took back all that was bought, so that they are no purchase.
+    #[serde(default)]
+    pub netted_away_days: u64,
+    /// Negative rows left out because the customer bought nothing that day ([`NegativeAmounts::Net`]).
+    #[serde(default)]
+    pub unmatched_returns: u64,
     /// Amounts with more than four decimals, rounded to four.
     pub rounded_amounts: u64,
     /// Rows of the transactions table: (customer, day) with equal extra columns merged. For summaries: customers.
@@ -61,6 +71,9 @@ impl IngestReport {
             dropped_negative: 0,
             dropped_zero: 0,
             kept_zero: 0,
+            netted_returns: 0,
+            netted_away_days: 0,
+            unmatched_returns: 0,
             rounded_amounts: 0,
             purchases: 0,
             customers: 0,
@@ -78,19 +91,25 @@ pub(super) struct Sizes {
     pub(super) block_bytes: usize,
     /// Parts of the table; chosen by the size of the source when not given.
     pub(super) partitions: Option<usize>,
+    /// Bytes of rows held in memory while a source is read.
+    pub(super) held_bytes: usize,
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self { block_bytes: 4 << 20, partitions: None }
+        Self { block_bytes: 4 << 20, partitions: None, held_bytes: HELD_BYTES }
     }
 }
 
-/// One part for every 8 MiB of source, a power of two, at most 256.
+/// One part for every 8 MiB of source, a power of two, at most 256; for larger sources one for every 64 MiB, at most 4096.
 fn partitions_for(bytes: u64) -> usize {
-    const PART_BYTES: u64 = 8 << 20;
-    bytes.div_ceil(PART_BYTES).clamp(1, 256).next_power_of_two() as usize
+    const MIB: u64 = 1 << 20;
+    let parts = bytes.div_ceil(8 * MIB).min(256).max(bytes.div_ceil(64 * MIB)).clamp(1, 4096);
+    parts.next_power_of_two() as usize
 }
+
+/// Memory of the parts that are sorted and written at once, however many cores there are.
+const SORTED_BYTES: u64 = 512 << 20;
 
 /// Reads every purchase of `source` on all cores and writes `out_dir/transactions/part-NNN.parquet` and `out_dir/rejects.csv`.
 ///
@@ -144,7 +163,7 @@ pub(super) fn ingest_sized(
 /// Reads every row and writes all parts of the table into `partial`.
 fn fill(reading: &Reading<'_>, rules: &Rules, out_dir: &Path, partial: &Path, sizes: Sizes) -> Result<IngestReport> {
     let source = reading.source;
-    let dates = DateReader::new(source.date_format.as_deref(), rules.latest_date)?;
+    let dates = DateReader::new(source.date_format.as_deref(), rules.time_zone, rules.latest_date)?;
     let partitions = sizes.partitions.unwrap_or_else(|| partitions_for(reading.bytes_total));
     let has_amounts = source.columns.amount.is_some();
     let shared = Shared {
@@ -152,7 +171,7 @@ fn fill(reading: &Reading<'_>, rules: &Rules, out_dir: &Path, partial: &Path, si
         dates,
         labels: labels(&reading.wanted),
         has_amounts,
-        shuffle: Shuffle::new(partitions, partial.to_owned()),
+        shuffle: Shuffle::new(partitions, sizes.held_bytes, partial.to_owned()),
         rejects: RejectLog::default(),
         counts: Mutex::default(),
     };
@@ -175,10 +194,19 @@ fn fill(reading: &Reading<'_>, rules: &Rules, out_dir: &Path, partial: &Path, si
 
     let extra: Vec<String> = source.columns.extra.iter().map(|e| e.name.clone()).collect();
     let writer = PartWriter { folder: partial, parts: shuffle.partitions(), has_amounts, extra: &extra };
-    let parts: Vec<_> = (0..shuffle.partitions())
-        .into_par_iter()
-        .map(|part| writer.write(part, &sorted_lines(&shuffle.take(part)?)))
-        .collect::<Result<_>>()?;
+    // A part is held as bytes and as sorted lines, some five times its bytes; at least one is always made.
+    let at_once = (SORTED_BYTES / (5 * shuffle.largest_bytes()).max(1)).clamp(1, 1 << 10) as usize;
+    let meter = Meter::new(reading.bytes_total, reading.progress);
+    let done = AtomicU64::new(0);
+    let mut parts = Vec::with_capacity(shuffle.partitions());
+    for some in (0..shuffle.partitions()).collect::<Vec<_>>().chunks(at_once) {
+        let write = |&part: &usize| {
+            let facts = writer.write(part, &sorted_lines(&shuffle.take(part)?));
+            meter.tell_share(1 + done.fetch_add(1, Ordering::Relaxed), shuffle.partitions() as u64);
+            facts
+        };
+        parts.extend(some.par_iter().map(write).collect::<Result<Vec<_>>>()?);
+    }
 
     let days: Vec<(i32, i32)> = parts.iter().filter_map(|p| p.days).collect();
     let (Some(first), Some(last)) = (days.iter().map(|d| d.0).min(), days.iter().map(|d| d.1).max()) else {
@@ -197,6 +225,9 @@ fn fill(reading: &Reading<'_>, rules: &Rules, out_dir: &Path, partial: &Path, si
         dropped_zero: counts.dropped_zero,
         kept_zero: counts.kept_zero,
         rounded_amounts: counts.rounded,
+        netted_returns: parts.iter().map(|p| p.netted.returns).sum(),
+        netted_away_days: parts.iter().map(|p| p.netted.days_away).sum(),
+        unmatched_returns: parts.iter().map(|p| p.netted.unmatched).sum(),
         purchases: parts.iter().map(|p| p.rows).sum(),
         customers: parts.iter().map(|p| p.customers).sum(),
         first_date: date_of(first.into()),
@@ -284,10 +315,11 @@ impl<'a> Purchases<'a> {
                     NegativeAmounts::Error => {
                         return Err(rejected(
                             2,
-                            "is negative (data.negative_amounts = \"drop\" leaves such rows out)".to_owned(),
+                            "is negative (data.negative_amounts = \"drop\" leaves such rows out, \"net\" takes them off the day's purchases)".to_owned(),
                         ));
                     }
                     NegativeAmounts::Drop => return Err(Verdict::DroppedNegative),
+                    NegativeAmounts::Net => {}
                 },
                 0 => match shared.rules.zero_amounts {
                     ZeroAmounts::Error => {

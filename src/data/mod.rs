@@ -1,9 +1,15 @@
 //! Transactions become one row per customer, and rows become cells. Nothing here knows which model reads them.
 //!
 //! ```text
-//! Source ─ ingest ─▶ transactions/part-NNN.parquet ─ TransactionTable::summarize ─▶ Summary, Holdout, WeeklyRepeats
-//!                    rejects.csv                                                     └─ Summary::cells ─▶ Cells
+//! transactions ─ ingest ─▶ transactions/part-NNN.parquet ─ TransactionTable::summarize_into ─┐
+//!                          rejects.csv                                                       ├▶ PendingSummary ─ publish ─▶
+//! summaries ─ ingest_summary_into ───────────────────────────────────────────────────────────┘
+//!   summary.parquet, holdout.parquet, weekly.parquet ─▶ Summary, Holdout, WeeklyRepeats    (predictions, evaluation)
+//!   cells.parquet, spend.parquet ─────────────────────▶ Observations::read                 (fits)
 //! ```
+//!
+//! On this road no step holds all customers or all purchases: what does not fit a stated memory is spilled beside the output and
+//! merged. [`TransactionTable::summarize`] and [`ingest_summary`] do the same in memory, plainly, and are what the road is tested by.
 
 mod amount;
 mod cells;
@@ -18,6 +24,7 @@ mod ids;
 mod ingest;
 mod labels;
 mod line_blocks;
+mod netting;
 mod observation_files;
 mod observations;
 mod parquet_reader;
@@ -41,6 +48,7 @@ mod summary_row;
 mod summary_source;
 mod table_file;
 mod tally;
+mod time_zone;
 mod transactions;
 mod weekly;
 
@@ -58,6 +66,7 @@ pub use summary::{Groups, SpendRows, Summary};
 pub use summary_files::PendingSummary;
 pub use summary_into::ingest_summary_into;
 pub use summary_source::ingest_summary;
+pub use time_zone::TimeZone;
 pub use transactions::TransactionTable;
 pub use weekly::WeeklyRepeats;
 

@@ -94,8 +94,7 @@ fn write<const N: usize>(
     let mut waiting: Vec<Vec<Counted<N>>> = Vec::new();
     let mut written = 0;
     let mut flush = |waiting: &mut Vec<Vec<Counted<N>>>| {
-        let encoded: Vec<_> =
-            waiting.par_iter().map(|part| file.encode(&batch(part)?)).collect::<Result<_>>()?;
+        let encoded: Vec<_> = waiting.par_iter().map(|part| file.encode(&batch(part)?)).collect::<Result<_>>()?;
         written += waiting.drain(..).map(|part| part.len() as u64).sum::<u64>();
         encoded.into_iter().try_for_each(|group| file.append(group))
     };

@@ -141,7 +141,8 @@ impl Opened<'_, '_> {
                 .iter()
                 .map(|&place| {
                     batch.column_by_name(&self.names[place]).ok_or_else(|| {
-                        let what = format!("the Parquet file lost its column {:?} while it was read", self.names[place]);
+                        let what =
+                            format!("the Parquet file lost its column {:?} while it was read", self.names[place]);
                         Error::new(what).at(path.display())
                     })
                 })
@@ -190,15 +191,15 @@ fn field_at(array: &ArrayRef, i: usize) -> Field<'_> {
         DataType::Float64 => Field::Float(array.as_primitive::<Float64Type>().value(i)),
         DataType::Date32 => Field::Days(array.as_primitive::<Date32Type>().value(i).into()),
         DataType::Date64 => days(array.as_primitive::<Date64Type>().value(i), 1_000),
-        DataType::Timestamp(TimeUnit::Second, _) => days(array.as_primitive::<TimestampSecondType>().value(i), 1),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => {
-            days(array.as_primitive::<TimestampMillisecondType>().value(i), 1_000)
-        }
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            days(array.as_primitive::<TimestampMicrosecondType>().value(i), 1_000_000)
-        }
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-            days(array.as_primitive::<TimestampNanosecondType>().value(i), 1_000_000_000)
+        DataType::Timestamp(unit, zone) => {
+            let (value, per_second) = match unit {
+                TimeUnit::Second => (array.as_primitive::<TimestampSecondType>().value(i), 1),
+                TimeUnit::Millisecond => (array.as_primitive::<TimestampMillisecondType>().value(i), 1_000),
+                TimeUnit::Microsecond => (array.as_primitive::<TimestampMicrosecondType>().value(i), 1_000_000),
+                TimeUnit::Nanosecond => (array.as_primitive::<TimestampNanosecondType>().value(i), 1_000_000_000),
+            };
+            // A zone in the type means that the values are counted in UTC.
+            if zone.is_some() { Field::Instant(value.div_euclid(per_second)) } else { days(value, per_second) }
         }
         DataType::Decimal32(_, scale) => Field::Decimal(array.as_primitive::<Decimal32Type>().value(i).into(), *scale),
         DataType::Decimal64(_, scale) => Field::Decimal(array.as_primitive::<Decimal64Type>().value(i).into(), *scale),

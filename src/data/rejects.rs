@@ -95,14 +95,18 @@ fn write(path: &Path, files: &[PathBuf], rejects: &[Reject]) -> Result<()> {
         };
         Error::io("write the rejected rows", path, cause)
     };
-    let file = std::fs::File::create(path).map_err(|e| Error::io("write the rejected rows", path, e))?;
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let file = std::fs::File::create(&partial).map_err(|e| Error::io("write the rejected rows", path, e))?;
     let mut writer = csv::Writer::from_writer(file);
     writer.write_record(["file", "line", "column", "value", "reason"]).map_err(io)?;
     for r in rejects {
         let file = files[r.file].to_string_lossy();
         writer.write_record([&*file, &r.line.to_string(), &r.column, &r.value, &r.reason]).map_err(io)?;
     }
-    writer.flush().map_err(|e| Error::io("write the rejected rows", path, e))
+    writer.flush().map_err(|e| Error::io("write the rejected rows", path, e))?;
+    std::fs::rename(&partial, path).map_err(|e| Error::io("name the rejected rows", path, e))
 }
 
 #[cfg(test)]

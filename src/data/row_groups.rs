@@ -39,10 +39,9 @@ impl RowGroups {
         for name in distinct {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(*name), false);
         }
-        let (file, factory) =
-            ArrowWriter::try_new(BufWriter::new(file), Arc::clone(&schema), Some(properties.build()))
-                .and_then(ArrowWriter::into_serialized_writer)
-                .map_err(|e| fail(io_cause(e)))?;
+        let (file, factory) = ArrowWriter::try_new(BufWriter::new(file), Arc::clone(&schema), Some(properties.build()))
+            .and_then(ArrowWriter::into_serialized_writer)
+            .map_err(|e| fail(io_cause(e)))?;
         Ok(Self { file, factory, schema, path: path.to_owned() })
     }
 

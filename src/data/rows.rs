@@ -71,7 +71,8 @@ impl<'a> Meter<'a> {
 
     /// Says that `done` of `all` things are done, however many bytes each has, and tells it.
     pub(super) fn tell_share(&self, done: u64, all: u64) {
-        self.done.store((self.total as f64 * (done as f64 / all.max(1) as f64)) as u64, Ordering::Relaxed);
+        let bytes = (self.total as f64 * (done as f64 / all.max(1) as f64)) as u64;
+        self.done.fetch_max(bytes, Ordering::Relaxed);
         self.tell();
     }
 
@@ -94,6 +95,8 @@ pub(super) struct Reading<'a> {
     /// Bytes of text in one block.
     pub(super) block_bytes: usize,
     pub(super) bytes_total: u64,
+    /// Whom progress is told.
+    pub(super) progress: &'a (dyn Fn(IngestProgress) + Sync),
     meter: Meter<'a>,
 }
 
@@ -120,6 +123,7 @@ impl<'a> Reading<'a> {
             wanted: wanted(source),
             block_bytes,
             bytes_total,
+            progress,
             meter: Meter::new(bytes_total, progress),
         })
     }

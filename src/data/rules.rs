@@ -4,6 +4,7 @@ use chrono::{Datelike, Days, NaiveDate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::time_zone::TimeZone;
 use crate::error::{Error, Result};
 
 /// The period in which the purchases of one customer merge into one.
@@ -52,6 +53,9 @@ pub enum NegativeAmounts {
     Error,
     /// They are left out and counted.
     Drop,
+    /// They are returns: taken off what the same customer bought on the same day. A day on which nothing is left is no purchase; a
+    /// return on a day without a purchase is left out. All three are counted.
+    Net,
 }
 
 /// The rules by which rows are read, rejected and merged.
@@ -67,6 +71,11 @@ pub struct Rules {
     pub negative_amounts: NegativeAmounts,
     /// Share of rejected rows above which reading stops, 0 to 1.
     pub max_reject_share: f64,
+    /// The zone whose calendar days count: a time written with an offset or `Z`, and a Parquet timestamp in UTC, belongs to the day
+    /// that it is there. A time without an offset is taken for local. Without a zone a purchase belongs to the day that is written,
+    /// whatever the offset beside it, and a Parquet timestamp in UTC to the day in UTC.
+    #[serde(default)]
+    pub time_zone: Option<TimeZone>,
     /// Purchases dated later are rejected; the caller gives today.
     pub latest_date: Option<NaiveDate>,
 }
@@ -79,6 +88,7 @@ impl Default for Rules {
             zero_amounts: ZeroAmounts::default(),
             negative_amounts: NegativeAmounts::default(),
             max_reject_share: 0.001,
+            time_zone: None,
             latest_date: None,
         }
     }

@@ -1,20 +1,18 @@
 //! Brings all rows of a customer together: rows are scattered over partitions by a hash of the customer, held in memory or
 //! spilled to disk, and gathered partition by partition in one order that no thread can change.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::customer_rows::prefix;
 use super::rejects::lock;
 use super::rows::Address;
-use crate::error::{Error, Result};
+use super::spill::{Extent, Spill};
+use crate::error::Result;
 
-/// A partition goes to disk when it holds more than this in memory.
-const SPILL_BYTES: usize = 4 << 20;
-
-/// Marks an extra column without a value.
-const NO_VALUE: u32 = u32::MAX;
+/// All partitions together hold about so much in memory; beyond it the largest go to disk.
+pub(super) const HELD_BYTES: usize = 256 << 20;
 
 /// The partition of a customer: FNV-1a, 64 bits, mixed so that all bits count. Fixed for ever: it decides file contents.
 pub(super) fn partition_of(customer: &str, partitions: usize) -> usize {
@@ -29,6 +27,8 @@ pub(super) fn partition_of(customer: &str, partitions: usize) -> usize {
 /// One purchase line of one customer, pointing into the bytes of its partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line<'a> {
+    /// The first bytes of the customer's identifier, by which most comparisons are decided.
+    prefix: u64,
     /// Customer identifier.
     pub(super) customer: &'a str,
     /// Days since 1970-01-01.
@@ -65,40 +65,57 @@ impl Scattered {
     ) {
         let partition = partition_of(customer, self.partitions.len());
         let out = &mut self.partitions[partition];
-        out.extend((customer.len() as u32).to_le_bytes());
+        put(out, customer.len() as u64);
         out.extend(customer.as_bytes());
         out.extend(day.to_le_bytes());
-        out.extend((at.file as u32).to_le_bytes());
-        out.extend(at.place.to_le_bytes());
-        out.extend(units.to_le_bytes());
-        let length_at = out.len();
-        out.extend([0; 4]);
+        put(out, at.file as u64);
+        put(out, at.place);
+        // Small amounts of either sign make small numbers.
+        put(out, (units << 1 ^ units >> 63) as u64);
+        let mut values = Vec::new();
         for value in extra {
-            out.extend(value.map_or(NO_VALUE, |v| v.len() as u32).to_le_bytes());
-            out.extend(value.unwrap_or_default().as_bytes());
+            // Nothing is told apart from an empty value.
+            put(&mut values, value.map_or(0, |v| v.len() as u64 + 1));
+            values.extend(value.unwrap_or_default().as_bytes());
         }
-        let length = (out.len() - length_at - 4) as u32;
-        out[length_at..length_at + 4].copy_from_slice(&length.to_le_bytes());
+        put(out, values.len() as u64);
+        out.extend(values);
     }
 }
 
 /// One partition while rows arrive.
 #[derive(Default)]
 struct Bucket {
-    memory: Vec<u8>,
-    spilled: Option<File>,
+    memory: Vec<Vec<u8>>,
+    spilled: Vec<Extent>,
+}
+
+impl Bucket {
+    fn held(&self) -> usize {
+        self.memory.iter().map(Vec::capacity).sum()
+    }
 }
 
 /// All partitions while rows arrive, from any number of threads.
 pub(super) struct Shuffle {
     buckets: Vec<Mutex<Bucket>>,
-    folder: PathBuf,
+    held: AtomicUsize,
+    budget_bytes: usize,
+    /// Held by the thread that spills: one is enough.
+    spilling: Mutex<()>,
+    spill: Spill,
 }
 
 impl Shuffle {
-    /// `partitions` empty partitions that spill into `folder`.
-    pub(super) fn new(partitions: usize, folder: PathBuf) -> Self {
-        Self { buckets: (0..partitions).map(|_| Mutex::default()).collect(), folder }
+    /// `partitions` empty partitions that hold about `budget_bytes` together and spill into `folder`.
+    pub(super) fn new(partitions: usize, budget_bytes: usize, folder: PathBuf) -> Self {
+        Self {
+            buckets: (0..partitions).map(|_| Mutex::default()).collect(),
+            held: AtomicUsize::new(0),
+            budget_bytes,
+            spilling: Mutex::default(),
+            spill: Spill::new(folder.join("spill-rows")),
+        }
     }
 
     /// Number of partitions.
@@ -106,46 +123,62 @@ impl Shuffle {
         self.buckets.len()
     }
 
-    fn spill_path(&self, partition: usize) -> PathBuf {
-        self.folder.join(format!("spill-{partition:03}"))
-    }
-
     /// Takes over the rows of one block.
     pub(super) fn add(&self, rows: Scattered) -> Result<()> {
-        for (partition, bytes) in rows.partitions.into_iter().enumerate() {
-            if bytes.is_empty() {
-                continue;
-            }
-            let mut bucket = lock(&self.buckets[partition]);
-            bucket.memory.extend(bytes);
-            if bucket.memory.len() > SPILL_BYTES {
-                let path = self.spill_path(partition);
-                let fail = |e| Error::io("spill rows to disk", &path, e);
-                let memory = std::mem::take(&mut bucket.memory);
-                if bucket.spilled.is_none() {
-                    let mut options = File::options();
-                    bucket.spilled =
-                        Some(options.read(true).write(true).create(true).truncate(true).open(&path).map_err(fail)?);
-                }
-                if let Some(file) = &mut bucket.spilled {
-                    file.write_all(&memory).map_err(fail)?;
-                }
+        for (bucket, bytes) in self.buckets.iter().zip(rows.partitions) {
+            if !bytes.is_empty() {
+                self.held.fetch_add(bytes.capacity(), Ordering::Relaxed);
+                lock(bucket).memory.push(bytes);
             }
         }
+        if self.held.load(Ordering::Relaxed) > self.budget_bytes {
+            self.spill_largest()?;
+        }
         Ok(())
+    }
+
+    /// Spills the largest partitions until half of the budget is free.
+    fn spill_largest(&self) -> Result<()> {
+        let _alone = lock(&self.spilling);
+        if self.held.load(Ordering::Relaxed) <= self.budget_bytes {
+            return Ok(());
+        }
+        let mut by_size: Vec<(usize, usize)> =
+            self.buckets.iter().enumerate().map(|(i, bucket)| (lock(bucket).held(), i)).collect();
+        by_size.sort_unstable_by(|a, b| b.cmp(a));
+        for (_, partition) in by_size {
+            if self.held.load(Ordering::Relaxed) <= self.budget_bytes / 2 {
+                break;
+            }
+            let memory = std::mem::take(&mut lock(&self.buckets[partition]).memory);
+            let extent = self.spill.append(&memory.concat())?;
+            self.held.fetch_sub(memory.iter().map(Vec::capacity).sum(), Ordering::Relaxed);
+            lock(&self.buckets[partition]).spilled.push(extent);
+        }
+        Ok(())
+    }
+
+    /// Bytes of the largest partition.
+    pub(super) fn largest_bytes(&self) -> u64 {
+        let size = |bucket: &Mutex<Bucket>| {
+            let bucket = lock(bucket);
+            bucket.held() as u64 + bucket.spilled.iter().map(|e| e.length).sum::<u64>()
+        };
+        self.buckets.iter().map(size).max().unwrap_or(0)
     }
 
     /// The bytes of one partition, which is empty afterwards.
     pub(super) fn take(&self, partition: usize) -> Result<Vec<u8>> {
         let bucket = std::mem::take(&mut *lock(&self.buckets[partition]));
-        let Some(mut file) = bucket.spilled else { return Ok(bucket.memory) };
-        let path = self.spill_path(partition);
-        let fail = |e| Error::io("read spilled rows", &path, e);
-        let mut bytes = Vec::new();
-        file.rewind().map_err(fail)?;
-        file.read_to_end(&mut bytes).map_err(fail)?;
-        std::fs::remove_file(&path).map_err(fail)?;
-        bytes.extend(bucket.memory);
+        let spilled: u64 = bucket.spilled.iter().map(|e| e.length).sum();
+        let mut bytes = Vec::with_capacity(spilled as usize + bucket.memory.iter().map(Vec::len).sum::<usize>());
+        for extent in bucket.spilled {
+            self.spill.read(extent, &mut bytes)?;
+        }
+        for piece in bucket.memory {
+            self.held.fetch_sub(piece.capacity(), Ordering::Relaxed);
+            bytes.extend(piece);
+        }
         Ok(bytes)
     }
 }
@@ -164,36 +197,60 @@ pub(super) fn sorted_lines(bytes: &[u8]) -> Vec<Line<'_>> {
 /// The bytes are ours (see [`Scattered::push`]), so a row that does not decode can only be the end.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Option<Line<'a>> {
     let customer = std::str::from_utf8(prefixed(rest)?).ok()?;
-    let day = i32::from_le_bytes(array(rest)?);
-    let file = u32::from_le_bytes(array(rest)?);
-    let place = u64::from_le_bytes(array(rest)?);
-    let units = i64::from_le_bytes(array(rest)?);
+    let (day, after) = rest.split_first_chunk::<4>()?;
+    *rest = after;
+    let file = number(rest)? as u32;
+    let place = number(rest)?;
+    let units = number(rest)?;
     let extra = prefixed(rest)?;
-    Some(Line { customer, day, file, place, units, extra })
+    Some(Line {
+        prefix: prefix(customer.as_bytes()),
+        customer,
+        day: i32::from_le_bytes(*day),
+        file,
+        place,
+        units: (units >> 1) as i64 ^ -((units & 1) as i64),
+        extra,
+    })
 }
 
 /// The extra values of a row, in the order of the extra columns.
 pub(super) fn extra_values(mut bytes: &[u8]) -> impl Iterator<Item = Option<&str>> {
-    std::iter::from_fn(move || {
-        if bytes.is_empty() {
-            return None;
+    std::iter::from_fn(move || match number(&mut bytes)?.checked_sub(1) {
+        None => Some(None),
+        Some(length) => {
+            let (value, after) = bytes.split_at_checked(length as usize)?;
+            bytes = after;
+            Some(std::str::from_utf8(value).ok())
         }
-        if bytes.starts_with(&NO_VALUE.to_le_bytes()) {
-            bytes = &bytes[4..];
-            return Some(None);
-        }
-        Some(std::str::from_utf8(prefixed(&mut bytes)?).ok())
     })
 }
 
-fn array<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (head, tail) = rest.split_first_chunk::<N>()?;
-    *rest = tail;
-    Some(*head)
+/// Writes a number in as few bytes as it needs, seven bits in each (LEB128).
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Reads what [`put`] wrote.
+fn number(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 fn prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = u32::from_le_bytes(array(rest)?) as usize;
+    let length = number(rest)? as usize;
     let (head, tail) = rest.split_at_checked(length)?;
     *rest = tail;
     Some(head)
@@ -209,33 +266,42 @@ mod tests {
 
     #[test]
     fn rows_come_back_whole_and_in_order_from_memory_and_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        let shuffle = Shuffle::new(1, dir.path().to_owned());
         let long = "x".repeat(1000);
-        for block in (0..8_u64).rev() {
-            let mut rows = Scattered::new(1);
-            for i in 0..1000 {
-                let place = block * 1000 + i;
-                let customer = format!("c{}", place % 3);
-                rows.push(
-                    &customer,
-                    (place % 5) as i32,
-                    place as i64,
-                    at(place),
-                    [Some(long.as_str()), None, Some("")].into_iter(),
-                );
+        let customers = ["short", "a much longer customer", "a much shorter one"];
+        for budget in [0, 1 << 20, 1 << 30] {
+            let dir = tempfile::tempdir().unwrap();
+            let shuffle = Shuffle::new(2, budget, dir.path().to_owned());
+            for block in (0..8_u64).rev() {
+                let mut rows = Scattered::new(2);
+                for i in 0..1000 {
+                    let place = block * 1000 + i;
+                    let customer = customers[place as usize % 3];
+                    let units = (place as i64 - 4000) << 40;
+                    let extra = [Some(long.as_str()), None, Some("")].into_iter();
+                    rows.push(customer, (place % 5) as i32 - 2, units, at(place), extra);
+                }
+                shuffle.add(rows).unwrap();
             }
-            shuffle.add(rows).unwrap();
+            assert_eq!(dir.path().join("spill-rows").exists(), budget < 1 << 30);
+            assert!(shuffle.held.load(Ordering::Relaxed) <= budget);
+            let parts = [shuffle.take(0).unwrap(), shuffle.take(1).unwrap()];
+            assert_eq!(shuffle.held.load(Ordering::Relaxed), 0);
+            let mut all = Vec::new();
+            for bytes in &parts {
+                let lines = sorted_lines(bytes);
+                let key = |l: &Line<'_>| (l.customer.to_owned(), l.day, l.file, l.place);
+                assert!(lines.is_sorted_by_key(key));
+                for line in &lines {
+                    assert_eq!(line.customer, customers[line.place as usize % 3]);
+                    assert_eq!(line.day, (line.place % 5) as i32 - 2);
+                    assert_eq!(line.units, (line.place as i64 - 4000) << 40);
+                    assert!(extra_values(line.extra).eq([Some(long.as_str()), None, Some("")]));
+                }
+                all.extend(lines.iter().map(|l| l.place));
+            }
+            all.sort_unstable();
+            assert!(all.into_iter().eq(0..8000));
         }
-        assert!(dir.path().join("spill-000").exists(), "8 MB must have spilled");
-        let bytes = shuffle.take(0).unwrap();
-        assert!(!dir.path().join("spill-000").exists());
-        let lines = sorted_lines(&bytes);
-        assert_eq!(lines.len(), 8000);
-        assert!(lines.is_sorted());
-        assert_eq!(lines.iter().map(|l| l.units).sum::<i64>(), (0..8000_i64).sum::<i64>());
-        let extra: Vec<_> = extra_values(lines[17].extra).collect();
-        assert_eq!(extra, [Some(long.as_str()), None, Some("")]);
     }
 
     #[test]

@@ -148,26 +148,25 @@ impl Folding<'_> {
         let mut rows = CustomerRows::new(self.shape);
         let mut labels = PartLabels { reader: LabelReader::new(self.labels), cohorts: HashMap::new() };
         let mut conflicts = 0;
-        let Folded { weekly, new_customers } =
-            self.table.fold_part(part, self.windows, self.column, |customer| {
-                // Only a column's values can change; for other groupings there are none.
-                conflicts += u64::from(customer.group_conflict);
-                let first = customer.first.unwrap_or_default();
-                let units = |to| self.windows.rules.units_between(first, to);
-                rows.push(CustomerRow {
-                    id: &customer.id,
-                    at: 0,
-                    first: days_of(first),
-                    frequency: customer.x,
-                    recency: units(customer.last),
-                    age: units(self.windows.calibration_end),
-                    monetary: customer.monetary(),
-                    label: self.label(customer, &mut labels),
-                    holdout_purchases: customer.holdout_purchases,
-                    holdout_spend: customer.holdout_spend(),
-                });
-                Ok(())
-            })?;
+        let Folded { weekly, new_customers } = self.table.fold_part(part, self.windows, self.column, |customer| {
+            // Only a column's values can change; for other groupings there are none.
+            conflicts += u64::from(customer.group_conflict);
+            let first = customer.first.unwrap_or_default();
+            let units = |to| self.windows.rules.units_between(first, to);
+            rows.push(CustomerRow {
+                id: &customer.id,
+                at: 0,
+                first: days_of(first),
+                frequency: customer.x,
+                recency: units(customer.last),
+                age: units(self.windows.calibration_end),
+                monetary: customer.monetary(),
+                label: self.label(customer, &mut labels),
+                holdout_purchases: customer.holdout_purchases,
+                holdout_spend: customer.holdout_spend(),
+            });
+            Ok(())
+        })?;
         if let Some(rfm) = self.rfm {
             rfm.add(&rows)?;
         }

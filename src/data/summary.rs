@@ -3,6 +3,7 @@
 //! Columns of the table: `customer_id` (text), `first_purchase` (date; absent when the source was a summary), `frequency`
 //! (uint32), `recency`, `age`, `monetary` (double), and the grouping column under its own name (text; absent without grouping).
 
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,8 +61,7 @@ impl Groups {
 
     /// Groups by label: the sorted labels, and the index of each customer's.
     pub(super) fn of_labels(column: &str, label_of: &[String]) -> (Self, Vec<u32>) {
-        let labels: Vec<String> =
-            label_of.iter().collect::<std::collections::BTreeSet<_>>().into_iter().cloned().collect();
+        let labels: Vec<String> = label_of.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect();
         // Every label is in the list that was made of them.
         let index = label_of.iter().map(|l| labels.binary_search(l).unwrap_or(0) as u32).collect();
         (Self { column: Some(column.to_owned()), labels }, index)
@@ -173,27 +173,79 @@ impl Summary {
         let table = TableReader::open(path, VERSION)?;
         let has_dates = table.names().iter().any(|n| n == "first_purchase");
         let column = table.fact(GROUP_KEY).map(str::to_owned);
-        let mut summary = Self::default();
-        let mut labels = Vec::new();
-        table.read(|rows| {
-            summary.customer_id.extend(rows.texts("customer_id")?.iter().map(Option::unwrap_or_default));
-            if has_dates {
-                extend_dates(&mut summary.first_purchase, rows.dates("first_purchase")?, path)?;
-            }
-            summary.frequency.extend_from_slice(rows.counts("frequency")?);
-            summary.recency.extend_from_slice(rows.numbers("recency")?);
-            summary.age.extend_from_slice(rows.numbers("age")?);
-            summary.monetary.extend_from_slice(rows.numbers("monetary")?);
-            if let Some(column) = &column {
-                labels.extend(rows.texts(column)?.iter().map(|t| t.unwrap_or_default().to_owned()));
-            }
-            Ok(())
+        let mut names = vec!["customer_id", "frequency", "recency", "age", "monetary"];
+        names.extend(has_dates.then_some("first_purchase"));
+        names.extend(column.as_deref());
+        // Labels are numbered within each row group as they come, and by name when all are known.
+        let parts: Vec<(Self, Vec<String>)> = table.read_groups(&names, |read| {
+            let mut part = Self::default();
+            let mut numbers: HashMap<String, u32> = HashMap::new();
+            read(&mut |rows| {
+                part.customer_id.extend(rows.texts("customer_id")?.iter().map(Option::unwrap_or_default));
+                if has_dates {
+                    extend_dates(&mut part.first_purchase, rows.dates("first_purchase")?, path)?;
+                }
+                part.frequency.extend_from_slice(rows.counts("frequency")?);
+                part.recency.extend_from_slice(rows.numbers("recency")?);
+                part.age.extend_from_slice(rows.numbers("age")?);
+                part.monetary.extend_from_slice(rows.numbers("monetary")?);
+                if let Some(column) = &column {
+                    for label in rows.texts(column)?.iter().map(Option::unwrap_or_default) {
+                        part.group.push(match numbers.get(label) {
+                            Some(&number) => number,
+                            None => {
+                                let number = numbers.len() as u32;
+                                numbers.insert(label.to_owned(), number);
+                                number
+                            }
+                        });
+                    }
+                }
+                Ok(())
+            })?;
+            let mut labels: Vec<(String, u32)> = numbers.into_iter().collect();
+            labels.sort_unstable_by_key(|(_, number)| *number);
+            Ok((part, labels.into_iter().map(|(label, _)| label).collect()))
         })?;
-        (summary.groups, summary.group) = match &column {
-            Some(column) => Groups::of_labels(column, &labels),
-            None => (Groups::all(), vec![0; summary.len()]),
+
+        let mut summary = Self::default();
+        summary.reserve(table.rows(), parts.iter().map(|(part, _)| part.customer_id.text_bytes()).sum(), has_dates);
+        summary.groups = match column {
+            Some(column) => {
+                let labels: BTreeSet<&String> = parts.iter().flat_map(|(_, labels)| labels).collect();
+                Groups { column: Some(column), labels: labels.into_iter().cloned().collect() }
+            }
+            None => Groups::all(),
         };
+        for (part, labels) in parts {
+            // Every label of a part is among those of all.
+            let number = |label: &String| summary.groups.labels.binary_search(label).unwrap_or(0) as u32;
+            let numbers: Vec<u32> = labels.iter().map(number).collect();
+            let len = part.len();
+            summary.customer_id.append(&part.customer_id);
+            summary.first_purchase.extend(part.first_purchase);
+            summary.frequency.extend(part.frequency);
+            summary.recency.extend(part.recency);
+            summary.age.extend(part.age);
+            summary.monetary.extend(part.monetary);
+            if numbers.is_empty() {
+                summary.group.extend(std::iter::repeat_n(0, len));
+            } else {
+                summary.group.extend(part.group.iter().map(|&g| numbers[g as usize]));
+            }
+        }
         Ok(summary)
+    }
+
+    /// Makes room for so many customers with so many bytes of identifiers.
+    fn reserve(&mut self, rows: usize, id_bytes: usize, has_dates: bool) {
+        self.customer_id.reserve(rows, id_bytes);
+        self.first_purchase.reserve_exact(if has_dates { rows } else { 0 });
+        self.frequency.reserve_exact(rows);
+        self.recency.reserve_exact(rows);
+        self.age.reserve_exact(rows);
+        self.monetary.reserve_exact(rows);
+        self.group.reserve_exact(rows);
     }
 }
 

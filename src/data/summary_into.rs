@@ -70,7 +70,7 @@ pub(super) fn ingest_summary_within(
         return Err(cohorts_need_dates());
     }
     // A pattern that no date will ever meet is still told.
-    DateReader::new(source.date_format.as_deref(), None)?;
+    DateReader::new(source.date_format.as_deref(), None, None)?;
     let make = || {
         let reading = Reading::new(source, block_bytes, progress)?;
         let checks =

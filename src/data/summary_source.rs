@@ -35,7 +35,7 @@ pub fn ingest_summary(
     rules.check()?;
     let group_column = group_column(source, grouping)?;
     // A pattern that no date will ever meet is still told.
-    DateReader::new(source.date_format.as_deref(), None)?;
+    DateReader::new(source.date_format.as_deref(), None, None)?;
     let reading = Reading::new(source, Sizes::default().block_bytes, progress)?;
     std::fs::create_dir_all(out_dir).map_err(|e| Error::io("make the output folder", out_dir, e))?;
     let shared = Shared {

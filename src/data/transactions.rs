@@ -3,7 +3,7 @@
 //!
 //! Columns: `customer_id` (text), `date` (date), `amount` (decimal with 4 places; null when the source has no amounts),
 //! `purchases` (uint32: lines of the source that merged into this row), and the extra columns (text; null where the source has
-//! nothing). Lines of one customer on one day merge when their extra columns agree; rows of one day keep the source's order.
+//! nothing). How the lines of one customer on one day merge is told in `netting`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use chrono::NaiveDate;
 
 use super::amount::AMOUNT_PLACES;
 use super::field::date_of;
+use super::netting::{Netted, merge_day};
 use super::shuffle::{Line, extra_values};
 use super::table_file::{TableReader, TableWriter};
 use crate::error::{Error, Result};
@@ -38,6 +39,8 @@ pub(super) struct PartFacts {
     pub(super) rows: u64,
     /// Days since 1970-01-01; none without rows.
     pub(super) days: Option<(i32, i32)>,
+    /// What became of returns.
+    pub(super) netted: Netted,
 }
 
 /// The name of a part.
@@ -77,28 +80,32 @@ impl PartWriter<'_> {
         let schema = Arc::new(ArrowSchema::new(fields));
         let mut writer = TableWriter::create(&path, VERSION, Arc::clone(&schema))?;
         let mut columns = self.columns();
-        let mut facts = PartFacts { customers: 0, rows: 0, days: None };
+        let mut facts = PartFacts { customers: 0, rows: 0, days: None, netted: Netted::default() };
+        let mut merged = Vec::new();
         for customer in lines.chunk_by(|a, b| a.customer == b.customer) {
-            facts.customers += 1;
+            let rows_before = facts.rows;
             for day in customer.chunk_by(|a, b| a.day == b.day) {
-                let (first, last) = facts.days.unwrap_or((day[0].day, day[0].day));
-                facts.days = Some((first.min(day[0].day), last.max(day[0].day)));
-                for (line, units, purchases) in merge(day) {
-                    let units = i64::try_from(units).map_err(|_| {
+                merge_day(day, &mut merged, &mut facts.netted);
+                let Some(first) = merged.first() else { continue };
+                let (earliest, latest) = facts.days.unwrap_or((first.line.day, first.line.day));
+                facts.days = Some((earliest.min(first.line.day), latest.max(first.line.day)));
+                for row in &merged {
+                    let units = i64::try_from(row.units).map_err(|_| {
                         Error::new(format!(
                             "the amounts of customer {:?} on one day are too large to add",
-                            line.customer
+                            row.line.customer
                         ))
                         .at(path.display())
                         .advice("check that the amount column holds money")
                     })?;
-                    self.append(&mut columns, line, units, purchases);
+                    self.append(&mut columns, row.line, units, row.purchases);
                     facts.rows += 1;
                     if columns.rows == BATCH_ROWS {
                         writer.write(&columns.finish(&schema)?)?;
                     }
                 }
             }
+            facts.customers += u64::from(facts.rows > rows_before);
         }
         writer.write(&columns.finish(&schema)?)?;
         let mut keys = vec![(PARTS_KEY, self.parts.to_string()), (AMOUNTS_KEY, self.has_amounts.to_string())];
@@ -148,21 +155,6 @@ impl PartColumns {
         arrow_array::RecordBatch::try_new(Arc::clone(schema), arrays)
             .map_err(|e| Error::new("the columns of the transactions table do not fit together").because(e))
     }
-}
-
-/// Lines of one customer and day, merged where the extra columns agree: the first line, the summed amount, how many lines.
-fn merge<'l, 'a>(day: &'l [Line<'a>]) -> Vec<(&'l Line<'a>, i128, u32)> {
-    let mut place_of = std::collections::HashMap::new();
-    let mut merged: Vec<(&Line<'_>, i128, u32)> = Vec::new();
-    for line in day {
-        let place = *place_of.entry(line.extra).or_insert(merged.len());
-        if place == merged.len() {
-            merged.push((line, 0, 0));
-        }
-        merged[place].1 += i128::from(line.units);
-        merged[place].2 = merged[place].2.saturating_add(1);
-    }
-    merged
 }
 
 /// The table of purchases, opened.

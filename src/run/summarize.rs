@@ -192,6 +192,7 @@ fn rules(plan: &DataPlan) -> Rules {
         zero_amounts: plan.zero_amounts,
         negative_amounts: plan.negative_amounts,
         max_reject_share: plan.max_reject_share,
+        time_zone: None,
         latest_date: Some(plan.latest_date),
     }
 }

@@ -2,10 +2,12 @@
 
 mod bad_inputs;
 mod layouts;
+mod returns;
 mod simulated;
 mod streaming;
 mod summaries;
 mod windows;
+mod zones;
 
 use std::path::{Path, PathBuf};
 

@@ -53,7 +53,7 @@ fn the_files_say_what_the_plain_summary_says() {
     let desk = Desk::with("orders.csv", orders());
     let mut source = desk.source();
     source.columns.extra = vec![ExtraColumn::named("country")];
-    let sizes = Sizes { block_bytes: 10_000, partitions: Some(7) };
+    let sizes = Sizes { block_bytes: 10_000, partitions: Some(7), ..Sizes::default() };
     ingest_sized(&source, &Rules::default(), &desk.out(), &|_| {}, sizes).unwrap();
     let table = desk.table();
     let groupings = [
@@ -96,7 +96,11 @@ fn the_files_say_what_the_plain_summary_says() {
             // Equal row groups, equal bytes.
             let again = tempfile::tempdir().unwrap();
             let budget = Budget { rows: 64, ..BUDGETS[2] };
-            table.summarize_within(&window, &rules, grouping, again.path(), &|_| {}, &budget).unwrap().publish().unwrap();
+            table
+                .summarize_within(&window, &rules, grouping, again.path(), &|_| {}, &budget)
+                .unwrap()
+                .publish()
+                .unwrap();
             assert!(files[0] == (64, bytes_of(again.path())), "{grouping:?}");
         }
     }
@@ -135,9 +139,15 @@ fn customers() -> Vec<String> {
         .map(|i| {
             let mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             let x = (mixed >> 60) % 4;
-            let (t_x, m) = if x == 0 { (0.0, 0.0) } else { (1.0 + (mixed >> 50 & 15) as f64 / 7.0, (mixed >> 40 & 7) as f64) };
+            let (t_x, m) =
+                if x == 0 { (0.0, 0.0) } else { (1.0 + (mixed >> 50 & 15) as f64 / 7.0, (mixed >> 40 & 7) as f64) };
             let group = ["north", "south", "", "west"][(mixed >> 33) as usize % 4];
-            format!("c{:05}{},{x},{t_x},{},{m},{group}\n", i, "x".repeat((mixed % 9) as usize), 9.0 + (mixed >> 20 & 3) as f64)
+            format!(
+                "c{:05}{},{x},{t_x},{},{m},{group}\n",
+                i,
+                "x".repeat((mixed % 9) as usize),
+                9.0 + (mixed >> 20 & 3) as f64
+            )
         })
         .collect();
     rows.sort();
@@ -172,18 +182,22 @@ fn summaries_sorted_or_not_with_customers_twice_and_bad_rows_are_read_as_in_memo
         let desk = Desk::with("customers.csv", format!("{HEADER}{rows}"));
         let source = summary_source(&desk);
         for grouping in [Grouping::None, Grouping::Column("region".into()), Grouping::RfmClass] {
-            let (summary, facts, report) =
-                ingest_summary(&source, &rules, &grouping, &desk.out(), &|_| {}).unwrap();
+            let (summary, facts, report) = ingest_summary(&source, &rules, &grouping, &desk.out(), &|_| {}).unwrap();
             let rejects = desk.rejects();
             for (budget, block_bytes) in BUDGETS.iter().zip([3_000, 20_000, 1 << 20]) {
                 let out = tempfile::tempdir().unwrap();
                 let (pending, seen) =
-                    ingest_summary_within(&source, &rules, &grouping, out.path(), &|_| {}, block_bytes, budget).unwrap();
+                    ingest_summary_within(&source, &rules, &grouping, out.path(), &|_| {}, block_bytes, budget)
+                        .unwrap();
                 assert_eq!((&pending.facts, &seen), (&facts, &report), "case {case} {grouping:?}");
                 assert_eq!(std::fs::read_to_string(out.path().join("rejects.csv")).unwrap(), rejects);
                 pending.publish().unwrap();
                 let (read, holdout, weekly) = published(out.path());
-                assert_eq!((&read, holdout, weekly), (&summary, None, WeeklyRepeats::default()), "case {case} {grouping:?}");
+                assert_eq!(
+                    (&read, holdout, weekly),
+                    (&summary, None, WeeklyRepeats::default()),
+                    "case {case} {grouping:?}"
+                );
                 check_observations(out.path(), &summary);
                 let left: Vec<String> = bytes_of(out.path()).into_iter().map(|(name, _)| name).collect();
                 let files = ["cells.parquet", "rejects.csv", "spend.parquet", "summary.parquet", "weekly.parquet"];
@@ -195,13 +209,20 @@ fn summaries_sorted_or_not_with_customers_twice_and_bad_rows_are_read_as_in_memo
 
 #[test]
 fn a_published_summary_is_read_as_a_source_and_gives_itself() {
-    let desk = Desk::with("customers.csv", format!("customer_id,frequency,recency,age,monetary,region\n{}", customers().concat()));
+    let desk = Desk::with(
+        "customers.csv",
+        format!("customer_id,frequency,recency,age,monetary,region\n{}", customers().concat()),
+    );
     let grouping = Grouping::Column("region".into());
     let write = |source: &Source, rows: usize| {
         let out = tempfile::tempdir().unwrap();
         let budget = Budget { rows, ..Budget::default() };
         let rules = Rules::default();
-        ingest_summary_within(source, &rules, &grouping, out.path(), &|_| {}, 1 << 20, &budget).unwrap().0.publish().unwrap();
+        ingest_summary_within(source, &rules, &grouping, out.path(), &|_| {}, 1 << 20, &budget)
+            .unwrap()
+            .0
+            .publish()
+            .unwrap();
         out
     };
     let first = write(&summary_source(&desk), 500);
