@@ -29,32 +29,37 @@ pub fn philox4x32_10(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 const LANES: usize = 16;
 
 /// The first block of every stream `(seed, purpose, index, 0)`, `(seed, purpose, index, 1)`, …, one for each place in `out`:
-/// what [`Stream::new`] would compute on its first use, many at a time. [`Stream::begun`] goes on from there.
+/// what [`Stream::new`] would compute on its first use, many at a time. [`Ahead::begun`] goes on from there.
 pub fn first_blocks(seed: u64, purpose: Purpose, index: u64, out: &mut [[u32; 4]]) {
     debug_assert!(out.len() <= 1 << 24, "sub_index has 24 bits");
     let key = [seed as u32, (seed >> 32) as u32];
-    let (low, high) = (index as u32, (index >> 32) as u32);
     for (chunk, out) in out.chunks_mut(LANES).enumerate() {
         let first = (purpose as u32) << 24 | (chunk * LANES) as u32;
-        let [mut c0, mut c1, mut c2, mut c3] = [[0; LANES], [0; LANES], [low; LANES], [high; LANES]];
-        c1.iter_mut().zip(first..).for_each(|(site, at)| *site = at);
-        let [mut k0, mut k1] = key;
-        for _ in 0..10 {
-            for i in 0..LANES {
-                let p0 = u64::from(MULTIPLIERS[0]) * u64::from(c0[i]);
-                let p1 = u64::from(MULTIPLIERS[1]) * u64::from(c2[i]);
-                c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k0;
-                c1[i] = p1 as u32;
-                c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k1;
-                c3[i] = p0 as u32;
-            }
-            k0 = k0.wrapping_add(WEYL[0]);
-            k1 = k1.wrapping_add(WEYL[1]);
-        }
+        let sites = std::array::from_fn(|i| first + i as u32);
+        let words = side_by_side([[0; LANES], sites, [index as u32; LANES], [(index >> 32) as u32; LANES]], key);
         for (i, block) in out.iter_mut().enumerate() {
-            *block = [c0[i], c1[i], c2[i], c3[i]];
+            *block = [words[0][i], words[1][i], words[2][i], words[3][i]];
         }
     }
+}
+
+/// [`philox4x32_10`] of `N` counters, word by word, so that the processor works on all of them at once.
+#[inline]
+fn side_by_side<const N: usize>(counters: [[u32; N]; 4], key: [u32; 2]) -> [[u32; N]; 4] {
+    let ([mut c0, mut c1, mut c2, mut c3], [mut k0, mut k1]) = (counters, key);
+    for _ in 0..10 {
+        for i in 0..N {
+            let p0 = u64::from(MULTIPLIERS[0]) * u64::from(c0[i]);
+            let p1 = u64::from(MULTIPLIERS[1]) * u64::from(c2[i]);
+            c0[i] = (p1 >> 32) as u32 ^ c1[i] ^ k0;
+            c1[i] = p1 as u32;
+            c2[i] = (p0 >> 32) as u32 ^ c3[i] ^ k1;
+            c3[i] = p0 as u32;
+        }
+        k0 = k0.wrapping_add(WEYL[0]);
+        k1 = k1.wrapping_add(WEYL[1]);
+    }
+    [c0, c1, c2, c3]
 }
 
 /// What a random number is for. Numbers of different purposes are independent at equal indices.
@@ -107,18 +112,10 @@ impl Stream {
         }
     }
 
-    /// [`Stream::new`], its first block already known from [`first_blocks`].
-    #[inline]
-    pub fn begun(seed: u64, purpose: Purpose, index: u64, sub_index: u32, first: [u32; 4]) -> Self {
-        let mut stream = Self::new(seed, purpose, index, sub_index);
-        (stream.block, stream.used, stream.counter[0]) = (first, 0, 1);
-        stream
-    }
-
     /// A number in the open interval (0, 1), 53 bits.
     #[inline]
     pub fn uniform(&mut self) -> f64 {
-        ((self.next_word64() >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
+        open_unit(self.next_word64())
     }
 
     /// A standard normal number (Box–Muller, cosine branch: two words in, one number out, no rejection).
@@ -141,6 +138,88 @@ impl Stream {
     #[inline]
     fn next_word64(&mut self) -> u64 {
         u64::from(self.next_word()) | u64::from(self.next_word()) << 32
+    }
+}
+
+/// The first 53 bits as a number in the open interval (0, 1).
+#[inline]
+fn open_unit(word: u64) -> f64 {
+    ((word >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
+}
+
+/// The numbers of a [`Stream`], four blocks computed side by side: for those who take a dozen words and wait for each.
+#[derive(Debug, Clone)]
+pub struct Ahead {
+    key: [u32; 2],
+    counter: [u32; 4],
+    words: [u32; 16],
+    used: usize,
+}
+
+impl Ahead {
+    /// The stream at `(seed, purpose, index, sub_index)`, as [`Stream::new`].
+    pub fn new(seed: u64, purpose: Purpose, index: u64, sub_index: u32) -> Self {
+        let Stream { key, counter, .. } = Stream::new(seed, purpose, index, sub_index);
+        Self { key, counter, words: [0; 16], used: 16 }
+    }
+
+    /// The same, its first block already known from [`first_blocks`].
+    #[inline]
+    pub fn begun(seed: u64, purpose: Purpose, index: u64, sub_index: u32, first: [u32; 4]) -> Self {
+        let Stream { key, mut counter, .. } = Stream::new(seed, purpose, index, sub_index);
+        counter[0] = 1;
+        let mut words = [0; 16];
+        words[12..].copy_from_slice(&first);
+        Self { key, counter, words, used: 12 }
+    }
+
+    /// A number in the open interval (0, 1), 53 bits.
+    #[inline]
+    pub fn uniform(&mut self) -> f64 {
+        open_unit(u64::from(self.word()) | u64::from(self.word()) << 32)
+    }
+
+    /// The next 32 bits.
+    #[inline]
+    pub fn word(&mut self) -> u32 {
+        if self.used == self.words.len() {
+            self.refill();
+        }
+        self.used += 1;
+        self.words[self.used - 1]
+    }
+
+    fn refill(&mut self) {
+        let [first, site, low, high] = self.counter;
+        let counters = std::array::from_fn(|i| first.wrapping_add(i as u32));
+        let words = side_by_side([counters, [site; 4], [low; 4], [high; 4]], self.key);
+        for (block, out) in self.words.chunks_mut(4).enumerate() {
+            out.iter_mut().zip(&words).for_each(|(out, word)| *out = word[block]);
+        }
+        self.counter[0] = first.wrapping_add(4);
+        self.used = 0;
+    }
+}
+
+impl TryRng for Ahead {
+    type Error = Infallible;
+
+    #[inline]
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.word())
+    }
+
+    #[inline]
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from(self.word()) | u64::from(self.word()) << 32)
+    }
+
+    fn try_fill_bytes(&mut self, dst: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in dst.chunks_mut(4) {
+            let word = self.word().to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
     }
 }
 
@@ -206,9 +285,11 @@ mod tests {
         first_blocks(seed, Purpose::Prediction, index, &mut blocks);
         for (sub, block) in (0..).zip(blocks) {
             let mut plain = Stream::new(seed, Purpose::Prediction, index, sub);
-            let mut begun = Stream::begun(seed, Purpose::Prediction, index, sub, block);
-            for _ in 0..11 {
-                assert_eq!(plain.next_word(), begun.next_word());
+            let mut begun = Ahead::begun(seed, Purpose::Prediction, index, sub, block);
+            let mut ahead = Ahead::new(seed, Purpose::Prediction, index, sub);
+            for _ in 0..41 {
+                let word = plain.next_word();
+                assert_eq!((begun.word(), ahead.word()), (word, word));
             }
         }
     }

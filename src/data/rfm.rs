@@ -1,12 +1,15 @@
 //! Recency, frequency and monetary quintile scores that stay sensible under heavy ties.
 
+use rayon::prelude::*;
+
 /// Scores 1 (lowest values) to 5 (highest values) by mid-rank percentile; equal values get equal scores.
 ///
 /// The lowest distinct value always scores 1 and the highest always 5, so neither end is ever empty, however heavy the ties
 /// (60 % of CDNOW has x = 0). A single distinct value scores 3.
 pub fn quintile_scores(values: &[f64]) -> Vec<u8> {
     let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+    // Equal values score equally, whatever their order.
+    order.par_sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut scores = vec![3; values.len()];
     let n = values.len() as f64;
     let mut start = 0;

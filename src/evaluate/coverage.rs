@@ -1,6 +1,7 @@
 //! Do the predictive intervals hold what they promise? By the randomised probability integral transform, which is exact for
 //! counts, and by closed intervals of quantiles, which over-cover for counts.
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::data::Summary;
@@ -38,12 +39,13 @@ fn share(hits: impl ExactSizeIterator<Item = bool>) -> f64 {
 /// observation among its own draws, ties broken at random, which is exactly uniform for any number of draws.
 pub fn pit_values(summary: &Summary, window: &Window, seed: u64) -> Vec<f64> {
     let n = f64::from(window.draws);
-    summary
-        .customer_id
-        .iter()
-        .zip(&window.customers)
-        .map(|(id, WindowPosterior { below, equal, .. })| {
-            let u = Stream::new(seed, Purpose::RandomisedPit, customer_address(id), 0).uniform();
+    window
+        .customers
+        .par_iter()
+        .enumerate()
+        .map(|(row, WindowPosterior { below, equal, .. })| {
+            let address = customer_address(&summary.customer_id[row]);
+            let u = Stream::new(seed, Purpose::RandomisedPit, address, 0).uniform();
             (f64::from(*below) + u * (f64::from(*equal) + 1.0)) / (n + 1.0)
         })
         .collect()

@@ -1,9 +1,17 @@
 //! How well predictions order customers. Ties are averaged over their possible orders, so that no row order can flatter a score.
 
+use rayon::prelude::*;
+
+/// Rows by ascending value. The order of equal values is left open: nothing below depends on it.
+fn ascending(values: &[f64]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.par_sort_unstable_by(|&i, &j| values[i].total_cmp(&values[j]));
+    order
+}
+
 /// Ranks from 1; equal values share the mean of their ranks.
 fn mid_ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&i, &j| values[i].total_cmp(&values[j]));
+    let order = ascending(values);
     let mut ranks = vec![0.0; values.len()];
     let mut start = 0;
     for tied in order.chunk_by(|&i, &j| values[i] == values[j]) {
@@ -16,6 +24,10 @@ fn mid_ranks(values: &[f64]) -> Vec<f64> {
 
 /// Spearman's rank correlation; `None` when either side is constant.
 pub fn spearman(actual: &[f64], predicted: &[f64]) -> Option<f64> {
+    // Everyone the same: there is nothing to rank.
+    if predicted.windows(2).all(|pair| pair[0] == pair[1]) {
+        return None;
+    }
     let (a, p) = (mid_ranks(actual), mid_ranks(predicted));
     // The mean rank is (n + 1)/2 whatever the ties.
     let mean = (a.len() as f64 + 1.0) / 2.0;
@@ -41,11 +53,12 @@ pub fn gini_normalized(actual: &[f64], predicted: &[f64]) -> Option<f64> {
 pub fn top_decile_lift(actual: &[f64], predicted: &[f64]) -> Option<f64> {
     let n = actual.len();
     let wanted = n.div_ceil(10);
-    let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by(|&i, &j| predicted[j].total_cmp(&predicted[i]));
+    let mut order = ascending(predicted);
+    order.reverse();
     let (mut taken, mut sum) = (0, 0.0);
     for tied in order.chunk_by(|&i, &j| predicted[i] == predicted[j]) {
         let take = tied.len().min(wanted - taken);
+        // Purchases are whole numbers: their sum does not depend on the order of ties.
         let mean = tied.iter().map(|&i| actual[i]).sum::<f64>() / tied.len() as f64;
         sum += take as f64 * mean;
         taken += take;

@@ -1,9 +1,12 @@
 //! Numbers and text as CSV has them, straight into bytes. Numbers in the shortest form that reads back as the same f64, as `{}` prints
 //! them, without its detours: ten million customers have two hundred million of them.
+//!
+//! Above 10¹⁵ two shortest forms can be equally near (…2.2 and …2.3 for …2.25); then this one may differ from `{}` in its last digit,
+//! and still reads back as the same number.
 
 use std::io::Write;
 
-/// Appends what `{}` prints.
+/// Appends the shortest form, without powers of ten.
 pub(super) fn push_number(number: f64, into: &mut Vec<u8>) {
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format(number);
@@ -77,7 +80,9 @@ mod tests {
         numbers.extend([0.0, -0.0, -1.0, 100.0, 1e16, 123_456_789.0, f64::MAX, f64::MIN_POSITIVE, 5e-324]);
         numbers.extend([f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
         for number in numbers {
-            assert_eq!(printed(|into| push_number(number, into)), number.to_string());
+            let (ours, std) = (printed(|into| push_number(number, into)), number.to_string());
+            assert!(ours == std || number.abs() > 1e15 && ours.len() == std.len(), "{ours} for {std}");
+            assert!(number.is_nan() || ours.parse::<f64>().unwrap().to_bits() == number.to_bits());
         }
         for count in [0, 7, 10, 99, 12_345, u64::MAX] {
             assert_eq!(printed(|into| push_count(count, into)), count.to_string());

@@ -10,6 +10,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
+use super::laws::Laws;
 use super::{Grid, Population, Settings};
 use crate::data::Summary;
 use crate::error::Result;
@@ -51,17 +52,14 @@ pub fn expectations(summary: &Summary, population: &Population, settings: &Setti
     settings.check()?;
     population.check(summary)?;
     let means = purchase_means(summary, population, &settings.grid());
-    let spend = population.spend.as_ref().map(|_| mean_spend(summary, population));
+    let column = |of: fn(&PurchaseMeans) -> f64| (0..means.len()).into_par_iter().map(|i| of(means.of(i))).collect();
+    let [p_alive, purchases, discounted_purchases]: [Vec<f64>; 3] =
+        [column(|m| m.p_alive), column(|m| m.purchases), column(|m| m.discounted)];
+    let spend = population.spend.as_ref().map(|_| mean_spend(summary, &Laws::new(population)));
     let clv = spend
         .as_ref()
-        .map(|spend| spend.iter().zip(&means).map(|(spend, mean)| spend * mean.discounted).collect::<Vec<_>>());
-    Ok(Expectations {
-        p_alive: means.iter().map(|m| m.p_alive).collect(),
-        purchases: means.iter().map(|m| m.purchases).collect(),
-        discounted_purchases: means.iter().map(|m| m.discounted).collect(),
-        spend,
-        clv,
-    })
+        .map(|spend| spend.par_iter().zip(&discounted_purchases).map(|(spend, mean)| spend * mean).collect());
+    Ok(Expectations { p_alive, purchases, discounted_purchases, spend, clv })
 }
 
 /// Means of one cell.
@@ -72,28 +70,43 @@ pub(super) struct PurchaseMeans {
     pub discounted: f64,
 }
 
-/// The means of every customer over the periods of `grid`, parallel to the summary's rows.
-pub(super) fn purchase_means(summary: &Summary, population: &Population, grid: &Grid) -> Vec<PurchaseMeans> {
+/// The means of every cell, and the cell of every row of the summary.
+#[derive(Debug)]
+pub(super) struct MeansByCell {
+    means: Vec<PurchaseMeans>,
+    of_customer: Vec<u32>,
+}
+
+impl MeansByCell {
+    /// Number of customers.
+    fn len(&self) -> usize {
+        self.of_customer.len()
+    }
+
+    /// The means of one row of the summary.
+    pub fn of(&self, row: usize) -> &PurchaseMeans {
+        &self.means[self.of_customer[row] as usize]
+    }
+}
+
+/// The means of every customer over the periods of `grid`.
+pub(super) fn purchase_means(summary: &Summary, population: &Population, grid: &Grid) -> MeansByCell {
     let cells = CellIndex::new(summary);
     let by_block: Vec<Vec<PurchaseMeans>> =
         cells.blocks().into_par_iter().map(|block| block_means(&cells.cells[block], population, grid)).collect();
-    let means: Vec<PurchaseMeans> = by_block.into_iter().flatten().collect();
-    cells.of_customer.iter().map(|&cell| means[cell as usize]).collect()
+    MeansByCell { means: by_block.into_iter().flatten().collect(), of_customer: cells.of_customer }
 }
 
-fn mean_spend(summary: &Summary, population: &Population) -> Vec<f64> {
-    let draws = population.draws();
+/// E[spend per purchase] of every customer, averaged over draws: p (v + x m)/(p x + q − 1) has no logarithm, only one division.
+fn mean_spend(summary: &Summary, laws: &Laws) -> Vec<f64> {
     (0..summary.len())
         .into_par_iter()
         .map(|i| {
-            let (m, group) = (summary.monetary[i], summary.group[i] as usize);
+            let m = summary.monetary[i];
             // Repeat purchases that were all free teach nothing about spend, as in the spend fit.
             let x = if m > 0.0 { summary.frequency[i] } else { 0 };
-            let sum: f64 = (0..draws)
-                .filter_map(|draw| population.spend_at(draw, group))
-                .map(|pqv| gamma_gamma::expected_spend(pqv, x, m))
-                .sum();
-            sum / draws as f64
+            let by_draw = laws.of(summary.group[i]);
+            by_draw.iter().map(|law| gamma_gamma::expected_spend(law.spend, x, m)).sum::<f64>() / by_draw.len() as f64
         })
         .collect()
 }
@@ -191,12 +204,13 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
         for (points, ages) in at_points.iter().zip(&mut at_ages) {
             interpolation.read(points, ages);
         }
+        let alive = Alive::new(params, x);
         let mut age_ix = 0;
         for (cell, sum) in cells.iter().zip(&mut sums) {
             if cell.age != ages[age_ix] {
                 age_ix += 1;
             }
-            let p_alive = bg_nbd::p_alive(params, x, cell.recency, cell.age);
+            let p_alive = alive.of(cell.recency, cell.age);
             sum.p_alive += p_alive;
             sum.purchases += p_alive * at_ages[0][age_ix];
             sum.discounted += p_alive * at_ages[1][age_ix];
@@ -208,6 +222,30 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
         sum.discounted /= draws as f64;
     }
     sums
+}
+
+/// P(alive) of customers who share x: [`bg_nbd::p_alive`] with what they share computed once, and one logarithm instead of two.
+#[derive(Debug, Clone, Copy)]
+struct Alive {
+    /// a/(b+x−1), 0 for x = 0; r + x; α.
+    odds: f64,
+    n: f64,
+    alpha: f64,
+}
+
+impl Alive {
+    fn new([r, alpha, a, b]: [f64; 4], x: u32) -> Self {
+        let x = f64::from(x);
+        Self { odds: if x > 0.0 { a / (b + x - 1.0) } else { 0.0 }, n: r + x, alpha }
+    }
+
+    fn of(&self, recency: f64, age: f64) -> f64 {
+        let Self { odds, n, alpha } = *self;
+        if odds == 0.0 {
+            return 1.0;
+        }
+        1.0 / (1.0 + odds * (n * ((alpha + age) / (alpha + recency)).ln()).exp())
+    }
 }
 
 /// Σ_k discount_k (E_k − E_{k−1}), E_k the expected purchases up to the end of period k.

@@ -22,7 +22,7 @@ use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
 use super::Grid;
 use super::laws::{Law, MANY};
 use crate::data::Summary;
-use crate::kernels::rng::Stream;
+use crate::kernels::rng::Ahead;
 
 /// A customer's stable index for addressed randomness: FNV-1a (64 bits) of the identifier.
 ///
@@ -108,7 +108,7 @@ impl Outlook {
 
     /// What happens when the customer's uniform number is `u`; `None` for no purchase. More than one purchase takes another uniform
     /// number; many ([`MANY`] on average), as many as their general laws want.
-    pub fn purchases(&self, u: f64, rng: &mut Stream) -> Option<Purchases> {
+    pub fn purchases(&self, u: f64, rng: &mut Ahead) -> Option<Purchases> {
         let &Self { alive, n, h, idle, dropout: [a, b] } = self;
         if u >= self.buys_below() {
             return None;
@@ -159,7 +159,7 @@ fn made(u: f64, a: f64, b: f64, planned: u32) -> u32 {
 /// ν ~ Gamma(px+q, v + x m) once for the customer; the total of k purchases of a period ~ Gamma(p k, ν), valued at the period's
 /// end. The planned purchases are uniform in time, and the first of them are made.
 pub(super) fn value(
-    rng: &mut Stream,
+    rng: &mut Ahead,
     law: &Law,
     history: &History,
     grid: &Grid,
@@ -190,38 +190,38 @@ pub(super) fn value(
 }
 
 /// A Gamma(shape, 1) number. Shapes are positive by [`super::Population::check`]; any other would give 0.
-fn gamma(rng: &mut Stream, shape: f64) -> f64 {
+fn gamma(rng: &mut Ahead, shape: f64) -> f64 {
     Gamma::new(shape, 1.0).map_or(0.0, |law| law.sample(rng))
 }
 
 /// A Beta(a, b) number; shapes are positive by [`super::Population::check`].
-fn beta(rng: &mut Stream, a: f64, b: f64) -> f64 {
+fn beta(rng: &mut Ahead, a: f64, b: f64) -> f64 {
     Beta::new(a, b).map_or(0.0, |law| law.sample(rng))
 }
 
 /// A Poisson number, at most 2³¹; a mean that underflowed to 0 is a point mass at 0.
-fn poisson(rng: &mut Stream, mean: f64) -> u32 {
+fn poisson(rng: &mut Ahead, mean: f64) -> u32 {
     Poisson::new(mean.min(f64::from(1 << 30))).map_or(0, |law| law.sample(rng) as u32)
 }
 
 /// The purchase after which a customer with dropout probability `p` is gone, from 1: P(K > k) = (1−p)^k.
-fn geometric(rng: &mut Stream, p: f64) -> u32 {
+fn geometric(rng: &mut Ahead, p: f64) -> u32 {
     // `as` saturates: p = 0 means never.
     (rng.uniform().ln() / (-p).ln_1p()).ceil().max(1.0) as u32
 }
 
 /// A Binomial(n, p) number; p is a probability by its making.
-pub(super) fn binomial(rng: &mut Stream, n: u64, p: f64) -> u64 {
+pub(super) fn binomial(rng: &mut Ahead, n: u64, p: f64) -> u64 {
     Binomial::new(n, p.clamp(0.0, 1.0)).map_or(0, |law| law.sample(rng))
 }
 
-/// One of `periods` equal periods.
-fn period(rng: &mut Stream, periods: usize) -> usize {
-    ((rng.uniform() * periods as f64) as usize).min(periods - 1)
+/// One of `periods` equal periods, from 32 bits: their probabilities differ by less than 2⁻³².
+fn period(rng: &mut Ahead, periods: usize) -> usize {
+    ((u64::from(rng.word()) * periods as u64) >> 32) as usize
 }
 
 /// Places `planned` events of a Poisson process, uniform in time given their number, into equal periods.
-fn spread(rng: &mut Stream, planned: u32, counts: &mut [u32]) {
+fn spread(rng: &mut Ahead, planned: u32, counts: &mut [u32]) {
     let periods = counts.len();
     if planned as usize <= 2 * periods {
         for _ in 0..planned {
@@ -279,7 +279,7 @@ mod tests {
             let mut sums = [0u64; 12];
             for i in 0..repeats {
                 let mut counts = [0; 12];
-                spread(&mut Stream::new(11, Purpose::Test, i, 0), planned, &mut counts);
+                spread(&mut Ahead::new(11, Purpose::Test, i, 0), planned, &mut counts);
                 assert_eq!(counts.iter().sum::<u32>(), planned);
                 sums.iter_mut().zip(counts).for_each(|(sum, k)| *sum += u64::from(k));
             }
@@ -294,10 +294,10 @@ mod tests {
     #[test]
     fn dropout_is_geometric() {
         let (n, p) = (100_000, 0.3);
-        let sum: f64 = (0..n).map(|i| f64::from(geometric(&mut Stream::new(5, Purpose::Test, i, 1), p))).sum();
+        let sum: f64 = (0..n).map(|i| f64::from(geometric(&mut Ahead::new(5, Purpose::Test, i, 1), p))).sum();
         let error = (1.0f64 - p).sqrt() / p / (n as f64).sqrt();
         assert!((sum / n as f64 - 1.0 / p).abs() < 5.0 * error);
-        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 0.0), u32::MAX);
-        assert_eq!(geometric(&mut Stream::new(5, Purpose::Test, 0, 1), 1.0), 1);
+        assert_eq!(geometric(&mut Ahead::new(5, Purpose::Test, 0, 1), 0.0), u32::MAX);
+        assert_eq!(geometric(&mut Ahead::new(5, Purpose::Test, 0, 1), 1.0), 1);
     }
 }

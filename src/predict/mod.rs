@@ -68,11 +68,6 @@ impl Population {
         std::array::from_fn(|k| self.purchase[[draw, group, k]])
     }
 
-    /// p, q, v of one draw and group, with a spend model.
-    fn spend_at(&self, draw: usize, group: usize) -> Option<[f64; 3]> {
-        self.spend.as_ref().map(|spend| std::array::from_fn(|k| spend[[draw, group, k]]))
-    }
-
     /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, a finite mean spend.
     fn check(&self, summary: &Summary) -> Result<()> {
         let (draws, groups, k) = self.purchase.dim();

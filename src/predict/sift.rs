@@ -3,7 +3,7 @@
 
 use super::future::{History, Outlook, Purchases};
 use super::laws::{Laws, MAX_BOXES};
-use crate::kernels::rng::{Purpose, Stream, first_blocks};
+use crate::kernels::rng::{Ahead, Purpose, first_blocks};
 
 /// Room for one customer after another.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Sieve {
         subject: &Subject,
         seed: u64,
         horizon: f64,
-        mut made: impl FnMut(usize, Purchases, &mut Stream),
+        mut made: impl FnMut(usize, Purchases, &mut Ahead),
     ) {
         let Subject { group, history, address } = subject;
         laws.bounds(*group, history.x, history.recency, history.age, horizon, &mut self.bounds);
@@ -48,7 +48,7 @@ impl Sieve {
         let by_draw = laws.of(*group);
         for &draw in &self.candidates[..candidates] {
             let at = draw as usize;
-            let mut rng = Stream::begun(seed, Purpose::Prediction, *address, draw, self.blocks[at]);
+            let mut rng = Ahead::begun(seed, Purpose::Prediction, *address, draw, self.blocks[at]);
             let u = rng.uniform();
             if let Some(purchases) = Outlook::new(&by_draw[at], history, horizon).purchases(u, &mut rng) {
                 made(at, purchases, &mut rng);

@@ -13,7 +13,7 @@ use super::laws::Law;
 use super::{Interval, Population};
 use crate::data::{Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
-use crate::kernels::rng::{Purpose, Stream};
+use crate::kernels::rng::{Ahead, Purpose};
 
 /// Frequency classes 0, 1, …, 6 and "7+".
 const CLASSES: usize = 8;
@@ -242,7 +242,7 @@ fn simulate_cohort(
     times: &mut Vec<f64>,
     into: &mut Replicate,
 ) {
-    let rng = &mut Stream::new(settings.seed, Purpose::Tracking, cohort.address, draw as u32);
+    let rng = &mut Ahead::new(settings.seed, Purpose::Tracking, cohort.address, draw as u32);
     let end = cohort.age + settings.observed_after;
     let newcomer = History { x: 0, recency: 0.0, age: 0.0, monetary: 0.0 };
     let outlook = Outlook::new(law, &newcomer, end);
@@ -276,7 +276,7 @@ fn simulate_cohort(
 }
 
 /// The times of the purchases made: the first of the planned ones, which are uniform up to `end` given their number.
-fn first_times(rng: &mut Stream, end: f64, Purchases { planned, made }: Purchases, times: &mut Vec<f64>) {
+fn first_times(rng: &mut Ahead, end: f64, Purchases { planned, made }: Purchases, times: &mut Vec<f64>) {
     times.clear();
     if planned < MANY_TIMES {
         times.extend((0..planned).map(|_| end * rng.uniform()));

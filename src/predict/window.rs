@@ -7,7 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::customers::Quantiles;
-use super::expectation::{PurchaseMeans, purchase_means};
+use super::expectation::{MeansByCell, purchase_means};
 use super::future::{History, customer_address};
 use super::laws::Laws;
 use super::sift::{Sieve, Subject};
@@ -109,7 +109,7 @@ fn window_of(
     holdout: &Holdout,
     laws: &Laws,
     seed: u64,
-    means: &[PurchaseMeans],
+    means: &MeansByCell,
     rows: Range<usize>,
 ) -> (Vec<WindowPosterior>, Vec<u64>) {
     let draws = laws.draws();
@@ -131,7 +131,7 @@ fn window_of(
             let below = positive(u32::lt) + if observed > 0 { zeros } else { 0 };
             let equal = positive(u32::eq) + if observed == 0 { zeros } else { 0 };
             WindowPosterior {
-                mean: means[i].purchases,
+                mean: means.of(i).purchases,
                 purchases: Quantiles::from(quantile::of_counts(&mut counts, draws)),
                 below: below as u32,
                 equal: equal as u32,

@@ -14,8 +14,8 @@ use crate::predict::{
 };
 use crate::segment::{self, ValueTiers};
 
-/// Customers simulated at a time: with 500 draws some 12 MB of scratch.
-const CHUNK_CUSTOMERS: usize = 2048;
+/// Customers simulated at a time: with 500 draws some 20 MB of scratch.
+const CHUNK_CUSTOMERS: usize = 4096;
 
 /// Draws behind the tracking plot's band: its ends are quantiles at 5 and 95 %.
 const TRACKING_DRAWS: usize = 200;
