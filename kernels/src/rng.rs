@@ -39,7 +39,7 @@ pub enum Purpose {
     Prior = 4,
     /// A customer's own rate, dropout and future purchases (customer, draw).
     Prediction = 5,
-    /// Simulated customers (customer, 0).
+    /// Simulated customers (customer, 0) and groups (group, 1).
     Simulation = 6,
     /// Randomised probability integral transform (customer, 0).
     RandomisedPit = 7,

@@ -30,6 +30,13 @@ impl Bars {
         self.bar.finish_and_clear();
     }
 
+    /// Shows how many customers of a simulation are written.
+    pub(super) fn simulating(&self, done: u64, total: u64) {
+        self.scene("simulating", Some(total), COUNTED);
+        self.bar.set_message(format!("{} customers", HumanCount(done)));
+        self.bar.set_position(done);
+    }
+
     /// Starts a new scene of the bar when `name` changes; positions within a scene keep its clock and ETA.
     fn scene(&self, name: &str, total: Option<u64>, template: &str) {
         let Ok(mut scene) = self.scene.lock() else { return };

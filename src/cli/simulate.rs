@@ -4,25 +4,28 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use clap::{Args, ValueEnum};
+use indicatif::HumanCount;
 
 use super::config::print_json;
+use super::progress::Bars;
 use super::{Ending, Terminal};
-use crate::data::simulate::{GroupTruth, SimulateSpec, simulate as write_shop};
+use crate::data::Kind;
+use crate::data::simulate::{SimulateSpec, simulate as write_shop};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
-    /// Folder for transactions.csv (or .parquet) and truth.json; made when missing.
+    /// Folder for transactions.csv (or summary.csv, or .parquet) and truth.json; made when missing.
     #[arg(long, default_value = "data/demo")]
     output: PathBuf,
 
-    /// Number of customers.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u64).range(1..))]
+    /// Number of customers, up to 1e9; 1e6 and 1_000_000 are understood.
+    #[arg(long, default_value = "5000", value_parser = customers)]
     customers: u64,
 
-    /// Number of groups of customers, whose habits differ (1 to 26).
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=26))]
-    groups: u8,
+    /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy.
+    #[arg(long, default_value = "3", value_parser = groups)]
+    groups: u32,
 
     /// First day, YYYY-MM-DD.
     #[arg(long, default_value = "2024-01-01")]
@@ -32,9 +35,13 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value_t = 90)]
     acquisition_days: u32,
 
-    /// Days of which purchases are written.
+    /// Days of which purchases are written, or which a summary sums up.
     #[arg(long, default_value_t = 366)]
     observe_days: u32,
+
+    /// What a row is: a purchase, or a customer.
+    #[arg(long, value_enum, default_value_t = RowKind::Transactions)]
+    kind: RowKind,
 
     /// File format.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
@@ -46,6 +53,14 @@ pub(super) struct SimulateArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+enum RowKind {
+    /// One line per purchase: customer_id, date, amount, group.
+    Transactions,
+    /// One row per customer, counted by day up to the last observed day: customer_id, frequency, recency, age, monetary, group.
+    Summary,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
     Csv,
     Parquet,
@@ -53,47 +68,75 @@ enum Format {
 
 pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending> {
     let spec = SimulateSpec {
-        customers: args.customers,
-        groups: (0..args.groups).map(group).collect(),
         start: args.start,
         acquisition_days: args.acquisition_days,
         observe_days: args.observe_days,
-        time_unit_days: 7.0,
-        seed: args.seed,
+        ..SimulateSpec::shop(args.customers, args.groups, args.seed)
+    };
+    let (stem, kind) = match args.kind {
+        RowKind::Transactions => ("transactions", Kind::Transactions),
+        RowKind::Summary => ("summary", Kind::Summary),
     };
     let ending = match args.format {
         Format::Csv => "csv",
         Format::Parquet => "parquet",
     };
-    let path = args.output.join(format!("transactions.{ending}"));
     if args.output.is_file() {
         return Err(Error::new("the output must be a folder").at(args.output.display()).seen("a file"));
     }
-    let report = write_shop(&spec, &path)?;
+    let bars = Bars::new(terminal);
+    let path = args.output.join(format!("{stem}.{ending}"));
+    let report = write_shop(&spec, kind, &path, &|done| bars.simulating(done, spec.customers))?;
+    bars.clear();
     if terminal.json {
         print_json(&report)?;
     } else {
         println!(
             "{} customers, {} purchases in {}; the truth is in {}",
-            report.customers,
-            report.transactions,
-            report.transactions_path.display(),
+            HumanCount(report.customers),
+            HumanCount(report.purchases),
+            report.path.display(),
             report.truth_path.display()
         );
     }
     Ok(Ending::Healthy)
 }
 
-/// Groups around a lively shop: each buys a little less often, leaves a little sooner and spends a little more than the one before.
-fn group(index: u8) -> GroupTruth {
-    let step = f64::from(index % 5);
-    GroupTruth {
-        label: char::from(b'a' + index).to_string(),
-        r: 0.8,
-        alpha: 4.0 * 1.3_f64.powf(step),
-        a: 0.8 * 1.15_f64.powf(step),
-        b: 3.0,
-        v: 15.44 * 1.2_f64.powf(step),
-        ..GroupTruth::cdnow("a")
+fn customers(text: &str) -> Result<u64, String> {
+    count(text, 1_000_000_000)
+}
+
+fn groups(text: &str) -> Result<u32, String> {
+    // The bound fits.
+    count(text, 100_000).map(|n| n as u32)
+}
+
+/// A whole number from 1 to `most`, as 1000000, 1_000_000 or 1e6.
+fn count(text: &str, most: u64) -> Result<u64, String> {
+    let unreadable = || "is not a number; write 1000000, 1_000_000 or 1e6".to_owned();
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(unreadable());
+    }
+    let value: f64 = text.replace('_', "").parse().map_err(|_| unreadable())?;
+    if value.fract() != 0.0 || !(1.0..=most as f64).contains(&value) {
+        return Err(format!("must be a whole number from 1 to {}", HumanCount(most)));
+    }
+    Ok(value as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_as_people_write_them() {
+        for (text, expected) in [("5000", 5_000), ("1e6", 1_000_000), ("1_000_000", 1_000_000), ("2.5e3", 2_500)] {
+            assert_eq!(customers(text), Ok(expected), "{text}");
+        }
+        for text in ["0", "-1", "1.5", "1e10", "many", "", "inf", "nan", "_1"] {
+            assert!(customers(text).is_err(), "{text}");
+        }
+        assert!(groups("100001").unwrap_err().contains("100,000"));
+        assert_eq!(groups("100_000"), Ok(100_000));
     }
 }

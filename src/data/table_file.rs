@@ -66,7 +66,7 @@ impl TableWriter {
 }
 
 /// The input or output failure inside a Parquet error, so that a full disk is called a full disk.
-fn io_cause(e: parquet::errors::ParquetError) -> std::io::Error {
+pub(super) fn io_cause(e: parquet::errors::ParquetError) -> std::io::Error {
     match e {
         parquet::errors::ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
             Ok(io) => *io,

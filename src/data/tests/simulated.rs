@@ -1,6 +1,8 @@
 //! What must hold of every data set, on simulated ones: simulate, ingest, summarize, and look.
 
-use super::simulate::{GroupTruth, SimulateSpec, simulate};
+use std::path::Path;
+
+use super::simulate::{GroupTruth, SimulateSpec};
 use super::*;
 
 fn spec(customers: u64, seed: u64) -> SimulateSpec {
@@ -9,12 +11,16 @@ fn spec(customers: u64, seed: u64) -> SimulateSpec {
     SimulateSpec { groups: vec![north, south], ..SimulateSpec::cdnow(customers, seed) }
 }
 
+fn simulate(spec: &SimulateSpec, path: &Path) -> Result<super::simulate::SimulateReport> {
+    super::simulate::simulate(spec, Kind::Transactions, path, &|_| {})
+}
+
 fn simulated(customers: u64, seed: u64, name: &str) -> (Desk, Source, u64) {
     let desk = Desk::with(name, "");
     let report = simulate(&spec(customers, seed), &desk.input).unwrap();
     let mut source = desk.source();
     source.columns.extra = vec![ExtraColumn::named("group")];
-    (desk, source, report.transactions)
+    (desk, source, report.purchases)
 }
 
 #[test]
@@ -75,6 +81,75 @@ fn a_simulation_is_its_seed_on_any_number_of_threads_and_in_both_formats() {
         desk.table().summarize(&until(day(1997, 9, 30)), &rules, &Grouping::Column("group".into())).unwrap()
     };
     assert_eq!(summary(&desk), summary(&parquet));
+}
+
+/// Three roads to one summary: the transactions, summarized; the summary as Parquet; the summary as CSV.
+#[test]
+fn a_simulated_summary_is_what_summarize_makes_of_the_same_transactions() {
+    // So lively that purchases of one day merge, and so many groups that some have nobody.
+    let shop = SimulateSpec { acquisition_days: 200, observe_days: 200, ..SimulateSpec::shop(3_000, 1_500, 4) };
+    let busy = SimulateSpec { groups: vec![GroupTruth { alpha: 0.1, ..GroupTruth::cdnow("x") }], ..shop.clone() };
+    for spec in [shop, busy, spec(5_000, 9)] {
+        let desk = Desk::with("orders.parquet", "");
+        let report = simulate(&spec, &desk.input).unwrap();
+        let grouping = Grouping::Column("group".into());
+        let last_day = spec.start + chrono::Days::new(u64::from(spec.observe_days - 1));
+        let source = |of: Source| Source {
+            columns: Columns { extra: vec![ExtraColumn::named("group")], ..of.columns.clone() },
+            ..of
+        };
+        desk.ingest(&source(desk.source()), &Rules::default()).unwrap();
+        let s = desk.table().summarize(&until(last_day), &Rules::default(), &grouping).unwrap();
+        assert!(report.purchases > s.facts.repeat_purchases + spec.customers, "nothing merged, so nothing was tried");
+        for name in ["summary.parquet", "summary.csv"] {
+            let path = desk.folder.path().join(name);
+            let written = super::simulate::simulate(&spec, Kind::Summary, &path, &|_| {}).unwrap();
+            assert_eq!((written.customers, written.purchases), (spec.customers, report.purchases));
+            let read =
+                ingest_summary(&source(Source::summary(&path)), &Rules::default(), &grouping, &desk.out(), &|_| {});
+            let (summary, _, report) = read.unwrap();
+            assert_eq!(report.rejected, 0);
+            assert!(summary.customer_id.iter().is_sorted_by(|a, b| a < b));
+            // Equal floats and never a NaN: equal bits, as zeros are never negative.
+            assert!(Summary { first_purchase: s.summary.first_purchase.clone(), ..summary } == s.summary, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_file_is_its_seed_on_any_number_of_threads_and_leaves_nothing_beside_it() {
+    // Enough for three row groups.
+    let spec = SimulateSpec::shop(150_000, 40, 2);
+    let folder = tempfile::tempdir().unwrap();
+    let on = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let path = folder.path().join(format!("orders-{threads}.parquet"));
+        let told = std::sync::Mutex::new(Vec::new());
+        pool.install(|| super::simulate::simulate(&spec, Kind::Transactions, &path, &|n| told.lock().unwrap().push(n)))
+            .unwrap();
+        let told = told.into_inner().unwrap();
+        assert!(told.len() > 2 && told.is_sorted() && told.last() == Some(&150_000), "{told:?}");
+        std::fs::read(path).unwrap()
+    };
+    assert!(on(1) == on(3));
+    assert!(!folder.path().join("orders-1.parquet.partial").exists());
+}
+
+#[test]
+fn what_cannot_be_written_is_said_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let under_a_file = simulate(&SimulateSpec::cdnow(10, 1), &file.join("x.csv")).unwrap_err().to_string();
+    assert!(under_a_file.contains("a file stands where a folder is needed"), "{under_a_file}");
+    // A folder where the data belong: everything works until the last step, the renaming.
+    let taken = folder.path().join("orders.csv");
+    std::fs::create_dir_all(taken.join("inner")).unwrap();
+    simulate(&SimulateSpec::cdnow(10, 1), &taken).unwrap_err();
+    assert!(!folder.path().join("orders.csv.partial").exists());
+    let new = folder.path().join("a/b/orders.csv");
+    simulate(&SimulateSpec::cdnow(10, 1), &new).unwrap();
+    assert!(new.exists() && new.with_file_name("truth.json").exists());
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! The law: one customer's life, purchase by purchase. Knows days and cents, and no file.
+//!
+//! | symbol | meaning |
+//! | --- | --- |
+//! | λ ~ Gamma(r, rate α) | purchases per time unit while active |
+//! | p ~ Beta(a, b) | chance of lapsing after each repeat purchase |
+//! | ν ~ Gamma(q, rate v), amount ~ Gamma(p, rate ν) | spend of each purchase |
+
+use rand_distr::{Beta, Distribution, Gamma};
+
+use super::groups::GroupTruth;
+use super::spec::SimulateSpec;
+use crate::error::{Error, Result};
+use crate::kernels::rng::{Purpose, Stream};
+
+/// Largest amount of one purchase, in currency: the tail of a Gamma-Gamma with q near 1 has no end.
+const LARGEST_AMOUNT: f64 = 1e9;
+
+/// Customers that say how many purchases the others make.
+const PILOTS: u64 = 1_024;
+
+/// The distributions of one group.
+struct GroupLaw {
+    /// Upper end of the group in the cumulated shares, 0 to 1.
+    upto: f64,
+    rate: Gamma<f64>,
+    lapse: Beta<f64>,
+    spend_rate: Gamma<f64>,
+    /// Shape of an amount.
+    p: f64,
+}
+
+/// How all customers of a simulation live.
+pub(super) struct Law<'a> {
+    pub(super) spec: &'a SimulateSpec,
+    groups: Vec<GroupLaw>,
+}
+
+/// One purchase.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Purchase {
+    /// Days since the first day of the simulation.
+    pub(super) day: u32,
+    pub(super) cents: i64,
+}
+
+impl<'a> Law<'a> {
+    /// The law of a specification that was checked.
+    pub(super) fn of(spec: &'a SimulateSpec) -> Result<Self> {
+        let total: f64 = spec.groups.iter().map(|g| g.share).sum();
+        let mut upto = 0.0;
+        let group = |truth: &GroupTruth| {
+            upto += truth.share / total;
+            let refused =
+                |name: &str| Error::new(format!("group {:?} has impossible {name}", truth.label)).at("simulate");
+            Ok(GroupLaw {
+                upto,
+                rate: Gamma::new(truth.r, 1.0 / truth.alpha).map_err(|e| refused("r, alpha").because(e))?,
+                lapse: Beta::new(truth.a, truth.b).map_err(|e| refused("a, b").because(e))?,
+                spend_rate: Gamma::new(truth.q, 1.0 / truth.v).map_err(|e| refused("q, v").because(e))?,
+                p: truth.p,
+            })
+        };
+        Ok(Self { spec, groups: spec.groups.iter().map(group).collect::<Result<_>>()? })
+    }
+
+    /// Hands on all purchases of one customer, in time; returns the index of the group.
+    pub(super) fn live(&self, customer: u64, mut buy: impl FnMut(Purchase)) -> u32 {
+        let spec = self.spec;
+        let mut rng = Stream::new(spec.seed, Purpose::Simulation, customer, 0);
+        let place = rng.uniform();
+        // Rounding may leave the last sum of shares a little below 1.
+        let group = self.groups.partition_point(|g| g.upto <= place).min(self.groups.len() - 1);
+        let law = &self.groups[group];
+        let lambda = law.rate.sample(&mut rng);
+        let lapse = law.lapse.sample(&mut rng);
+        let nu = law.spend_rate.sample(&mut rng);
+        // A spend rate so small that its inverse overflows would need q near 0; the largest amount stands for it.
+        let amount = Gamma::new(law.p, 1.0 / nu).ok();
+
+        let end = f64::from(spec.observe_days);
+        let mut time = rng.uniform() * f64::from(spec.acquisition_days);
+        let mut is_repeat = false;
+        while time < end {
+            let spent = amount.as_ref().map_or(LARGEST_AMOUNT, |law| law.sample(&mut rng)).min(LARGEST_AMOUNT);
+            buy(Purchase { day: time as u32, cents: ((spent * 100.0).round() as i64).max(1) });
+            if is_repeat && rng.uniform() < lapse {
+                break;
+            }
+            is_repeat = true;
+            time += -rng.uniform().ln() / lambda * spec.time_unit_days;
+        }
+        group as u32
+    }
+
+    /// Purchases per customer, of the first thousand customers: enough to choose sizes by, the same on every machine.
+    pub(super) fn purchases_per_customer(&self) -> f64 {
+        let pilots = self.spec.customers.min(PILOTS);
+        let mut purchases = 0_u64;
+        for customer in 0..pilots {
+            self.live(customer, |_| purchases += 1);
+        }
+        purchases as f64 / pilots as f64
+    }
+}

@@ -1,0 +1,217 @@
+//! The true parameters of groups: a few chosen ones, or any number drawn from a hierarchy. What the parameters do to a customer
+//! is told in `customers`.
+//!
+//! The hierarchy is the one that the models fit. Parameter k of group g is z_gk ~ N(μ_k, σ_k²) on the scale of its link:
+//!
+//! | parameter | meaning | link |
+//! | --- | --- | --- |
+//! | r | shape of purchase rates | ln r |
+//! | rate | ρ = r/α, mean purchases per time unit while active | ln ρ |
+//! | phi | φ = a/(a+b), mean chance of lapsing | logit φ |
+//! | kappa | κ = a+b, its concentration | ln κ |
+//! | p | shape of an amount | ln p |
+//! | q | shape of spend rates | ln(q − 1) |
+//! | mean_spend | M = p v/(q − 1), in currency | ln M |
+
+use serde::{Deserialize, Serialize};
+
+use crate::kernels::rng::{Purpose, Stream};
+
+/// Groups up to which they are called a, b, c, … and chosen by hand.
+const LETTERS: u32 = 26;
+
+/// Under which a group's address differs from a customer's.
+const GROUP_ADDRESS: u32 = 1;
+
+/// The true parameters of one group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GroupTruth {
+    /// What the group is called in the data.
+    pub label: String,
+    /// Its share of the customers, relative to the other groups.
+    pub share: f64,
+    /// Shape of the purchase rate.
+    pub r: f64,
+    /// Rate of the purchase rate, in time units.
+    pub alpha: f64,
+    /// First shape of the lapse probability.
+    pub a: f64,
+    /// Second shape of the lapse probability.
+    pub b: f64,
+    /// Shape of an amount.
+    pub p: f64,
+    /// Shape of the spend rate.
+    pub q: f64,
+    /// Rate of the spend rate, in currency.
+    pub v: f64,
+}
+
+impl GroupTruth {
+    /// The maximum-likelihood parameters of the CDNOW sample, in weeks and dollars (Fader, Hardie & Lee 2005; Fader & Hardie 2013).
+    pub fn cdnow(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            share: 1.0,
+            r: 0.243,
+            alpha: 4.414,
+            a: 0.793,
+            b: 2.426,
+            p: 6.25,
+            q: 3.74,
+            v: 15.44,
+        }
+    }
+
+    /// Each parameter with its name, for checks.
+    pub(super) fn named(&self) -> [(&'static str, f64); 8] {
+        [
+            ("share", self.share),
+            ("r", self.r),
+            ("alpha", self.alpha),
+            ("a", self.a),
+            ("b", self.b),
+            ("p", self.p),
+            ("q", self.q),
+            ("v", self.v),
+        ]
+    }
+}
+
+/// Centre and spread of one parameter over groups, on the scale of its link.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Normal {
+    /// μ: mean.
+    pub mu: f64,
+    /// σ: standard deviation.
+    pub sigma: f64,
+}
+
+/// The hierarchy that groups are drawn from; the module's table says what each parameter and its link are.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GroupHierarchy {
+    /// ln r.
+    pub r: Normal,
+    /// ln ρ.
+    pub rate: Normal,
+    /// logit φ.
+    pub phi: Normal,
+    /// ln κ.
+    pub kappa: Normal,
+    /// ln p.
+    pub p: Normal,
+    /// ln(q − 1).
+    pub q: Normal,
+    /// ln M.
+    pub mean_spend: Normal,
+}
+
+impl GroupHierarchy {
+    /// Around the lively shop of [`shop_groups`]: groups differ most in how often they buy and how much they spend (one in three is
+    /// a third away from the centre), little in how alike their customers are.
+    pub fn shop() -> Self {
+        let centre = lively(0);
+        let around = |value: f64, sigma| Normal { mu: value.ln(), sigma };
+        let phi = centre.a / (centre.a + centre.b);
+        Self {
+            r: around(centre.r, 0.15),
+            rate: around(centre.r / centre.alpha, 0.3),
+            phi: Normal { mu: (phi / (1.0 - phi)).ln(), sigma: 0.25 },
+            kappa: around(centre.a + centre.b, 0.15),
+            p: around(centre.p, 0.1),
+            q: around(centre.q - 1.0, 0.1),
+            mean_spend: around(centre.p * centre.v / (centre.q - 1.0), 0.3),
+        }
+    }
+
+    /// The parameters of group `index`: a matter of seed and index alone.
+    fn draw(&self, seed: u64, index: u32, label: String) -> GroupTruth {
+        let mut rng = Stream::new(seed, Purpose::Simulation, u64::from(index), GROUP_ADDRESS);
+        let mut z = |of: Normal| of.mu + of.sigma * rng.normal();
+        let (r, rate) = (z(self.r).exp(), z(self.rate).exp());
+        let (phi, kappa) = (1.0 / (1.0 + (-z(self.phi)).exp()), z(self.kappa).exp());
+        let (p, q, mean_spend) = (z(self.p).exp(), 1.0 + z(self.q).exp(), z(self.mean_spend).exp());
+        let v = mean_spend * (q - 1.0) / p;
+        GroupTruth { label, share: 1.0, r, alpha: r / rate, a: phi * kappa, b: (1.0 - phi) * kappa, p, q, v }
+    }
+}
+
+/// The groups of a lively shop, in equal shares, and the hierarchy they come from, if they were drawn.
+///
+/// Up to 26 are called a, b, c, …: each buys a little less often, leaves a little sooner and spends a little more than the one
+/// before, five times, then again from the start. More are drawn from [`GroupHierarchy::shop`] and called g01, g02, …, with as many
+/// digits as make them sort.
+pub fn shop_groups(count: u32, seed: u64) -> (Vec<GroupTruth>, Option<GroupHierarchy>) {
+    if count <= LETTERS {
+        return ((0..count).map(lively).collect(), None);
+    }
+    let hierarchy = GroupHierarchy::shop();
+    let digits = count.to_string().len();
+    let groups = (0..count).map(|index| hierarchy.draw(seed, index, format!("g{:0digits$}", index + 1))).collect();
+    (groups, Some(hierarchy))
+}
+
+fn lively(index: u32) -> GroupTruth {
+    let step = f64::from(index % 5);
+    GroupTruth {
+        label: char::from(b'a' + (index % LETTERS) as u8).to_string(),
+        r: 0.8,
+        alpha: 4.0 * 1.3_f64.powf(step),
+        a: 0.8 * 1.15_f64.powf(step),
+        b: 3.0,
+        v: 15.44 * 1.2_f64.powf(step),
+        ..GroupTruth::cdnow("a")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_sort_as_groups_are_numbered() {
+        for count in [1, 3, 26, 27, 100, 1_000] {
+            let (groups, hierarchy) = shop_groups(count, 1);
+            assert_eq!(groups.len(), count as usize);
+            assert!(groups.is_sorted_by(|x, y| x.label < y.label), "{count}");
+            assert_eq!(hierarchy.is_some(), count > 26);
+        }
+        assert_eq!(shop_groups(3, 1).0[2].label, "c");
+        assert_eq!(shop_groups(100, 1).0[99].label, "g100");
+        // A group is its seed and number, however many there are.
+        assert_eq!(
+            shop_groups(200, 7).0[..100],
+            shop_groups(100, 7).0.iter().zip(1..).map(relabelled).collect::<Vec<_>>()
+        );
+        assert_ne!(shop_groups(100, 7).0, shop_groups(100, 8).0);
+    }
+
+    fn relabelled((group, number): (&GroupTruth, u32)) -> GroupTruth {
+        GroupTruth { label: format!("g{number:03}"), ..group.clone() }
+    }
+
+    #[test]
+    fn drawn_groups_have_the_centre_and_spread_of_their_hierarchy() {
+        let n = 20_000;
+        let (groups, hierarchy) = shop_groups(n, 3);
+        let h = hierarchy.unwrap();
+        type Link = fn(&GroupTruth) -> f64;
+        let rows: [(&str, Normal, Link); 7] = [
+            ("r", h.r, |g| g.r.ln()),
+            ("rate", h.rate, |g| (g.r / g.alpha).ln()),
+            ("phi", h.phi, |g| (g.a / g.b).ln()),
+            ("kappa", h.kappa, |g| (g.a + g.b).ln()),
+            ("p", h.p, |g| g.p.ln()),
+            ("q", h.q, |g| (g.q - 1.0).ln()),
+            ("mean_spend", h.mean_spend, |g| (g.p * g.v / (g.q - 1.0)).ln()),
+        ];
+        for (name, normal, link) in rows {
+            let z: Vec<f64> = groups.iter().map(link).collect();
+            let mean = z.iter().sum::<f64>() / f64::from(n);
+            let sd = (z.iter().map(|z| (z - mean).powi(2)).sum::<f64>() / f64::from(n)).sqrt();
+            // Five standard errors: σ/√n of a mean, σ/√(2n) of a standard deviation.
+            let error = normal.sigma / f64::from(n).sqrt();
+            assert!((mean - normal.mu).abs() < 5.0 * error, "{name}: {mean} against {normal:?}");
+            assert!((sd - normal.sigma).abs() < 5.0 * error / 2f64.sqrt(), "{name}: {sd} against {normal:?}");
+        }
+    }
+}

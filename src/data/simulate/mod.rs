@@ -1,0 +1,25 @@
+//! Customers who buy, lapse and spend exactly as BG/NBD and Gamma-Gamma say, with known parameters: data to learn on, to test
+//! with, and to measure speed on. Nothing here fits anything.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `spec` | what to simulate, checked |
+//! | `groups` | the true parameters of groups: a few chosen ones, or many drawn from a hierarchy |
+//! | `customers` | the law: one customer's life, purchase by purchase |
+//! | `rows` | lives laid out as transactions or as one row per customer |
+//! | `output` | rows made in parallel and written in order, as CSV or Parquet |
+//!
+//! A customer is the address (seed, customer): the same numbers whatever the number of customers or threads. Purchases happen in
+//! continuous time and are written by day, amounts by cent. A summary counts by day as well: it is, bit for bit, what
+//! [`super::TransactionTable::summarize`] makes of the transactions of the same seed, with the last observed day as the
+//! calibration end.
+
+mod customers;
+mod groups;
+mod output;
+mod rows;
+mod spec;
+
+pub use groups::{GroupHierarchy, GroupTruth, Normal, shop_groups};
+pub use output::{SimulateReport, simulate};
+pub use spec::SimulateSpec;

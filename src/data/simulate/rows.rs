@@ -1,0 +1,237 @@
+//! Lives laid out as rows: a line per purchase, or a row per customer as `summarize` would count it. Where rows go is told in
+//! `output`.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, RecordBatch, StringArray, UInt32Array};
+use chrono::Days;
+
+use super::customers::Law;
+use super::spec::SimulateSpec;
+use crate::data::amount::UNITS;
+use crate::data::table_file::{batch, days_of};
+use crate::error::{Error, Result};
+
+/// Ten-thousandths of the currency in a cent.
+const UNITS_IN_CENT: i64 = 100;
+
+/// Some customers' rows, in the order of customers and time.
+pub(super) trait Rows: Sized + Send {
+    /// Whether a customer is one row, or as many as purchases.
+    const ONE_PER_CUSTOMER: bool;
+
+    /// First line of a CSV file.
+    const HEADER: &'static str;
+
+    /// The rows of a range of customers.
+    fn of(law: &Law<'_>, customers: Range<u64>) -> Self;
+
+    /// Number of rows.
+    fn len(&self) -> usize;
+
+    /// Number of purchases that they stand for.
+    fn purchases(&self) -> u64;
+
+    /// As lines of CSV.
+    fn csv(&self, names: &Names) -> String;
+
+    /// As columns.
+    fn batch(&self, names: &Names) -> Result<RecordBatch>;
+}
+
+/// How customers, days and groups are written.
+pub(super) struct Names {
+    digits: usize,
+    /// First day, since 1970-01-01.
+    first_day: i32,
+    /// `YYYY-MM-DD` of each day.
+    dates: Vec<String>,
+    labels: Vec<String>,
+    /// Labels as CSV fields.
+    fields: Vec<String>,
+}
+
+impl Names {
+    pub(super) fn of(spec: &SimulateSpec) -> Self {
+        let labels: Vec<String> = spec.groups.iter().map(|g| g.label.clone()).collect();
+        Self {
+            digits: spec.id_digits(),
+            first_day: days_of(spec.start),
+            dates: (0..spec.observe_days).map(|d| (spec.start + Days::new(u64::from(d))).to_string()).collect(),
+            fields: labels.iter().map(|label| csv_field(label)).collect(),
+            labels,
+        }
+    }
+
+    /// `C00042` for the customer of index 41.
+    fn id<'t>(&self, customer: u64, text: &'t mut [u8; 24]) -> &'t str {
+        let mut rest = customer + 1;
+        for place in text[1..=self.digits].iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        text[0] = b'C';
+        // Nothing but ASCII was written.
+        std::str::from_utf8(&text[..=self.digits]).unwrap_or_default()
+    }
+
+    fn ids(&self, customers: impl ExactSizeIterator<Item = u64>) -> ArrayRef {
+        let mut ids = StringBuilder::with_capacity(customers.len(), customers.len() * (self.digits + 1));
+        let mut text = [0; 24];
+        customers.for_each(|customer| ids.append_value(self.id(customer, &mut text)));
+        Arc::new(ids.finish())
+    }
+
+    fn groups(&self, groups: &[u32]) -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(groups.iter().map(|&g| &self.labels[g as usize])))
+    }
+}
+
+fn csv_field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// A line per purchase: `customer_id`, `date`, `amount`, `group`.
+#[derive(Default)]
+pub(super) struct Transactions {
+    customer: Vec<u64>,
+    day: Vec<u32>,
+    cents: Vec<i64>,
+    group: Vec<u32>,
+}
+
+impl Rows for Transactions {
+    const ONE_PER_CUSTOMER: bool = false;
+    const HEADER: &'static str = "customer_id,date,amount,group\n";
+
+    fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
+        let mut rows = Self::default();
+        for customer in customers {
+            let group = law.live(customer, |purchase| {
+                rows.customer.push(customer);
+                rows.day.push(purchase.day);
+                rows.cents.push(purchase.cents);
+            });
+            rows.group.resize(rows.customer.len(), group);
+        }
+        rows
+    }
+
+    fn len(&self) -> usize {
+        self.customer.len()
+    }
+
+    fn purchases(&self) -> u64 {
+        self.customer.len() as u64
+    }
+
+    fn csv(&self, names: &Names) -> String {
+        let mut lines = String::with_capacity(self.len() * 40);
+        let mut text = [0; 24];
+        for i in 0..self.len() {
+            let (id, date) = (names.id(self.customer[i], &mut text), &names.dates[self.day[i] as usize]);
+            let (cents, group) = (self.cents[i], &names.fields[self.group[i] as usize]);
+            // Writing to a string cannot fail.
+            let _ = writeln!(lines, "{id},{date},{}.{:02},{group}", cents / 100, cents % 100);
+        }
+        lines
+    }
+
+    fn batch(&self, names: &Names) -> Result<RecordBatch> {
+        let amounts = Decimal128Array::from_iter_values(self.cents.iter().map(|&c| i128::from(c)))
+            .with_precision_and_scale(18, 2)
+            .map_err(|e| Error::new("could not lay out simulated amounts").because(e))?;
+        let days = self.day.iter().map(|&day| names.first_day + day as i32);
+        batch(vec![
+            ("customer_id", names.ids(self.customer.iter().copied())),
+            ("date", Arc::new(Date32Array::from_iter_values(days))),
+            ("amount", Arc::new(amounts)),
+            ("group", names.groups(&self.group)),
+        ])
+    }
+}
+
+/// A row per customer: `customer_id`, `frequency`, `recency`, `age`, `monetary`, `group`.
+#[derive(Default)]
+pub(super) struct Customers {
+    first: u64,
+    frequency: Vec<u32>,
+    recency: Vec<f64>,
+    age: Vec<f64>,
+    monetary: Vec<f64>,
+    group: Vec<u32>,
+    purchases: u64,
+}
+
+impl Rows for Customers {
+    const ONE_PER_CUSTOMER: bool = true;
+    const HEADER: &'static str = "customer_id,frequency,recency,age,monetary,group\n";
+
+    /// Counted by day, as `summarize` counts: the first day's purchases make the customer, those of each later day are one.
+    fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
+        let last_day = law.spec.observe_days - 1;
+        let units_of = |days: u32| f64::from(days) / law.spec.time_unit_days;
+        let mut rows = Self { first: customers.start, ..Self::default() };
+        for customer in customers {
+            let (mut x, mut first, mut last, mut units) = (0_u32, None, 0, 0_i128);
+            let mut purchases = 0;
+            let group = law.live(customer, |purchase| {
+                purchases += 1;
+                if first.is_none() {
+                    first = Some(purchase.day);
+                } else if purchase.day != last {
+                    x += 1;
+                }
+                last = purchase.day;
+                if x > 0 {
+                    units += i128::from(purchase.cents * UNITS_IN_CENT);
+                }
+            });
+            // Nobody is acquired after the last day, so everybody has a first purchase.
+            let first = first.unwrap_or(last);
+            rows.frequency.push(x);
+            rows.recency.push(units_of(last - first));
+            rows.age.push(units_of(last_day - first));
+            rows.monetary.push(if x == 0 { 0.0 } else { units as f64 / (UNITS * f64::from(x)) });
+            rows.group.push(group);
+            rows.purchases += purchases;
+        }
+        rows
+    }
+
+    fn len(&self) -> usize {
+        self.frequency.len()
+    }
+
+    fn purchases(&self) -> u64 {
+        self.purchases
+    }
+
+    fn csv(&self, names: &Names) -> String {
+        let mut lines = String::with_capacity(self.len() * 72);
+        let mut text = [0; 24];
+        for i in 0..self.len() {
+            let (id, group) = (names.id(self.first + i as u64, &mut text), &names.fields[self.group[i] as usize]);
+            let (x, t_x, age, m) = (self.frequency[i], self.recency[i], self.age[i], self.monetary[i]);
+            // Writing to a string cannot fail; floats are written so that they read back as the same bits.
+            let _ = writeln!(lines, "{id},{x},{t_x},{age},{m},{group}");
+        }
+        lines
+    }
+
+    fn batch(&self, names: &Names) -> Result<RecordBatch> {
+        let last = self.first + self.len() as u64;
+        let ids: Vec<u64> = (self.first..last).collect();
+        batch(vec![
+            ("customer_id", names.ids(ids.into_iter())),
+            ("frequency", Arc::new(UInt32Array::from_iter_values(self.frequency.iter().copied()))),
+            ("recency", Arc::new(Float64Array::from_iter_values(self.recency.iter().copied()))),
+            ("age", Arc::new(Float64Array::from_iter_values(self.age.iter().copied()))),
+            ("monetary", Arc::new(Float64Array::from_iter_values(self.monetary.iter().copied()))),
+            ("group", names.groups(&self.group)),
+        ])
+    }
+}

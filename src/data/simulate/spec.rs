@@ -1,0 +1,101 @@
+//! What to simulate: how many customers, of which groups, over which days. Checked once, before the first customer is made.
+
+use chrono::{Days, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+use super::groups::{GroupHierarchy, GroupTruth, shop_groups};
+use crate::error::{Error, Result};
+
+/// Purchases expected of one customer above which the parameters are taken for a mistake.
+const MOST_PURCHASES: f64 = 1e5;
+
+/// What to simulate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimulateSpec {
+    /// Number of customers.
+    pub customers: u64,
+    /// First day.
+    pub start: NaiveDate,
+    /// Days, from the first on, over which first purchases are spread evenly.
+    pub acquisition_days: u32,
+    /// Days, from the first on, of which purchases are written; a summary learns from all of them.
+    pub observe_days: u32,
+    /// Length of the time unit of `alpha`, and of recency and age in a summary, in days; 7 is a week.
+    pub time_unit_days: f64,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    /// What the groups were drawn from; none when they were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hierarchy: Option<GroupHierarchy>,
+    /// The groups that customers come from.
+    pub groups: Vec<GroupTruth>,
+}
+
+impl SimulateSpec {
+    /// Customers like CDNOW's: first purchases within 12 weeks, 78 weeks observed.
+    pub fn cdnow(customers: u64, seed: u64) -> Self {
+        Self {
+            customers,
+            start: NaiveDate::from_ymd_opt(1997, 1, 1).unwrap_or_default(),
+            acquisition_days: 84,
+            observe_days: 546,
+            time_unit_days: 7.0,
+            seed,
+            hierarchy: None,
+            groups: vec![GroupTruth::cdnow("all")],
+        }
+    }
+
+    /// A lively shop with the groups of [`shop_groups`]: first purchases within 90 days of 2024-01-01, a year observed.
+    pub fn shop(customers: u64, groups: u32, seed: u64) -> Self {
+        let (groups, hierarchy) = shop_groups(groups, seed);
+        Self {
+            customers,
+            start: NaiveDate::from_ymd_opt(2024, 1, 1).unwrap_or_default(),
+            acquisition_days: 90,
+            observe_days: 366,
+            time_unit_days: 7.0,
+            seed,
+            hierarchy,
+            groups,
+        }
+    }
+
+    /// Digits of a customer's number, so that identifiers sort as customers are numbered.
+    pub(super) fn id_digits(&self) -> usize {
+        self.customers.to_string().len().max(5)
+    }
+
+    /// Refuses what cannot be simulated.
+    pub(super) fn check(&self) -> Result<()> {
+        let refuse = |what: &str, seen: String| Err(Error::new(what).at("simulate").seen(seen));
+        if self.customers == 0 || self.groups.is_empty() {
+            return refuse(
+                "there must be at least one customer and one group",
+                format!("{}, {}", self.customers, self.groups.len()),
+            );
+        }
+        if self.acquisition_days == 0 || self.acquisition_days > self.observe_days {
+            return refuse("acquisition_days must lie between 1 and observe_days", self.acquisition_days.to_string());
+        }
+        if self.start.checked_add_days(Days::new(u64::from(self.observe_days))).is_none() {
+            return refuse("the last day lies outside the calendar", self.observe_days.to_string());
+        }
+        if !(self.time_unit_days.is_finite() && self.time_unit_days > 0.0) {
+            return refuse("time_unit_days must be above 0", self.time_unit_days.to_string());
+        }
+        for g in &self.groups {
+            if let Some((name, value)) = g.named().into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
+                return refuse(&format!("{name} of group {:?} must be above 0", g.label), value.to_string());
+            }
+            let expected = g.r / g.alpha * f64::from(self.observe_days) / self.time_unit_days;
+            if expected > MOST_PURCHASES {
+                return refuse(
+                    &format!("r/alpha of group {:?} makes too many purchases per customer", g.label),
+                    expected.to_string(),
+                );
+            }
+        }
+        Ok(())
+    }
+}
