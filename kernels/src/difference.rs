@@ -19,6 +19,7 @@
 //! | 1,000,000 | 0.0006 / 0.0006 | 0.004 / 0.003 | 0.02 / 0.01 |
 
 mod arrangement;
+pub(crate) mod elementary;
 mod engine;
 mod lanes;
 mod stopwatch;
@@ -100,9 +101,10 @@ pub(crate) const REACH: f64 = 4.0;
 pub(crate) const HEAVY_MASS: f64 = 65_536.0;
 
 /// The whole shader of a family.
-fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement) -> String {
+fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement, is_software: bool) -> String {
     let log1p_expm1 = include_str!("../../shaders/lib/log1p_expm1.wgsl");
-    [D::WGSL, log1p_expm1, include_str!("../../shaders/lib/lanes.wgsl"), arrangement.wgsl()].concat()
+    let lanes = include_str!("../../shaders/lib/lanes.wgsl");
+    [D::WGSL, log1p_expm1, lanes, &arrangement.constants(is_software), arrangement.wgsl()].concat()
 }
 
 /// A likelihood on a device, with the f64 likelihood of the same rows, its judge, beside it.
@@ -149,9 +151,8 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         let is_light = |row: usize| judge.mass(row) <= HEAVY_MASS;
         let heavy: Vec<u32> = (0..layout.n_rows()).filter(|row| !is_light(*row)).map(|row| layout.order[row]).collect();
         let lanes = Lanes::new(layout, is_light, |row| judge.is_brief(row), arrangement.least_lane_rows());
-        let shader = (D::STEM, wgsl::<K, D>(arrangement));
-        let shader = (shader.0, shader.1.as_str());
-        let engine = Engine::new(device, shader, K + 1, lanes, arrangement, (chunk_bytes, budget_bytes));
+        let wgsl = wgsl::<K, D>(arrangement, device.adapter().is_software());
+        let engine = Engine::new(device, (D::STEM, &wgsl), K + 1, lanes, arrangement, (chunk_bytes, budget_bytes));
         let first = vec![judge.first_reference(); layout.n_groups()];
         let heavy = judge.only(&heavy)?;
         let mut new = Self { judge, heavy, engine, reference: Vec::new(), evaluations: 0 };

@@ -27,7 +27,7 @@ mod adapter;
 mod simulated;
 
 pub use difference::{ARRANGEMENT_RULE, Arrangement, Differenced, Options};
-pub use self_test::{SelfTest, self_test};
+pub use self_test::{Check, SelfTest, self_test};
 
 use std::fmt;
 use std::ops::Range;

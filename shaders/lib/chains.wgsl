@@ -1,44 +1,66 @@
-// The loops of the arrangement in which a thread owns a chain and walks the rows of a lane, which all threads of a workgroup
-// read together: for at least as many chains as a subgroup has threads.
+// The loops of the arrangement in which a thread owns chains and walks the rows of a lane, which all threads of a workgroup
+// read together: for about as many chains as a subgroup has threads, or more.
 //
 // Nothing is shared, so that nothing waits: a row's address is the same in all threads, which hardware turns into one read
-// for all of them. BLOCK rows are added before they join the total, so that no f32 sum is long.
-// Counterpart: kernels/src/difference.rs.
+// for all of them. BLOCK rows are added before they join the total, so that no f32 sum is long. A thread owns TILE chains,
+// which the host declares: 1 where such a read is cheap, more where it is not. A chain's arithmetic is the same in every slot
+// and beside any other chains. Counterpart: kernels/src/difference.rs.
 
 const CHAINS: u32 = 64u;
 const BLOCK: u32 = 32u;
 
-@compute @workgroup_size(CHAINS)
+@compute @workgroup_size(CHAINS / TILE)
 fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let chain = workgroup.y * CHAINS + thread;
-    if chain >= shape.chains {
+    let first_chain = workgroup.y * CHAINS + thread * TILE;
+    if first_chain >= shape.chains {
         return;
     }
     let lane_index = shape.first_lane + workgroup.x;
     let lane = lanes[lane_index];
-    let point = points[lane.group * shape.chains + chain];
+    var point: array<Point, TILE>;
+    var total: array<Terms, TILE>;
+    for (var i = 0u; i < TILE; i++) {
+        // Beyond the last chain, the last is computed once more and thrown away.
+        point[i] = points[lane.group * shape.chains + min(first_chain + i, shape.chains - 1u)];
+        total[i] = Terms(0.0, vec4<f32>(0.0));
+    }
     let split = lane.split - shape.first_row;
     let end = lane.end - shape.first_row;
-    var total = Terms(0.0, vec4<f32>(0.0));
     var row = lane.first - shape.first_row;
     while row < split {
-        var part = Terms(0.0, vec4<f32>(0.0));
+        var part = array<Terms, TILE>();
         let stop = min(row + BLOCK, split);
         for (; row < stop; row++) {
-            part = add(part, brief_terms(rows[row], point));
+            let constants = rows[row];
+            for (var i = 0u; i < TILE; i++) {
+                part[i] = add(part[i], brief_terms(constants, point[i]));
+            }
         }
-        total = add(total, part);
+        for (var i = 0u; i < TILE; i++) {
+            total[i] = add(total[i], part[i]);
+        }
     }
     while row < end {
-        var part = Terms(0.0, vec4<f32>(0.0));
+        var part = array<Terms, TILE>();
         let stop = min(row + BLOCK, end);
         for (; row < stop; row++) {
-            part = add(part, full_terms(rows[row], point));
+            let constants = rows[row];
+            for (var i = 0u; i < TILE; i++) {
+                part[i] = add(part[i], full_terms(constants, point[i]));
+            }
         }
-        total = add(total, part);
+        for (var i = 0u; i < TILE; i++) {
+            total[i] = add(total[i], part[i]);
+        }
     }
-    let each = array<f32, 5>(total.value, total.slopes.x, total.slopes.y, total.slopes.z, total.slopes.w);
-    for (var k = 0u; k < TERMS; k++) {
-        sums[(lane_index * TERMS + k) * shape.chains + chain] = each[k];
+    for (var i = 0u; i < TILE; i++) {
+        let chain = first_chain + i;
+        if chain < shape.chains {
+            let sum = total[i];
+            let each = array<f32, 5>(sum.value, sum.slopes.x, sum.slopes.y, sum.slopes.z, sum.slopes.w);
+            for (var k = 0u; k < TERMS; k++) {
+                sums[(lane_index * TERMS + k) * shape.chains + chain] = each[k];
+            }
+        }
     }
 }

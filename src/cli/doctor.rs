@@ -72,9 +72,14 @@ pub(super) fn doctor(terminal: Terminal) -> Result<Ending> {
 fn check(adapter: &Adapter) -> std::result::Result<String, String> {
     let device = Device::open(&Choice::Named(adapter.name.clone())).map_err(|e| e.to_string())?;
     let test = self_test(&device).map_err(|e| e.to_string())?;
-    let said = format!(
-        "log-likelihoods within {:.1e} nat of f64 (limit 0.01), slopes within {:.1e} (limit 0.1)",
-        test.log_lik_nats, test.slope_nats
-    );
-    if test.passed() { Ok(said) } else { Err(said) }
+    let failed: Vec<String> = test.failed().map(ToString::to_string).collect();
+    if !failed.is_empty() {
+        return Err(failed.join("; "));
+    }
+    Ok(format!(
+        "{} checks; log-likelihoods within {:.1e} nat of f64 (limit 0.01), slopes within {:.1e} (limit 0.1)",
+        test.checks.len(),
+        test.log_lik_nats,
+        test.slope_nats
+    ))
 }

@@ -1,15 +1,12 @@
 //! The shaders' own tests: both sides of every declaration, the elementary functions on the device, chunks.
 
 use ndarray::{Array2, Array3};
-use wgpu::BufferUsages;
 
+use super::elementary::{floats, map_on, worst_ulps};
 use super::engine::Shape;
 use super::lanes::DeviceLane;
 use super::*;
 use crate::adapter::device;
-use crate::buffer::{Buffer, Readback};
-use crate::pipeline::Binding::{Input, Output, Uniform};
-use crate::pipeline::Pipeline;
 use crate::simulated::{batch, cells, evaluate, spenders};
 use crate::{bg_nbd, gamma_gamma};
 
@@ -25,7 +22,7 @@ fn structs_are_declared_alike_on_both_sides() {
         assert_eq!(*span as usize, size_of::<C>(), "{}", C::NAME);
     }
     fn family<const K: usize, D: Difference<K>>(arrangement: Arrangement) {
-        let wgsl = wgsl::<K, D>(arrangement);
+        let wgsl = wgsl::<K, D>(arrangement, true);
         let module = naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&wgsl)));
         check::<Shape>(&module);
         check::<DeviceLane>(&module);
@@ -46,65 +43,20 @@ fn structs_are_declared_alike_on_both_sides() {
     }
 }
 
-/// Applies one function of lib/log1p_expm1.wgsl to every input on the device.
-fn map_on(device: &Device, function: &str, inputs: &[f32]) -> Vec<f32> {
-    let wgsl = format!(
-        "{}
-        @group(0) @binding(0) var<uniform> n: vec4<u32>;
-        @group(0) @binding(1) var<storage, read> x: array<f32>;
-        @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-        @compute @workgroup_size(64)
-        fn main(@builtin(global_invocation_id) id: vec3<u32>) {{ if id.x < n.x {{ y[id.x] = {function}(x[id.x]); }} }}",
-        include_str!("../../../shaders/lib/log1p_expm1.wgsl")
-    );
-    let pipeline = Pipeline::new(device, function, &wgsl, &[Uniform, Input, Output]);
-    let n = Buffer::<[u32; 4]>::new(device, "n", BufferUsages::UNIFORM, 1);
-    let x = Buffer::<f32>::new(device, "x", BufferUsages::STORAGE, inputs.len());
-    let y = Buffer::<f32>::new(device, "y", BufferUsages::STORAGE | BufferUsages::COPY_SRC, inputs.len());
-    let mut back = Readback::new(device, "y", inputs.len());
-    n.write(device, &[[inputs.len() as u32, 0, 0, 0]]);
-    x.write(device, inputs);
-    let mut encoder = device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    let bindings = pipeline.bind(device, &[n.raw(), x.raw(), y.raw()]);
-    pipeline.dispatch(&mut encoder, &bindings, [inputs.len().div_ceil(64) as u32, 1]);
-    back.copy(device, &mut encoder, &y, inputs.len());
-    device.queue.submit([encoder.finish()]);
-    back.read(device, inputs.len(), <[f32]>::to_vec).expect("the device answers")
-}
-
-/// Largest distance of `seen` from `exact`, in units of the last place of the exact result.
-fn worst_ulps(inputs: &[f32], seen: &[f32], exact: impl Fn(f64) -> f64) -> (f64, f32) {
-    inputs.iter().zip(seen).fold((0.0, 0.0), |worst, (x, y)| {
-        let truth = exact(f64::from(*x));
-        let exponent = truth.abs().max(f64::from(f32::MIN_POSITIVE)).log2().floor();
-        let ulps = (f64::from(*y) - truth).abs() / (exponent - 23.0).exp2();
-        if ulps > worst.0 || ulps.is_nan() { (ulps, *x) } else { worst }
-    })
-}
-
-/// Every 1024th float of a range, both signs as the range has them.
-fn floats(from: f32, to: f32) -> impl Iterator<Item = f32> {
-    (from.to_bits()..to.to_bits()).step_by(1021).map(f32::from_bits)
-}
-
 #[test]
 fn elementary_functions_are_good_to_two_units_in_the_last_place() {
     let Some(device) = device() else { return };
     let check = |function: &str, inputs: Vec<f32>, exact: fn(f64) -> f64, allowed: f64| {
-        let seen = map_on(&device, function, &inputs);
+        let seen = map_on(&device, function, &inputs).expect("the device answers");
         let (ulps, at) = worst_ulps(&inputs, &seen, exact);
         eprintln!("{function}: {ulps:.2} units in the last place at {at:e}, {} points", inputs.len());
         assert!(ulps <= allowed, "{function}({at:e}) is off by {ulps:.2} units in the last place");
     };
     // Subnormal inputs may be flushed; from the smallest normal number on, both signs, to the ends of the domains.
     let tiny = f32::MIN_POSITIVE;
-    let near_minus_one = -1.0f32.next_down();
-    check("log1p", floats(tiny, 8.5e37).chain(floats(-tiny, near_minus_one)).collect(), f64::ln_1p, 2.0);
-    check("expm1", floats(tiny, 87.5).chain(floats(-tiny, -87.0)).collect(), f64::exp_m1, 2.0);
-    check("exp_", floats(tiny, 87.5).chain(floats(-tiny, -86.0)).collect(), f64::exp, 2.0);
-    // A composition of three of them, and a division good to 2.5 units.
-    check("softplus", floats(tiny, 80.0).chain(floats(-tiny, -80.0)).collect(), crate::special::softplus, 4.0);
-    check("logistic", floats(tiny, 80.0).chain(floats(-tiny, -80.0)).collect(), crate::special::logistic, 6.0);
+    let both = |most: f32, least: f32| floats(tiny, most, 1021).chain(floats(-tiny, least, 1021)).collect::<Vec<_>>();
+    check("log1p", both(8.5e37, -1.0f32.next_down()), f64::ln_1p, 2.0);
+    check("expm1", both(87.5, -87.0), f64::exp_m1, 2.0);
 }
 
 /// Chunks on the device or streamed through it, in one piece or a hundred: the same bits.
@@ -153,4 +105,95 @@ fn heavy_rows_stay_on_the_host() {
         // Two million customers in heavy rows: in f32 they would be off by several nats.
         assert!((seen - judged).abs() < 0.01, "{seen} {judged}");
     }
+}
+
+/// Ten thousand small groups, some of them empty, and more chains than a workgroup holds.
+#[test]
+fn many_small_groups_agree_with_the_judge() {
+    let Some(device) = device() else { return };
+    let (groups, chains) = (2000, 70);
+    let judge = bg_nbd::Cpu::new(cells(groups, 9000, 0.0)).expect("cells");
+    let points = batch::<4>(chains, groups as usize, [0.5, 8.0, 1.0, 2.0], 0.2);
+    let judged = evaluate(&mut judge.clone(), &points);
+    for arrangement in Arrangement::ALL {
+        let options = Options { arrangement, budget_bytes: None };
+        let mut on = Differenced::with(judge.clone(), &device, &options).expect("the device works");
+        let seen = evaluate(&mut on, &points);
+        let worst = (&seen.log_lik - &judged.log_lik).iter().fold(0.0, |worst: f64, error| worst.max(error.abs()));
+        // Every group moves by itself, so that 2,000 errors of rounding add up like a random walk.
+        assert!(worst < 0.01, "{arrangement}: {worst}");
+    }
+}
+
+/// The error of differences of log-likelihoods near the posterior: points within 10/√n of the reference in every parameter,
+/// which is several posterior standard deviations, with weights up to a million. What a Metropolis decision needs is 0.01 nat.
+fn near_the_posterior(rows: u64, heavy: f64) {
+    let Some(device) = device() else { return };
+    let spread = 10.0 / (rows as f64).sqrt();
+    fn check<const K: usize, D: Difference<K> + Clone>(judge: D, device: &Device, centre: [f64; K], spread: f64) {
+        let groups = judge.groups();
+        let mut points = batch::<K>(4, groups, centre, spread);
+        let at = batch::<K>(1, groups, centre, 0.0);
+        points.index_axis_mut(ndarray::Axis(0), 0).assign(&at.index_axis(ndarray::Axis(0), 0));
+        let judged = evaluate(&mut judge.clone(), &points).log_lik;
+        for arrangement in Arrangement::ALL {
+            let options = Options { arrangement, budget_bytes: None };
+            let mut on = Differenced::with(judge.clone(), device, &options).expect("the device works");
+            let none = Array2::zeros((1, 0));
+            on.set_reference(ParamBatch { per_group: at.view(), shared: none.view() }).expect("possible");
+            let seen = evaluate(&mut on, &points).log_lik;
+            let pairs = (0..4).flat_map(|a| (0..a).map(move |b| (a, b)));
+            let errors = pairs.map(|(a, b)| ((seen[a] - seen[b]) - (judged[a] - judged[b])).abs());
+            let worst = errors.fold(0.0, f64::max);
+            eprintln!(
+                "{} {arrangement}: {} rows, {:.1} nat apart, error {worst:.1e}",
+                D::STEM,
+                judge.rows(),
+                judged[0] - judged[1]
+            );
+            assert!(worst < 0.01, "{} {arrangement}: {worst} nat", D::STEM);
+        }
+    }
+    let (mut purchases, mut spend) = (cells(2, rows, heavy), spenders(2, rows, heavy));
+    for weight in purchases.weight.iter_mut().chain(&mut spend.weight) {
+        *weight *= if *weight == 1e5 { 10.0 } else { 1.0 };
+    }
+    check(bg_nbd::Cpu::new(purchases).expect("cells"), &device, [0.4, 7.0, 0.9, 2.2], spread);
+    check(gamma_gamma::Cpu::new(spend).expect("rows"), &device, [6.0, 4.0, 15.0], spread);
+}
+
+#[test]
+fn differences_near_the_posterior_of_ten_thousands() {
+    near_the_posterior(20_000, 0.0);
+    near_the_posterior(20_000, 0.001);
+}
+
+#[test]
+fn differences_near_the_posterior_of_a_million() {
+    near_the_posterior(1_000_000, 0.0);
+}
+
+#[test]
+#[ignore = "needs three gigabytes and a minute"]
+fn differences_near_the_posterior_of_ten_millions() {
+    near_the_posterior(10_000_000, 0.00001);
+}
+
+#[test]
+fn work_is_counted() {
+    let Some(device) = device() else { return };
+    let judge = bg_nbd::Cpu::new(cells(2, 1000, 0.0)).expect("cells");
+    let mut on = Differenced::new(judge, &device).expect("the device works");
+    let points = batch::<4>(3, 2, [0.5, 8.0, 1.0, 2.0], 0.1);
+    let before = on.work();
+    assert_eq!((before.evaluations, before.bytes_down), (0, 0));
+    // The rows went up once, at the first reference.
+    assert_eq!(before.bytes_up, 1000 * size_of::<<bg_nbd::Cpu as Difference<4>>::Row>() as u64);
+    evaluate(&mut on, &points);
+    let work = on.work();
+    assert_eq!(work.evaluations, 3000);
+    assert_eq!(work.bytes_up - before.bytes_up, 6 * size_of::<<bg_nbd::Cpu as Difference<4>>::Point>() as u64);
+    assert_eq!(work.bytes_down, (3 * on.engine.lanes.lanes.len() * 5 * size_of::<f32>()) as u64);
+    assert!(work.device_bytes >= before.bytes_up && work.device_bytes <= on.scratch_bytes(3) + 4096, "{work:?}");
+    assert!(work.device_ns.is_none_or(|ns| ns > 0), "{work:?}");
 }
