@@ -63,7 +63,8 @@ pub fn log_lik_gradient(params: [f64; K], x: u32, t_x: f64, t: f64) -> (f64, [f6
         return (f64::NEG_INFINITY, [0.0; K]);
     }
     let [r, alpha, a, b] = params;
-    let dropped = 1.0 - p_alive(params, x, t_x, t);
+    // Not 1 − P(alive), which is 0 where a is tiny and dropped/a is not.
+    let dropped = logistic(log_odds_dropped(params, x, t_x, t));
     let n = r + f64::from(x);
     let psi_ab = digamma_rising(a + b, x);
     let mut gradient = [

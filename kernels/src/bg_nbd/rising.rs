@@ -12,7 +12,7 @@ use pulp::Simd;
 
 use super::K;
 use crate::simd::gamma::rise;
-use crate::simd::ln::ln_normal;
+use crate::simd::ln::ln;
 use crate::simd::{Piece, Sums, Table, V};
 
 /// Histograms of x > 0, by group.
@@ -78,8 +78,8 @@ fn add_factor<S: Simd>([r, _, a, b]: [V<S>; K], [j, n_j, n_next]: [V<S>; 3], sum
     let per_r = of_b * of_ab * all;
     let per_ab = of_r * of_b * all;
     let per_b = of_r * of_ab * all;
-    let ratio = n_j.times_plus(ln_normal(of_r * per_ab), sums.value);
-    sums.value = n_next.times_plus(ln_normal(of_b), ratio);
+    let ratio = n_j.times_plus(ln(of_r * per_ab), sums.value);
+    sums.value = n_next.times_plus(ln(of_b), ratio);
     sums.slopes[0] = n_j.times_plus(per_r, sums.slopes[0]);
     sums.slopes[2] = n_j.times_from(per_ab, sums.slopes[2]);
     sums.slopes[3] = n_j.times_from(per_ab, n_next.times_plus(per_b, sums.slopes[3]));
@@ -136,7 +136,14 @@ fn above(counts: &[(u32, f64)], cut: u32) -> Vec<[f64; 3]> {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array2;
+
     use super::*;
+    use crate::rows::Sum;
+    use crate::simd::{Driver, Family};
+    use crate::simulated::batch;
+    use crate::special::ln_rising;
+    use crate::{LikelihoodBatch, ParamBatch};
 
     #[test]
     fn factors_count_the_customers_above() {
@@ -153,5 +160,66 @@ mod tests {
         let one_whale = [(1, 9.0), (2, 4.0), (100_000, 1.0)];
         assert_eq!(cheapest(&one_whale), 16);
         assert_eq!((cheapest(&[(1, 1.0)]), cheapest(&[])), (16, 0));
+    }
+
+    /// A family of histograms alone.
+    struct Alone(Rising);
+
+    impl Family<K> for Alone {
+        fn n_groups(&self) -> usize {
+            self.0.factors.n_groups()
+        }
+
+        fn blocks_of(&self, group: usize) -> impl Iterator<Item = usize> {
+            self.0.blocks_of(group).into_iter()
+        }
+
+        #[inline(always)]
+        fn add<S: Simd>(&self, simd: S, piece: Piece, part: usize, theta: [V<S>; K], sums: &mut Sums<S, K>) {
+            self.0.add(simd, piece, part, theta, sums);
+        }
+
+        fn constant(&self, _group: usize, _theta: &[f64; K]) -> Sum<K> {
+            Sum::ZERO
+        }
+    }
+
+    #[test]
+    fn wherever_the_factors_end_the_sum_is_the_same() {
+        let counts =
+            [(1, 9e5), (2, 7.0), (16, 3.0), (17, 1.0), (40, 2.0), (63, 2.0), (64, 1.0), (65, 1.0), (5000, 2.0)];
+        let histograms = [counts.to_vec(), Vec::new(), counts[..1].to_vec()];
+        let params = batch::<K>(6, 3, [0.3, 6.0, 0.8, 2.5], 3.0);
+        let shared = Array2::zeros((6, 0));
+        let at = |factors: &dyn Fn(&[(u32, f64)]) -> u32| {
+            let family = Alone(Rising::with(&histograms, factors));
+            let mut out = LikelihoodBatch::new(6, 3, K, 0);
+            let params = ParamBatch { per_group: params.view(), shared: shared.view() };
+            Driver::new(&family).evaluate(&family, params, &mut out).expect("shapes fit");
+            out
+        };
+        let chosen = at(&cheapest);
+        for (chain, theta) in params.outer_iter().enumerate() {
+            let terms = |group: usize| {
+                let [r, a, b] = [0, 2, 3].map(|k| theta[[group, k]]);
+                histograms[group]
+                    .iter()
+                    .map(move |(x, w)| [w * ln_rising(r, *x), w * ln_rising(b, x - 1), w * ln_rising(a + b, *x)])
+            };
+            let (value, size) = (0..3).flat_map(terms).fold((0.0, 0.0), |(value, size), [of_r, of_b, of_ab]| {
+                (value + of_r + of_b - of_ab, size + of_r.abs() + of_b.abs() + of_ab.abs())
+            });
+            // Thirty rounded terms.
+            assert!((chosen.log_lik[chain] - value).abs() <= 1e-14 * size, "{} {value}", chosen.log_lik[chain]);
+        }
+        for cut in [16, 24, 64, 5000] {
+            let other = at(&|counts| if counts.is_empty() { 0 } else { cut });
+            for (one, other) in
+                chosen.log_lik.iter().zip(&other.log_lik).chain(chosen.per_group.iter().zip(&other.per_group))
+            {
+                // Millions of customers' terms cancel to about a tenth; thousands of roundings at 5000.
+                assert!((one - other).abs() <= 1e-13 * one.abs().max(1e3), "J = {cut}: {other:e} not {one:e}");
+            }
+        }
     }
 }

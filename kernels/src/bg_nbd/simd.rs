@@ -25,8 +25,8 @@ use super::rising::Rising;
 use super::{Cells, K};
 use crate::rows::{self, Layout, Sum};
 use crate::simd::driver::REACH;
-use crate::simd::exp::exp_normal;
-use crate::simd::ln::{ln_1p_positive, ln_normal};
+use crate::simd::exp::exp;
+use crate::simd::ln::{ln, ln_1p};
 use crate::simd::{Driver, Family, Piece, Sums, Table, V};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, Work};
 
@@ -64,6 +64,12 @@ impl Simd {
     /// The cells as handed in.
     pub fn cells(&self) -> &Cells {
         &self.cells
+    }
+
+    /// The same on another instruction set, for tests.
+    #[cfg(test)]
+    pub(crate) fn on(self, arch: pulp::Arch) -> Self {
+        Self { driver: self.driver.on(arch), ..self }
     }
 
     /// Bytes of rows that an evaluation reads, once for all chains.
@@ -211,13 +217,13 @@ fn add_repeat<S: pulp::Simd>([r, alpha, a, b]: [V<S>; K], [x, t_x, gap, w]: [V<S
     let late = early + gap;
     // 1/(α+t_x) − 1/(α+T), and times α+T what 1 is to be added to in L.
     let shrink = gap / (early * late);
-    let l = ln_1p_positive(shrink * late);
+    let l = ln_1p(shrink * late);
     let nl = n * l;
-    let e = exp_normal((-nl).at_least(-708.0));
+    let e = exp(-nl);
     let mix = (b + (x - one)).times_plus(e, a);
     let per_mix = w / mix;
     let dropped = a * per_mix;
-    sums.value = w.times_plus(nl + ln_normal(mix), sums.value);
+    sums.value = w.times_plus(nl + ln(mix), sums.value);
     sums.slopes[0] = dropped.times_plus(l, sums.slopes[0]);
     sums.slopes[1] = dropped.times_from(n * shrink, sums.slopes[1]);
     sums.slopes[2] = sums.slopes[2] + per_mix;
@@ -228,7 +234,7 @@ fn add_repeat<S: pulp::Simd>([r, alpha, a, b]: [V<S>; K], [x, t_x, gap, w]: [V<S
 #[inline(always)]
 fn add_age<S: pulp::Simd>([r, alpha, ..]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
     let late = alpha + t;
-    let (n, ln_late) = (r.times_plus(w, wx), ln_normal(late));
+    let (n, ln_late) = (r.times_plus(w, wx), ln(late));
     sums.value = n.times_from(ln_late, sums.value);
     sums.slopes[0] = w.times_from(ln_late, sums.slopes[0]);
     sums.slopes[1] = sums.slopes[1] - n / late;

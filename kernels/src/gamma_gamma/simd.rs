@@ -12,7 +12,7 @@ use super::{K, Rows};
 use crate::rows::{self, Layout, Sum};
 use crate::simd::driver::REACH;
 use crate::simd::gamma::ln_gamma_digamma;
-use crate::simd::ln::ln_normal;
+use crate::simd::ln::ln;
 use crate::simd::{Driver, Family, Piece, Sums, Table, V};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, Work};
 
@@ -52,6 +52,12 @@ impl Simd {
     /// The rows as handed in.
     pub fn rows_as_given(&self) -> &Rows {
         &self.rows
+    }
+
+    /// The same on another instruction set, for tests.
+    #[cfg(test)]
+    pub(crate) fn on(self, arch: pulp::Arch) -> Self {
+        Self { driver: self.driver.on(arch), ..self }
     }
 
     /// Bytes of rows that an evaluation reads, once for all chains.
@@ -189,7 +195,7 @@ impl Family<K> for Tables {
 #[inline(always)]
 fn add_spender<S: pulp::Simd>([p, q, v]: [V<S>; K], [x, total, w]: [V<S>; 3], sums: &mut Sums<S, K>) {
     let (shape, scale) = (p.times_plus(x, q), total + v);
-    let ln_scale = w * ln_normal(scale);
+    let ln_scale = w * ln(scale);
     sums.value = shape.times_from(ln_scale, sums.value);
     sums.slopes[0] = x.times_from(ln_scale, sums.slopes[0]);
     sums.slopes[1] = sums.slopes[1] - ln_scale;

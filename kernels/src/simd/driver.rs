@@ -252,3 +252,28 @@ fn piece_sum<S: Simd, F: Family<K>, const K: usize>(simd: S, family: &F, piece: 
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::Likelihood;
+    use crate::simd::proof::machines;
+    use crate::simulated::{batch, cells, evaluate, spenders};
+    use crate::{bg_nbd, gamma_gamma};
+
+    #[test]
+    fn no_bit_depends_on_the_width_of_registers() {
+        let check = |mut narrow: Box<dyn Likelihood>, mut wide: Box<dyn Likelihood>, params| {
+            let (narrow, wide) = (evaluate(narrow.as_mut(), &params), evaluate(wide.as_mut(), &params));
+            assert!(narrow.log_lik.iter().all(|value| value.is_finite()));
+            assert_eq!((narrow.log_lik, narrow.per_group), (wide.log_lik, wide.per_group));
+        };
+        let best = bg_nbd::Simd::new(cells(3, 3000, 0.0)).expect("cells");
+        let best_spend = gamma_gamma::Simd::new(spenders(3, 3000, 0.0)).expect("rows");
+        for arch in machines() {
+            let (other, params) = (best.clone().on(arch), batch::<4>(3, 3, [0.3, 6.0, 0.8, 2.5], 0.7));
+            check(Box::new(best.clone()), Box::new(other), params);
+            let (other, params) = (best_spend.clone().on(arch), batch::<3>(3, 3, [6.0, 4.0, 15.0], 0.7));
+            check(Box::new(best_spend.clone()), Box::new(other), params);
+        }
+    }
+}

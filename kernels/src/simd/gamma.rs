@@ -5,7 +5,7 @@
 
 use pulp::Simd;
 
-use super::ln::{ln_1p_positive, ln_normal};
+use super::ln::{ln, ln_1p};
 use super::vector::V;
 
 /// lnΓ(z) and ψ(z) for 1e-100 ≤ z ≤ 1e100.
@@ -26,11 +26,11 @@ pub(crate) fn ln_gamma_digamma<S: Simd>(z: V<S>) -> (V<S>, V<S>) {
     // 1/far and 1/product by one division.
     let both = one / (far * product);
     let (per_far, per_product) = (product * both, far * both);
-    let (ln_far, y) = (ln_normal(far), per_far * per_far);
+    let (ln_far, y) = (ln(far), per_far * per_far);
     let half = z.all(0.5);
     let value = (far - half)
         .times_plus(ln_far, per_far.times_plus(y.polynomial(STIRLING), z.all(HALF_LN_TWO_PI) - far))
-        - ln_normal(product);
+        - ln(product);
     let digamma = ln_far - y.times_plus(y.polynomial(DIGAMMA), half * per_far) - slope * per_product;
     (value, digamma)
 }
@@ -43,9 +43,9 @@ pub(crate) fn rise<S: Simd>(c: V<S>, d: V<S>) -> (V<S>, V<S>) {
     let both = one / (c * top);
     let (per_c, per_top) = (top * both, c * both);
     let (y_c, y_top) = (per_c * per_c, per_top * per_top);
-    let ln_ratio = ln_1p_positive(d * per_c);
+    let ln_ratio = ln_1p(d * per_c);
     let tails = per_top * y_top.polynomial(STIRLING) - per_c * y_c.polynomial(STIRLING);
-    let value = d.times_plus(ln_normal(top), (c - half).times_plus(ln_ratio, -d)) + tails;
+    let value = d.times_plus(ln(top), (c - half).times_plus(ln_ratio, -d)) + tails;
     let slope_tails = y_top * y_top.polynomial(DIGAMMA) - y_c * y_c.polynomial(DIGAMMA);
     let slope = (half * d).times_plus(both, ln_ratio) - slope_tails;
     (value, slope)

@@ -78,27 +78,6 @@ impl<S: Simd> V<S> {
         Self { lanes: self.simd.select_f64s(mask, yes.lanes, no.lanes), ..self }
     }
 
-    /// `yes` in the lanes above `bound`, `no` in the others; a lane that is not a number is not above.
-    #[inline(always)]
-    pub fn if_above(self, bound: f64, yes: Self, no: Self) -> Self {
-        let mask = self.simd.greater_than_f64s(self.lanes, self.simd.splat_f64s(bound));
-        Self { lanes: self.simd.select_f64s(mask, yes.lanes, no.lanes), ..self }
-    }
-
-    /// `yes` in the lanes equal to `value`, `no` in the others.
-    #[inline(always)]
-    pub fn if_equal(self, value: f64, yes: Self, no: Self) -> Self {
-        let mask = self.simd.equal_f64s(self.lanes, self.simd.splat_f64s(value));
-        Self { lanes: self.simd.select_f64s(mask, yes.lanes, no.lanes), ..self }
-    }
-
-    /// `yes` in the lanes that are numbers, NaN in the others.
-    #[inline(always)]
-    pub fn if_number(self, yes: Self) -> Self {
-        let mask = self.simd.equal_f64s(self.lanes, self.lanes);
-        Self { lanes: self.simd.select_f64s(mask, yes.lanes, self.lanes), ..self }
-    }
-
     /// 2ⁿ for whole numbers −1022 ≤ n ≤ 1023.
     #[inline(always)]
     pub fn power_of_two(self) -> Self {
