@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::{Probe, Resource};
 use crate::KernelError;
 use crate::simd::V;
-use crate::simd::exp::exp_normal;
-use crate::simd::ln::ln_normal;
+use crate::simd::exp::exp;
+use crate::simd::ln::ln;
 
 /// What is read: more than most caches hold.
 const READ_BYTES: usize = 256 << 20;
@@ -99,12 +99,12 @@ impl WithSimd for Turn {
             Resource::Logs => self.by(
                 simd,
                 #[inline(always)]
-                |x| ln_normal(x) + two,
+                |x| ln(x) + two,
             ),
             Resource::Exps => self.by(
                 simd,
                 #[inline(always)]
-                |x| exp_normal(-x),
+                |x| exp(-x),
             ),
             Resource::Divisions => self.by(
                 simd,
