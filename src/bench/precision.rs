@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::candidate::{Judge, evaluate, refer_to, room};
 use super::posterior::Posterior;
-use super::{Bench, Data, Family, Layout, Shop};
+use super::{Backend, Bench, Data, Family, Layout, Shop};
 use crate::error::{Error, Result};
 use crate::kernels::{Likelihood, LikelihoodBatch};
 
@@ -27,7 +27,7 @@ pub struct PrecisionOptions {
     pub customers: Vec<u64>,
     /// Groups that they fall into.
     pub groups: u32,
-    /// Pieces into which the device's memory budget cuts the rows.
+    /// Pieces into which a device's memory budget cuts the rows; the processor takes them in one.
     pub chunks: Vec<usize>,
     /// Whether rows are merged; each is measured.
     pub merged: Vec<bool>,
@@ -187,7 +187,11 @@ impl Case<'_> {
     fn compare(&self, question: &Question, tell: &mut dyn FnMut(&Precision)) -> Result<bool> {
         let mut holds = true;
         let mut first: [Option<LikelihoodBatch>; 2] = [None, None];
-        for &chunks in &self.options.chunks {
+        let chunks = match self.layout.backend() {
+            Backend::Cpu => &[1],
+            Backend::Gpu => self.options.chunks.as_slice(),
+        };
+        for &chunks in chunks {
             let (pieces, mut likelihood) = self.layout.likelihood(self.judge, self.bench.device.as_ref(), chunks)?;
             for ((place, (at, reference)), first) in question.references.iter().enumerate().zip(&mut first) {
                 refer_to(likelihood.as_mut(), reference)?;
