@@ -8,11 +8,12 @@
 #   --minutes  time for everything [default: 9]; each part has its share, and what does not fit is named as left out
 #   --driver   sets VK_DRIVER_FILES for a Vulkan driver that the loader does not find by itself
 #
-# Writes OUT/*.jsonl (one JSON object a line), OUT/*.txt (what was said) and OUT/README.md (every figure with its command).
+# Writes OUT/*.jsonl (one JSON object a line; parts.jsonl says what was run and how it ended), OUT/*.json (records of the program),
+# OUT/*.txt (what was said) and OUT/README.md (every figure with its command). Remove OUT/run-* and OUT/shop-* afterwards: they are large.
 # Exit codes: 0 every part ended well or was left out for time, 1 a part failed or a precision was refused, 2 wrong usage.
 set -uo pipefail
 
-usage() { sed -n '2,13p' "$0" >&2; exit 2; }
+usage() { sed -n '2,14p' "$0" >&2; exit 2; }
 [ $# -ge 1 ] && [ "${1#-}" = "$1" ] || usage
 case $1 in /*) binary=$1 ;; *) binary=$PWD/$1 ;; esac
 [ -x "$binary" ] || { echo "bench_gpu: $binary is not a program" >&2; exit 2; }
@@ -33,7 +34,7 @@ done
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
 page=$out/README.md
-rm -f "$out"/*.jsonl "$out"/*.txt "$page"
+rm -rf "$out"/*.json "$out"/*.jsonl "$out"/*.txt "$out"/run-* "$out"/shop-* "$page"
 began=$SECONDS
 ends=$((began + minutes * 60))
 status=0
@@ -64,6 +65,9 @@ part() {
   timeout --kill-after=5 "$share" "$@" >>"$out/$file" 2>>"$out/messages.txt" || code=$?
   local shown="longrun ${*:2}"
   shown=${shown//"$out"/OUT}
+  local escaped=${shown//\\/\\\\}
+  printf '{"part":"%s","seconds":%d,"exit_code":%d,"command":"%s"}\n' "$name" $((SECONDS - start)) "$code" "${escaped//\"/\\\"}" \
+    >>"$out/parts.jsonl"
   case $code in
     0) tell "| $name | $((SECONDS - start)) s | \`$shown\` |" ;;
     124 | 137) tell "| $name | cut off after $share s; what was measured until then is in $file | \`$shown\` |" ;;
@@ -86,16 +90,16 @@ tell "# longrun on this machine" "" "$(date -u '+%Y-%m-%d %H:%M') UTC, $("$binar
 tell '```text' "$("$binary" doctor 2>&1)" '```' ""
 tell "## Parts" "" "| part | time | command |" "| --- | --- | --- |"
 
-part doctor 30 doctor.jsonl "$binary" doctor --json
+part doctor 30 doctor.json "$binary" doctor --json
 part rates 40 rates.jsonl "$binary" bench rates "${place[@]}" --json
 part speed 120 speed.jsonl "$binary" bench "${place[@]}" --rows "$rows" --chains "$chains" --seconds 0.4 --json
-part "rule" 60 rule.jsonl "$binary" bench rule "${place[@]}" --rows "${rows},10000" --seconds 0.1 --json
+part rule 60 rule.jsonl "$binary" bench rule "${place[@]}" --rows "${rows},10000" --seconds 0.1 --json
 part precision 150 precision.jsonl "$binary" bench precision "${place[@]}" --backend gpu --customers "$customers" --chunks "$chunks" --json
 
 # Fits and predictions from a simulated Parquet summary.
 fit() { # CUSTOMERS SECONDS
   local n=$1 share=$2 shop=$out/shop-$1 run=$out/run-$1
-  part "simulate $n" "$share" simulate.jsonl "$binary" simulate --kind summary --format parquet --customers "$n" \
+  part "simulate $n" "$share" "simulate-$n.json" "$binary" simulate --kind summary --format parquet --customers "$n" \
     --groups 16 --output "$shop" --json || return
   local data
   data=$(find "$shop" -name '*.parquet' | head -n 1)
@@ -103,19 +107,26 @@ fit() { # CUSTOMERS SECONDS
 [data]
 path = "$data"
 kind = "summary"
-columns.group = "group"
+
+[groups]
+by = "column"
+column = "group"
+
+[predict]
+draws = $predict_draws
 
 [output]
 dir = "$run"
 TOML
   part "fit $n" "$share" "fit-$n.txt" "$binary" diagnose "$out/shop-$n.toml" --quiet "${compute[@]}" \
     --set sampler.kind=chees --set sampler.chains=64 --set "sampler.draws=$draws" --set sampler.shard_draws="$draws" || return
-  cp "$run/telemetry.json" "$out/telemetry-$n.jsonl" 2>/dev/null
-  cp "$run/diagnostics.json" "$out/diagnostics-$n.jsonl" 2>/dev/null
+  cp "$run/telemetry.json" "$out/telemetry-$n.json"
+  cp "$run/diagnostics.json" "$out/diagnostics-$n.json"
+  tell "| verdict $n | $(field verdict "$run/diagnostics.json") | diagnostics-$n.json, telemetry-$n.json |"
 }
 predict() { # CUSTOMERS SECONDS
   part "predict $1 × $predict_draws" "$2" "predict-$1.txt" "$binary" predict "$out/run-$1" --quiet || return
-  cp "$out/run-$1/telemetry.json" "$out/telemetry-predict-$1.jsonl" 2>/dev/null
+  cp "$out/run-$1/telemetry.json" "$out/telemetry-predict-$1.json"
 }
 
 fit "${fits[0]}" 60 && predict "${fits[0]}" 60

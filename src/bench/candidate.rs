@@ -4,7 +4,7 @@ use ndarray::{Array2, Array3};
 use serde::Serialize;
 
 use super::broken;
-use super::customers::Data;
+use super::customers::{Data, Facts};
 use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::kernels::rng::{Purpose, Stream};
@@ -74,6 +74,8 @@ pub enum Backend {
 pub enum Layout {
     /// One row after another in f64: the judge.
     Scalar,
+    /// Registers of rows in f64, chains sharing one read: the fast path.
+    Simd,
     /// A thread of the device owns rows and loops over chains.
     Rows,
     /// A thread of the device owns a chain and walks rows that its workgroup reads together.
@@ -82,12 +84,12 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout, the judge first.
-    pub const ALL: [Self; 3] = [Self::Scalar, Self::Rows, Self::Chains];
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Simd, Self::Rows, Self::Chains];
 
     /// Where it runs.
     pub fn backend(self) -> Backend {
         match self {
-            Self::Scalar => Backend::Cpu,
+            Self::Scalar | Self::Simd => Backend::Cpu,
             Self::Rows | Self::Chains => Backend::Gpu,
         }
     }
@@ -96,6 +98,7 @@ impl Layout {
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Simd => "simd",
             Self::Rows => "rows",
             Self::Chains => "chains",
         }
@@ -109,33 +112,34 @@ impl Layout {
         }
     }
 
-    /// The likelihood of `data` in this layout: on a device in about `chunks` pieces, by a memory budget that streams them, or in
-    /// as few as the device takes when `chunks` is 1; on the processor always in one.
+    /// The likelihood of `judge`'s rows in this layout: on a device in about `chunks` pieces, by a memory budget that streams them, or
+    /// in as few as the device takes when `chunks` is 1; on the processor always in one.
     ///
     /// # Errors
     /// The device fails, or there is none.
-    pub(super) fn likelihood(self, data: &Data, device: Option<&Device>, chunks: usize) -> Result<Made> {
+    pub(super) fn likelihood(self, judge: &Judge, device: Option<&Device>, chunks: usize) -> Result<Made> {
         let on_device = |arrangement| {
-            let budget_bytes = (chunks > 1).then(|| budget(data, chunks));
+            let budget_bytes = (chunks > 1).then(|| budget(&judge.facts, chunks));
             let options = Options { arrangement, budget_bytes };
             device.map(|device| (device, options)).ok_or_else(|| {
                 let error = Error::new("a device layout needs a device").at("bench").seen(self.name());
                 error.advice("name an adapter; `longrun doctor` lists them")
             })
         };
-        let made = match (self.arrangement(), data) {
-            (None, Data::BgNbd(cells)) => bg_nbd::Cpu::new(cells.clone()).map(on_processor),
-            (None, Data::GammaGamma(rows)) => gamma_gamma::Cpu::new(rows.clone()).map(on_processor),
-            (Some(arrangement), Data::BgNbd(cells)) => {
-                let (device, options) = on_device(arrangement)?;
-                let gpu = bg_nbd::Cpu::new(cells.clone()).and_then(|judge| bg_nbd::Gpu::with(judge, device, &options));
-                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
+        let made = match (self.arrangement(), &judge.cpu) {
+            (None, Cpu::BgNbd(cpu)) if self == Self::Simd => bg_nbd::Simd::new(cpu.cells().clone()).map(on_processor),
+            (None, Cpu::GammaGamma(cpu)) if self == Self::Simd => {
+                gamma_gamma::Simd::new(cpu.rows_as_given().clone()).map(on_processor)
             }
-            (Some(arrangement), Data::GammaGamma(rows)) => {
+            (None, Cpu::BgNbd(cpu)) => Ok(on_processor(cpu.clone())),
+            (None, Cpu::GammaGamma(cpu)) => Ok(on_processor(cpu.clone())),
+            (Some(arrangement), Cpu::BgNbd(cpu)) => {
                 let (device, options) = on_device(arrangement)?;
-                let judge = gamma_gamma::Cpu::new(rows.clone());
-                let gpu = judge.and_then(|judge| gamma_gamma::Gpu::with(judge, device, &options));
-                gpu.map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
+                bg_nbd::Gpu::with(cpu.clone(), device, &options).map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
+            }
+            (Some(arrangement), Cpu::GammaGamma(cpu)) => {
+                let (device, options) = on_device(arrangement)?;
+                gamma_gamma::Gpu::with(cpu.clone(), device, &options).map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
             }
         };
         made.map_err(broken("prepare the likelihood"))
@@ -144,7 +148,7 @@ impl Layout {
     /// On a device, how its threads share the work.
     fn arrangement(self) -> Option<Arrangement> {
         match self {
-            Self::Scalar => None,
+            Self::Scalar | Self::Simd => None,
             Self::Rows => Some(Arrangement::Rows),
             Self::Chains => Some(Arrangement::Chains),
         }
@@ -158,11 +162,41 @@ fn on_processor(likelihood: impl Likelihood + 'static) -> Made {
     (1, Box::new(likelihood))
 }
 
-/// The budget that cuts `data` into about `chunks` pieces: three of them on the device at once, each of whole lanes.
-fn budget(data: &Data, chunks: usize) -> u64 {
-    let lane_rows = (data.rows() / 2048).next_power_of_two().clamp(64, 1024);
-    let rows = data.rows().div_ceil(chunks).next_multiple_of(lane_rows);
-    3 * (rows as f64 * data.family().cost(Backend::Gpu).row_bytes) as u64
+/// The budget that cuts rows into about `chunks` pieces: three of them on the device at once, each of whole lanes.
+fn budget(facts: &Facts, chunks: usize) -> u64 {
+    let lane_rows = (facts.rows / 2048).next_power_of_two().clamp(64, 1024);
+    let rows = facts.rows.div_ceil(chunks).next_multiple_of(lane_rows);
+    3 * (rows as f64 * facts.family.cost(Backend::Gpu).returning_bytes) as u64
+}
+
+/// The f64 judge of some rows, sorted and checked once: every layout is made from it.
+pub(super) struct Judge {
+    pub facts: Facts,
+    cpu: Cpu,
+}
+
+enum Cpu {
+    BgNbd(bg_nbd::Cpu),
+    GammaGamma(gamma_gamma::Cpu),
+}
+
+impl Judge {
+    pub fn new(data: Data) -> Result<Self> {
+        let facts = data.facts();
+        let cpu = match data {
+            Data::BgNbd(cells) => bg_nbd::Cpu::new(cells).map(Cpu::BgNbd),
+            Data::GammaGamma(rows) => gamma_gamma::Cpu::new(rows).map(Cpu::GammaGamma),
+        };
+        Ok(Self { facts, cpu: cpu.map_err(broken("sort the simulated customers"))? })
+    }
+
+    /// The judge itself, to evaluate it.
+    pub fn likelihood(&mut self) -> &mut dyn Likelihood {
+        match &mut self.cpu {
+            Cpu::BgNbd(cpu) => cpu,
+            Cpu::GammaGamma(cpu) => cpu,
+        }
+    }
 }
 
 /// What a benchmark runs on.

@@ -165,50 +165,43 @@ impl Data {
         }
     }
 
-    fn frequency(&self) -> &[u32] {
+    fn columns(&self) -> (&[u32], &[f64], usize) {
         match self {
-            Self::BgNbd(cells) => &cells.frequency,
-            Self::GammaGamma(rows) => &rows.frequency,
+            Self::BgNbd(cells) => (&cells.frequency, &cells.weight, cells.n_groups),
+            Self::GammaGamma(rows) => (&rows.frequency, &rows.weight, rows.n_groups),
         }
     }
 
-    fn weight(&self) -> &[f64] {
-        match self {
-            Self::BgNbd(cells) => &cells.weight,
-            Self::GammaGamma(rows) => &rows.weight,
-        }
-    }
-
-    /// The family.
-    pub fn family(&self) -> Family {
-        match self {
+    /// What there is to know of them.
+    pub fn facts(&self) -> Facts {
+        let (frequency, weight, groups) = self.columns();
+        let family = match self {
             Self::BgNbd(_) => Family::BgNbd,
             Self::GammaGamma(_) => Family::GammaGamma,
+        };
+        Facts {
+            family,
+            groups,
+            rows: frequency.len(),
+            returning: frequency.iter().filter(|x| **x > 0).count() as f64 / frequency.len().max(1) as f64,
+            max_weight: weight.iter().copied().fold(0.0, f64::max),
         }
     }
+}
 
+/// What there is to know of a family's rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Facts {
+    /// The family.
+    pub family: Family,
     /// Number of groups.
-    pub fn groups(&self) -> usize {
-        match self {
-            Self::BgNbd(cells) => cells.n_groups,
-            Self::GammaGamma(rows) => rows.n_groups,
-        }
-    }
-
+    pub groups: usize,
     /// Number of rows.
-    pub fn rows(&self) -> usize {
-        self.frequency().len()
-    }
-
+    pub rows: usize,
     /// The share of rows with repeat purchases.
-    pub fn returning(&self) -> f64 {
-        self.frequency().iter().filter(|x| **x > 0).count() as f64 / self.rows().max(1) as f64
-    }
-
+    pub returning: f64,
     /// Customers in the heaviest row.
-    pub fn max_weight(&self) -> f64 {
-        self.weight().iter().copied().fold(0.0, f64::max)
-    }
+    pub max_weight: f64,
 }
 
 #[cfg(test)]
@@ -223,12 +216,16 @@ mod tests {
         assert_eq!(customers, shop.open().expect("a shop"));
         for family in Family::ALL {
             let [merged, apart] = [true, false].map(|merged| Data::of(family, &shop, &customers, merged));
-            let total = |data: &Data| data.weight().iter().sum::<f64>();
-            let purchases =
-                |data: &Data| data.frequency().iter().zip(data.weight()).map(|(x, w)| f64::from(*x) * w).sum::<f64>();
+            let total = |data: &Data| data.columns().1.iter().sum::<f64>();
+            let purchases = |data: &Data| {
+                let (frequency, weight, _) = data.columns();
+                frequency.iter().zip(weight).map(|(x, w)| f64::from(*x) * w).sum::<f64>()
+            };
             assert_eq!(total(&merged), total(&apart));
             assert_eq!(purchases(&merged), purchases(&apart));
-            assert!(merged.rows() < apart.rows() && apart.max_weight() == 1.0 && merged.groups() == 3);
+            let (merged, apart) = (merged.facts(), apart.facts());
+            let (merged, apart) = (merged.facts(), apart.facts());
+            assert!(merged.rows < apart.rows && apart.max_weight == 1.0 && merged.groups == 3, "{merged:?} {apart:?}");
         }
         // About half never return within one to two years (CDNOW's parameters), and x = 0 says recency 0.
         let once = customers.iter().filter(|c| c.x == 0).count() as f64 / 20_000.0;

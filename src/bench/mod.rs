@@ -14,7 +14,7 @@ pub mod speed;
 mod stopwatch;
 
 pub use candidate::{Backend, Bench, Family, Layout};
-pub use customers::{Data, Shop};
+pub use customers::{Customer, Data, Facts, Shop};
 
 use crate::error::Error;
 use crate::kernels::KernelError;

@@ -139,7 +139,8 @@ fn backward(l: &[f64], b: &mut [f64]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Data, Family, Layout, Shop};
+    use super::super::candidate::Judge;
+    use super::super::{Data, Family, Shop};
     use super::*;
 
     /// At the maximum slopes vanish; the truth lies within five standard deviations; the log-likelihood of draws falls short of the
@@ -150,8 +151,9 @@ mod tests {
         let customers = shop.open().expect("a shop");
         for family in Family::ALL {
             let data = Data::of(family, &shop, &customers, true);
-            let (_, mut judge) = Layout::Scalar.likelihood(&data, None, 1).expect("rows");
-            let posterior = Posterior::at_maximum(judge.as_mut(), family.centre()).expect("a maximum");
+            let mut judge = Judge::new(data).expect("rows");
+            let judge = judge.likelihood();
+            let posterior = Posterior::at_maximum(judge, family.centre()).expect("a maximum");
             let k = family.centre().len();
             for group in 0..2 {
                 // Lᵀ (ln truth − ln mode) is standard normal.
@@ -162,8 +164,8 @@ mod tests {
             }
             let draws = posterior.draws(200, 7);
             let (mut at_mode, mut at_draws) = (room(&posterior.mode), room(&draws));
-            evaluate(judge.as_mut(), &posterior.mode, &mut at_mode).expect("f64");
-            evaluate(judge.as_mut(), &draws, &mut at_draws).expect("f64");
+            evaluate(judge, &posterior.mode, &mut at_mode).expect("f64");
+            evaluate(judge, &draws, &mut at_draws).expect("f64");
             let short = at_mode.log_lik[0] - at_draws.log_lik.mean().expect("draws");
             // Two groups: K nats on average; five standard errors of a mean of 200, plus what is not normal at 10,000 customers.
             let expected = k as f64;

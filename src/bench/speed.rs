@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::candidate::{evaluate, refer_to, room, scattered};
+use super::candidate::{Judge, evaluate, refer_to, room, scattered};
 use super::rates::MachineRates;
 use super::stopwatch::{best_of_rounds, seconds};
-use super::{Backend, Bench, Data, Family, Layout, Shop};
+use super::{Backend, Bench, Data, Facts, Family, Layout, Shop};
 use crate::error::Result;
 use crate::kernels::{Likelihood, LikelihoodBatch};
 
@@ -97,8 +97,8 @@ pub fn speed(
     let customers = shop.open()?;
     for &family in &bench.families {
         for &merged in &options.merged {
-            let data = Data::of(family, &shop, &customers, merged);
-            one_data_set(bench, options, rates, &data, merged, tell)?;
+            let judge = Judge::new(Data::of(family, &shop, &customers, merged))?;
+            one_data_set(bench, options, rates, &judge, merged, tell)?;
         }
     }
     Ok(())
@@ -116,20 +116,20 @@ fn one_data_set(
     bench: &Bench,
     options: &SpeedOptions,
     rates: &[MachineRates],
-    data: &Data,
+    judge: &Judge,
     merged: bool,
     tell: &mut dyn FnMut(SpeedEvent),
 ) -> Result<()> {
-    let (family, rows) = (data.family(), data.rows());
-    let centre = scattered(family.centre(), 1, data.groups(), 0.0);
+    let Facts { family, groups, rows, returning, .. } = judge.facts;
+    let centre = scattered(family.centre(), 1, groups, 0.0);
     let mut candidates = Vec::new();
     for layout in bench.layouts() {
-        let (_, mut likelihood) = layout.likelihood(data, bench.device.as_ref(), 1)?;
+        let (_, mut likelihood) = layout.likelihood(judge, bench.device.as_ref(), 1)?;
         refer_to(likelihood.as_mut(), &centre)?;
         candidates.push(Candidate { layout, likelihood, per_chain: 0.0 });
     }
     for &chains in &options.chains {
-        let points = scattered(family.centre(), chains, data.groups(), SPREAD);
+        let points = scattered(family.centre(), chains, groups, SPREAD);
         let mut out: Vec<LikelihoodBatch> = candidates.iter().map(|_| room(&points)).collect();
         let (mut taking_part, mut warm) = (Vec::new(), Vec::new());
         for (candidate, out) in candidates.iter_mut().zip(&mut out) {
@@ -158,7 +158,7 @@ fn one_data_set(
             let floor = rates
                 .iter()
                 .find(|of| of.backend == backend)
-                .map(|of| family.cost(backend).floor(&of.rates(), chains, data.returning()));
+                .map(|of| family.cost(backend).floor(&of.rates(), chains, returning));
             let floor_evals_per_s = floor.map_or(f64::NAN, |floor| 1.0 / floor.seconds);
             tell(SpeedEvent::Measured(Speed {
                 family,
