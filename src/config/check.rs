@@ -10,7 +10,7 @@ use chrono::format::{Item, StrftimeItems};
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
 use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
 use super::source::Source;
-use crate::data::{Column, Kind};
+use crate::data::{Column, Kind, TimeZone};
 use crate::error::{Error, Result};
 
 /// Checks `source` and fixes every default. `today` bounds the dates that data may carry; `compute` is the backend that the
@@ -204,10 +204,15 @@ impl Checker<'_> {
             latest_date: today,
             zero_amounts: d.zero_amounts,
             negative_amounts: d.negative_amounts,
-            time_zone: d.time_zone.clone(),
+            time_zone: self.time_zone()?,
             max_reject_share: d.max_reject_share,
             currency: d.currency.clone(),
         })
+    }
+
+    fn time_zone(&self) -> Result<Option<TimeZone>> {
+        let zone = self.source.config.data.time_zone.as_deref().map(str::parse);
+        zone.transpose().map_err(|e: Error| e.at(self.source.place("data.time_zone")))
     }
 
     /// Which column plays which role. Names have defaults; a file without a header needs numbers.

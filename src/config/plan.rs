@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Day;
 use super::sections::{DiagnoseSection, PredictSection, SamplerSection};
-use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, ZeroAmounts};
+use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, TimeZone, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior, PriorSpec};
 
 /// A checked configuration. Whoever holds one need not ask again whether a number is positive or a file format known.
@@ -82,7 +82,7 @@ pub struct DataPlan {
     /// What happens to negative amounts.
     pub negative_amounts: NegativeAmounts,
     /// Zone whose calendar days count, for times with an offset.
-    pub time_zone: Option<String>,
+    pub time_zone: Option<TimeZone>,
     /// Largest share of rejected lines.
     pub max_reject_share: f64,
     /// Sign or code shown before amounts.

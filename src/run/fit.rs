@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use super::backend::Place;
 use super::facts::DataFacts;
 use super::summarize::read_observations;
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::model::{Posterior, Scale, family};
 use crate::sampler::{self, Kind, ModeSearch, Settings, Start, Watch};
 use crate::target::LogDensity;
+use serde::{Deserialize, Serialize};
 
 /// Samples whatever fit is not complete yet.
 pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
@@ -82,7 +82,11 @@ pub(super) fn is_done(dir: &RunDir) -> Result<bool> {
 
 /// Opens the run's draws, or begins them.
 fn store(dir: &RunDir) -> Result<DrawStore> {
-    if dir.has("draws/manifest.json") { open_store(dir) } else { DrawStore::create(&dir.path("draws"), identity(dir, &summary_sha256(dir)?)) }
+    if dir.has("draws/manifest.json") {
+        open_store(dir)
+    } else {
+        DrawStore::create(&dir.path("draws"), identity(dir, &summary_sha256(dir)?))
+    }
 }
 
 /// Opens the run's draws; those of another plan or of other data are refused.
@@ -99,7 +103,8 @@ pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
 
 /// Removes draws that do not belong to the summary of that digest; says whether there were any.
 pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str) -> Result<bool> {
-    if !dir.has("draws/manifest.json") || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir, summary_sha256)
+    if !dir.has("draws/manifest.json")
+        || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir, summary_sha256)
     {
         return Ok(false);
     }

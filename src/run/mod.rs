@@ -78,9 +78,14 @@ impl Step {
     /// Files the step writes, the one that proves it done last.
     pub fn files(self) -> &'static [&'static str] {
         match self {
-            Self::Summarize => {
-                &["summary.parquet", "cells.parquet", "spend.parquet", "holdout.parquet", "weekly.parquet", "facts.json"]
-            }
+            Self::Summarize => &[
+                "summary.parquet",
+                "cells.parquet",
+                "spend.parquet",
+                "holdout.parquet",
+                "weekly.parquet",
+                "facts.json",
+            ],
             Self::Fit => &[],
             Self::Diagnose => &["diagnostics.json"],
             Self::Predict => &["customers.parquet", "customers.csv", "checks.json", "predictions.json"],

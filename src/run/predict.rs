@@ -1,5 +1,6 @@
 //! Step 4: every customer's future, the totals of every set of customers, and the checks of the model against its own data.
 
+use super::backend::Place;
 use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
 use super::fit::open_store;
 use super::models::{PURCHASE, SPEND};
@@ -10,7 +11,7 @@ use crate::data::{Holdout, Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
 use crate::model::family;
 use crate::predict::{
-    self, CustomerWriter, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings,
+    self, CustomerWriter, Engine, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings,
 };
 use crate::segment::{self, ValueTiers};
 
@@ -61,9 +62,13 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     ];
     let placement = segment::placement(&basis.rfm, &basis.tiers);
     let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement)?;
-    let mut engine = predict::Cpu::new(&basis.summary, &basis.population, &basis.settings, &labellings)?;
+    let Basis { summary, population, settings, .. } = &basis;
+    let mut engine: Box<dyn Engine + '_> = match Place::of(&dir.plan.compute)? {
+        Place::Cpu => Box::new(predict::Cpu::new(summary, population, settings, &labellings)?),
+        Place::Gpu(device, _) => Box::new(predict::Gpu::new(&device, summary, population, settings, &labellings)?),
+    };
     let totals = predict::predict_customers(
-        &mut engine,
+        &mut *engine,
         &basis.summary,
         &basis.expectations,
         &labellings,

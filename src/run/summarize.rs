@@ -79,6 +79,15 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if report.kept_zero > 0 {
         notes.push(format!("{} purchases with an amount of zero were kept (data.zero_amounts)", report.kept_zero));
     }
+    if report.netted_returns > 0 {
+        notes.push(format!(
+            "{} returns were taken off the same day's purchases, which left nothing of {} days (data.negative_amounts)",
+            report.netted_returns, report.netted_away_days
+        ));
+    }
+    if report.unmatched_returns > 0 {
+        notes.push(format!("{} returns on days without a purchase were left out", report.unmatched_returns));
+    }
     if report.rounded_amounts > 0 {
         notes.push(format!("{} amounts with more than four decimals were rounded to four", report.rounded_amounts));
     }
@@ -192,7 +201,7 @@ fn rules(plan: &DataPlan) -> Rules {
         zero_amounts: plan.zero_amounts,
         negative_amounts: plan.negative_amounts,
         max_reject_share: plan.max_reject_share,
-        time_zone: None,
+        time_zone: plan.time_zone,
         latest_date: Some(plan.latest_date),
     }
 }
