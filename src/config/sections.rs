@@ -211,7 +211,7 @@ pub struct SamplerSection {
     pub kind: SamplerKind,
     /// Independent chains.
     pub chains: usize,
-    /// Warm-up transitions per chain, not kept.
+    /// Most warm-up transitions per chain, not kept; warm-up ends sooner when nothing is left to learn.
     pub warmup: usize,
     /// Draws kept per chain.
     pub draws: usize,

@@ -13,7 +13,7 @@ const LARGEST_R_HAT: f64 = 1.25;
 /// Share of divergent transitions.
 const LARGEST_DIVERGENCE_SHARE: f64 = 0.005;
 /// Draws pooled, per coordinate that a dense metric has learnt.
-const DRAWS_PER_COORDINATE: f64 = 1.5;
+const DRAWS_PER_COORDINATE: f64 = 3.0;
 /// Draws pooled, at least.
 const FEWEST_DRAWS: f64 = 60.0;
 
