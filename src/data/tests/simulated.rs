@@ -135,8 +135,8 @@ fn a_summary_of_every_purchase_loses_none() {
         (seen - expected).abs() < 4.0 * (expected * (1.0 - expected) / 20_000.0).sqrt(),
         "{seen} against {expected}"
     );
-    let days = summary.age.iter().chain(&summary.recency).map(|t| t * 7.0);
-    assert!(days.into_iter().all(|days| (days - days.round()).abs() < 1e-9), "times are whole days");
+    let mut days = summary.age.iter().chain(&summary.recency).map(|t| t * 7.0);
+    assert!(days.all(|days| (days - days.round()).abs() < 1e-9), "times are whole days");
 }
 
 #[test]
