@@ -179,7 +179,7 @@ mod tests {
     fn counts_are_those_of_a_map_at_any_budget_and_divisions_come_as_asked() {
         let key = |i: u64| {
             let mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            [((mixed >> 60) % 3) << 32 | (mixed >> 50) % 7, (mixed >> 30) % 50]
+            [(((mixed >> 60) % 3) << 32) | ((mixed >> 50) % 7), (mixed >> 30) % 50]
         };
         let mut expected: BTreeMap<[u64; 2], u64> = BTreeMap::new();
         (0..20_000).for_each(|i| *expected.entry(key(i)).or_default() += 1);

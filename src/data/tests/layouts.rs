@@ -149,7 +149,7 @@ fn threads_and_block_sizes_change_no_byte() {
     let read = |threads: usize, block_bytes: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         // A budget of nothing spills every row.
-        let held_bytes = if threads % 2 == 0 { 0 } else { 1 << 20 };
+        let held_bytes = if threads.is_multiple_of(2) { 0 } else { 1 << 20 };
         let sizes = Sizes { block_bytes, partitions: Some(8), held_bytes };
         let report = pool.install(|| ingest_sized(&desk.source(), &rules, &desk.out(), &|_| {}, sizes)).unwrap();
         let table = pool.install(|| desk.table().summarize(&until(day(2020, 6, 1)), &rules, &Grouping::None)).unwrap();
