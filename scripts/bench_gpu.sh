@@ -134,12 +134,13 @@ fit "${fits[0]}" 60 && predict "${fits[0]}" 60
 [ -n "$huge" ] && [ $((ends - SECONDS)) -gt 90 ] && fit "$huge" 180
 
 rows_of() { # FILE KEY...: a Markdown row per object
-  local file=$1 line key cells
+  local file=$1 line key cells pattern
   shift
   while IFS= read -r line; do
     cells='|'
     for key in "$@"; do
-      cells+=" $(printf '%s\n' "$line" | sed -n "s/.*\"$key\":\"\{0,1\}\([^\",}]*\).*/\1/p") |"
+      pattern="\"$key\":\"?([^\",}]*)"
+      if [[ $line =~ $pattern ]]; then cells+=" ${BASH_REMATCH[1]} |"; else cells+=" |"; fi
     done
     tell "$cells"
   done <"$out/$file"
