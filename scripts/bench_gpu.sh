@@ -139,8 +139,8 @@ rows_of() { # FILE KEY...: a Markdown row per object
   while IFS= read -r line; do
     cells='|'
     for key in "$@"; do
-      pattern="\"$key\":\"?([^\",}]*)"
-      if [[ $line =~ $pattern ]]; then cells+=" ${BASH_REMATCH[1]} |"; else cells+=" |"; fi
+      pattern="\"$key\":(\"([^\"]*)\"|[^,}]*)"
+      if [[ $line =~ $pattern ]]; then cells+=" ${BASH_REMATCH[2]:-${BASH_REMATCH[1]}} |"; else cells+=" |"; fi
     done
     tell "$cells"
   done <"$out/$file"
