@@ -80,14 +80,14 @@ part() {
 }
 
 if [ -n "$small" ]; then
-  chains=1,4,64 rows=20000 customers=10000,50000 chunks=1,7 fits=(20000) draws=100 predict_draws=50 huge=''
+  chains=1,4,64 rows=20000 customers=10000,50000 chunks=1,7 fits=(20000) fit_chains=16 draws=100 predict_draws=50 huge=''
 else
   chains=1,4,64,1024 rows=1000000 customers=10000,1000000,10000000 chunks=1,7,100
-  fits=(1000000 10000000) draws=500 predict_draws=500 huge=100000000
+  fits=(1000000 10000000) fit_chains=64 draws=500 predict_draws=500 huge=100000000
 fi
 
 tell "# longrun on this machine" "" "$(date -u '+%Y-%m-%d %H:%M') UTC, $("$binary" --version), $(uname -sr)." ""
-tell '```text' "$("$binary" doctor 2>&1)" '```' ""
+tell '```text' "$("$binary" doctor 2>/dev/null)" '```' ""
 tell "## Parts" "" "| part | time | command |" "| --- | --- | --- |"
 
 part doctor 30 doctor.json "$binary" doctor --json
@@ -119,7 +119,7 @@ draws = $predict_draws
 dir = "$run"
 TOML
   part "fit $n" "$share" "fit-$n.txt" "$binary" diagnose "$out/shop-$n.toml" --quiet "${compute[@]}" \
-    --set sampler.kind=chees --set sampler.chains=64 --set "sampler.draws=$draws" --set sampler.shard_draws="$draws" || return
+    --set sampler.kind=chees --set "sampler.chains=$fit_chains" --set "sampler.draws=$draws" --set sampler.shard_draws="$draws" || return
   cp "$run/telemetry.json" "$out/telemetry-$n.json"
   cp "$run/diagnostics.json" "$out/diagnostics-$n.json"
   tell "| verdict $n | $(field verdict "$run/diagnostics.json") | diagnostics-$n.json, telemetry-$n.json |"
@@ -134,12 +134,13 @@ fit "${fits[0]}" 60 && predict "${fits[0]}" 60
 [ -n "$huge" ] && [ $((ends - SECONDS)) -gt 90 ] && fit "$huge" 180
 
 rows_of() { # FILE KEY...: a Markdown row per object
-  local file=$1 line key cells
+  local file=$1 line key cells pattern
   shift
   while IFS= read -r line; do
     cells='|'
     for key in "$@"; do
-      cells+=" $(printf '%s\n' "$line" | sed -n "s/.*\"$key\":\"\{0,1\}\([^\",}]*\).*/\1/p") |"
+      pattern="\"$key\":(\"([^\"]*)\"|[^,}]*)"
+      if [[ $line =~ $pattern ]]; then cells+=" ${BASH_REMATCH[2]:-${BASH_REMATCH[1]}} |"; else cells+=" |"; fi
     done
     tell "$cells"
   done <"$out/$file"

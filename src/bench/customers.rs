@@ -224,7 +224,6 @@ mod tests {
             assert_eq!(total(&merged), total(&apart));
             assert_eq!(purchases(&merged), purchases(&apart));
             let (merged, apart) = (merged.facts(), apart.facts());
-            let (merged, apart) = (merged.facts(), apart.facts());
             assert!(merged.rows < apart.rows && apart.max_weight == 1.0 && merged.groups == 3, "{merged:?} {apart:?}");
         }
         // About half never return within one to two years (CDNOW's parameters), and x = 0 says recency 0.

@@ -33,7 +33,7 @@ evaluations a second this machine could make if nothing but the formulas cost ti
 per row and chain. What a row needs is counted from the formulas (a row is read once for all chains; terms that rows share are
 not counted); the rates are measured in the same run (`longrun bench rates`), for a device in f32, for the processor in f64 on
 all threads. The three may overlap perfectly, so no kernel that computes these formulas here can pass the floor; half of it is
-good.
+good. Rows that fit into caches are read faster than memory: the floor's bytes are meant for a million rows, not for ten thousand.
 
 Examples:
   longrun bench --chains 64 --family bg_nbd        this machine's processor and its GPU, if it has one

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Memory, multiply-adds and special functions may overlap perfectly, so the largest of the three is the floor, and no kernel
-//! that computes these formulas on this machine can be faster. It is a bound, not a promise: a special function counts as one
+//! that computes these formulas on this machine can be faster, unless its rows fit into a cache. It is a bound, not a promise: a special function counts as one
 //! operation at the speed of the machine's own, although WGSL's `log` is too coarse near 1 and our shaders build ln(1 + x) and
 //! exp(x) − 1 from multiply-adds.
 
