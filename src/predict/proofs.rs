@@ -273,12 +273,12 @@ fn seconds_per_million_customer_draws() {
             let history = History::of(&shop, i);
             let address = future::customer_address(&shop.customer_id[i]);
             let by_draw = laws.of(shop.group[i]);
-            for draw in 0..draws {
+            for (draw, law) in by_draw.iter().enumerate().take(draws) {
                 let rng = &mut Stream::new(1, Purpose::Prediction, address, draw as u32);
                 let group = shop.group[i] as usize;
                 let count = plain::purchases(rng, population.purchase_at(draw, group), &history, &grid, &mut by_period);
                 if count > 0 {
-                    sum += plain::spend(rng, by_draw[draw].spend, &history, &grid, &by_period);
+                    sum += plain::spend(rng, law.spend, &history, &grid, &by_period);
                 }
             }
         }
