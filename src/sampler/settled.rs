@@ -4,6 +4,7 @@
 //! things: do the chains tell the same story, has the log density stopped drifting, did the metric stay, did trajectories stay whole. Any
 //! doubt means another window.
 
+use super::MAX_HESSIAN_DIM;
 use super::metric::{Contribution, Moments};
 
 /// Most ln of a factor by which the metric may have moved in any direction.
@@ -27,12 +28,14 @@ pub(super) struct Change {
     pub(super) divergence_share: f64,
 }
 
-/// Whether nothing is left to learn.
+/// Whether nothing is left to learn. Where coordinates are too many for a dense metric, a few slow ones (the spread of ten thousand groups,
+/// say) cannot be heard among the calm: such a warm-up runs its full length.
 pub(super) fn settled(chains: &[Contribution], change: &Change) -> bool {
     let draws: f64 = chains.iter().map(|c| c.draws.count()).sum();
     let dim = chains.first().map_or(0, |c| c.draws.mean().len());
     let wanted = if change.dense { DRAWS_PER_COORDINATE * dim as f64 } else { 0.0 };
-    draws >= wanted.max(FEWEST_DRAWS)
+    dim <= MAX_HESSIAN_DIM
+        && draws >= wanted.max(FEWEST_DRAWS)
         && change.metric < LARGEST_CHANGE
         && change.divergence_share <= LARGEST_DIVERGENCE_SHARE
         && levels_agree(chains)
