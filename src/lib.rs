@@ -37,3 +37,7 @@ pub mod segment;
 pub mod target;
 
 pub use longrun_kernels as kernels;
+
+#[cfg(test)]
+#[path = "../kernels/tests/adapter/mod.rs"]
+mod adapter;

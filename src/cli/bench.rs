@@ -12,7 +12,7 @@ use crate::bench::{Backend, Bench, Family, Layout};
 use crate::error::{Error, Result};
 use crate::kernels::device::{Choice, Device};
 use crate::kernels::{ARRANGEMENT_RULE, Arrangement};
-use crate::run::{AUTO_GPU_BYTE_CHAINS, AUTO_RULE};
+use crate::run::{AUTO_GPU_ROW_CHAINS, AUTO_RULE};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = FLOOR)]
@@ -312,16 +312,12 @@ fn precision_line(line: &Precision) {
     );
 }
 
-/// Bytes that a customer takes in a Parquet summary, for the backend rule, which looks at the size of input files.
-const SUMMARY_BYTES: u64 = 20;
-
 fn print_rule(args: &RuleArgs, terminal: Terminal) -> Result<Ending> {
     let seconds = positive("--seconds", args.seconds)?;
     let chains = counts("--chains", &args.chains)?;
     let bench = open(args.place.backend, args.place.adapter.as_deref(), &args.families, terminal)?;
     let backend = |rows: u64, chains: usize| {
-        let bytes = (rows * SUMMARY_BYTES).saturating_mul(chains as u64);
-        if bytes >= AUTO_GPU_BYTE_CHAINS { Backend::Gpu } else { Backend::Cpu }
+        if rows.saturating_mul(chains as u64) >= AUTO_GPU_ROW_CHAINS { Backend::Gpu } else { Backend::Cpu }
     };
     let layout = |chains: usize| {
         let adapter = bench.device.as_ref().map(Device::adapter);
@@ -331,9 +327,7 @@ fn print_rule(args: &RuleArgs, terminal: Terminal) -> Result<Ending> {
     if !terminal.json {
         println!("layout rule: {ARRANGEMENT_RULE}");
         println!("backend rule: {AUTO_RULE}");
-        println!(
-            "here a row is taken for {SUMMARY_BYTES} bytes of a Parquet summary, and the adapter for one that auto may choose"
-        );
+        println!("here a row is taken for a row of the input, and the adapter for one that auto may choose");
     }
     let options = RuleOptions { customers: args.rows.clone(), chains, seconds };
     let mut told = Ok(());

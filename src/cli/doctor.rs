@@ -12,7 +12,7 @@ use super::{Ending, Terminal};
 use crate::config::{Backend, ComputeSection};
 use crate::error::Result;
 use crate::kernels::device::{self, Adapter, Choice, Device};
-use crate::kernels::self_test;
+use crate::kernels::{ARRANGEMENT_RULE, self_test};
 use crate::run::{AUTO_RULE, DataFacts, RunDir, decide_backend};
 
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(super) fn doctor(args: &DoctorArgs, terminal: Terminal) -> Result<Ending> {
             .collect();
         print_json(&serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"), "cpus": cpus, "adapters": list, "why_no_adapter": why_none,
-            "run": run, "auto": { "rule": AUTO_RULE, "large_jobs": large.backend, "adapter": large.adapter, "reason": large.reason },
+            "run": run, "layout_rule": ARRANGEMENT_RULE, "auto": { "rule": AUTO_RULE, "large_jobs": large.backend, "adapter": large.adapter, "reason": large.reason },
         }))?;
         return Ok(Ending::Healthy);
     }
@@ -75,6 +75,7 @@ pub(super) fn doctor(args: &DoctorArgs, terminal: Terminal) -> Result<Ending> {
     }
     println!();
     println!("{AUTO_RULE}");
+    println!("layout: {ARRANGEMENT_RULE}");
     match (large.backend, &large.adapter) {
         (Backend::Gpu, Some(adapter)) => println!("here: small jobs on the CPU, large ones on {adapter}"),
         _ => println!("here: every job on the CPU"),

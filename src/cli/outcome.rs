@@ -149,7 +149,10 @@ fn how(plan: &Plan) -> String {
     };
     let place = plan.compute.adapter.as_deref().unwrap_or("the CPU");
     let reason = &plan.compute.reason;
-    format!("{sampler}, {} chains of {} warm-up and {} kept draws, on {place} ({reason})", s.chains, s.warmup, s.draws)
+    format!(
+        "{sampler}, {} chains of at most {} warm-up and {} kept draws, on {place} ({reason})",
+        s.chains, s.warmup, s.draws
+    )
 }
 
 fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {

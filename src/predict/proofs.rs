@@ -12,9 +12,6 @@ use super::{
 use crate::data::Summary;
 use crate::kernels::rng::{Ahead, Purpose, Stream};
 
-#[path = "../../kernels/tests/adapter/mod.rs"]
-mod adapter;
-
 const DRAWS: u64 = 40_000;
 
 fn law([r, alpha, a, b]: [f64; 4], spend: [f64; 3]) -> Law {
@@ -147,7 +144,7 @@ fn bounds_hold_for_every_draw() {
 /// that of a sum.
 #[test]
 fn the_device_agrees_with_the_processor() {
-    let Some(device) = adapter::device() else { return };
+    let Some(device) = crate::adapter::device() else { return };
     let (customers, draws) = (2000, 400);
     let (shop, population) = (shop(customers, 3), posterior(draws, 3));
     let means = expectations(&shop, &population, &settings()).unwrap();

@@ -244,7 +244,7 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
                     SamplerKind::Chees => "chees".to_owned(),
                 },
                 chains: f.chains as u64,
-                warmup: plan.sampler.warmup as u64,
+                warmup: cost.warmup,
                 draws: f.draws as u64,
                 divergences: f.divergences,
                 gradient_evaluations: cost.gradient_evaluations,

@@ -1,6 +1,6 @@
 //! Where likelihoods are computed: decides once, before any data is read, by a rule stated in words, and opens what was decided.
 //!
-//! The rule never asks a stopwatch, so that equal runs are equal: it looks at the kind of adapter, the size of the input files and
+//! The rule never asks a stopwatch, so that equal runs are equal: it looks at the kind of adapter, the rows of the input files and
 //! the number of chains.
 
 use crate::config::{Backend, BackendChoice, ComputePlan, ComputeSection, Layout, LayoutChoice};
@@ -9,12 +9,16 @@ use crate::error::{Error, Result};
 use crate::kernels::device::{self, Adapter, Choice, Device};
 use crate::kernels::{Arrangement, Options};
 
-/// Input bytes × chains from which `auto` prefers a GPU: below it a gradient costs less on the CPU than the way to the device
-/// and back.
-pub const AUTO_GPU_BYTE_CHAINS: u64 = 256 << 20;
+/// Input rows × chains from which `auto` prefers a GPU.
+///
+/// Some six lines of a log, or two customers of a summary, come to one cell of the likelihood. Two cores with AVX-512 make about
+/// 5e8 to 9e8 cell gradients a second (`longrun bench`), so that a gradient of this much work takes the CPU a millisecond or more, and
+/// more where registers are narrower. Submitting work to a device and reading it back costs 0.1 ms on llvmpipe; the gain beyond
+/// that is hardware's, which `longrun bench rule` measures where there is some.
+pub const AUTO_GPU_ROW_CHAINS: u64 = 4_000_000;
 
 /// `auto`'s rule, for people.
-pub const AUTO_RULE: &str = "auto takes the first adapter that is not software when input bytes × chains reach 256 MiB, and the CPU \
+pub const AUTO_RULE: &str = "auto takes the first adapter that is not software when input rows × chains reach 4 million, and the CPU \
 otherwise; a software adapter is used only when compute.adapter names it";
 
 /// The backend decided for `compute`, given the chains and the input files.
@@ -39,13 +43,10 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
         }
         BackendChoice::Auto => {
             // Small work is settled without waking any driver.
-            let work = input_bytes(paths).saturating_mul(chains as u64);
-            if work < AUTO_GPU_BYTE_CHAINS {
-                let reason = format!(
-                    "auto: input bytes × chains are {} MiB, below {} MiB",
-                    work >> 20,
-                    AUTO_GPU_BYTE_CHAINS >> 20
-                );
+            let rows = Source { paths: paths.to_vec(), ..Source::default() }.rough_rows();
+            let work = rows.saturating_mul(chains as u64);
+            if work < AUTO_GPU_ROW_CHAINS {
+                let reason = format!("auto: input rows × chains are about {work}, below {AUTO_GPU_ROW_CHAINS}");
                 return Ok(plan(Backend::Cpu, None, reason));
             }
             let adapters = device::adapters();
@@ -57,11 +58,7 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
                 Some(a) => plan(
                     Backend::Gpu,
                     Some(a),
-                    format!(
-                        "auto: input bytes × chains are {} MiB, at least {} MiB",
-                        work >> 20,
-                        AUTO_GPU_BYTE_CHAINS >> 20
-                    ),
+                    format!("auto: input rows × chains are about {work}, at least {AUTO_GPU_ROW_CHAINS}"),
                 ),
                 None => plan(Backend::Cpu, None, "auto: this machine has no adapter that is not software".to_owned()),
             })
@@ -101,13 +98,6 @@ fn named<'a>(adapters: &'a [Adapter], name: Option<&str>) -> Result<&'a Adapter>
             .seen(seen())
             .advice("name one in compute.adapter to use it all the same; see `longrun doctor`"),
     })
-}
-
-/// Size of all input files; 0 where they cannot be listed (reading will say why).
-fn input_bytes(paths: &[String]) -> u64 {
-    let source = Source { paths: paths.to_vec(), ..Source::default() };
-    let files = source.files().unwrap_or_default();
-    files.iter().filter_map(|f| std::fs::metadata(f).ok()).map(|m| m.len()).sum()
 }
 
 /// The place a plan decided on, opened.

@@ -54,6 +54,7 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
             name,
             FitCost {
                 wall_s,
+                warmup: outcome.warmup,
                 gradient_evaluations: gradients,
                 gradients_per_s: (!resumed).then(|| gradients as f64 / wall_s),
                 min_ess_bulk: None,

@@ -20,7 +20,7 @@ mod summarize;
 mod telemetry;
 
 pub use crate::model::PARAMETER_DIM;
-pub use backend::{AUTO_GPU_BYTE_CHAINS, AUTO_RULE, decide as decide_backend};
+pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use dir::RunDir;
 pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,

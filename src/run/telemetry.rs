@@ -48,6 +48,9 @@ pub struct StepCost {
 pub struct FitCost {
     /// Seconds of wall time, warm-up included.
     pub wall_s: f64,
+    /// Warm-up transitions per chain: at most `sampler.warmup`.
+    #[serde(default)]
+    pub warmup: u64,
     /// Gradients of one chain's log density.
     pub gradient_evaluations: u64,
     /// Gradients per second, for a fit in one piece.
