@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! ℓ(θ) = group terms(θ)                                    Γ functions and totals        host, f64
-//!      + Σ light rows at θ₀ + linear(θ₀)·(θ − θ₀)          once per reference            host, f64
+//!      + Σ light rows at θ₀ + what sums once for all θ    once per reference            host, f64
 //!      + Σ light rows [ rest of ℓ_i(θ) − ℓ_i(θ₀) ]         every evaluation              device, f32 lanes summed in f64
 //!      + Σ heavy rows at θ                                 mass above HEAVY_MASS         host, f64
 //! ```
@@ -78,6 +78,8 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
     const WGSL: &'static str;
     type Row: Crossing + Send + Sync;
     type Point: Crossing + Send + Sync;
+    /// Sums over a group's rows at the reference, of which [`Difference::kept`] makes a part of the density at any point.
+    type Sums: AsRef<[f64]> + AsMut<[f64]> + Clone + Copy + std::fmt::Debug + Default + Send + Sync;
 
     /// A reference to begin with, from the data alone.
     fn first_reference(&self) -> [f64; K];
@@ -93,11 +95,18 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
     /// The density of the given rows (as handed in) alone.
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError>;
 
-    /// A sorted row's constants at the reference, and the coefficients of θ − θ₀ that the host keeps.
-    fn reference_row(&self, group: usize, row: usize, reference: &[f64; K]) -> (Self::Row, [f64; K]);
+    /// A sorted row's constants at the reference, and its part of the sums that the host keeps.
+    fn reference_row(&self, group: usize, row: usize, reference: &[f64; K]) -> (Self::Row, Self::Sums);
+
+    /// The part of a group's difference from the reference that the device leaves to the host.
+    fn kept(sums: &Self::Sums, theta: &[f64; K], reference: &[f64; K]) -> Sum<K>;
 
     /// A point as the shader wants it; differences are formed in f64.
     fn difference(theta: &[f64; K], reference: &[f64; K]) -> Self::Point;
+}
+
+fn add<S: AsRef<[f64]> + AsMut<[f64]>>(sums: &mut S, part: &S) {
+    sums.as_mut().iter_mut().zip(part.as_ref()).for_each(|(sum, part)| *sum += part);
 }
 
 /// Beyond this factor from the reference, f64 on the host takes over.
@@ -123,16 +132,16 @@ pub struct Differenced<const K: usize, D: Difference<K>> {
     judge: D,
     heavy: D,
     engine: Engine<D::Row, D::Point>,
-    reference: Vec<Reference<K>>,
+    reference: Vec<Reference<K, D::Sums>>,
     evaluations: u64,
 }
 
 /// What the host knows of one group at its θ₀.
 #[derive(Debug, Clone, Copy)]
-struct Reference<const K: usize> {
+struct Reference<const K: usize, S> {
     theta: [f64; K],
     light_rows: f64,
-    linear: [f64; K],
+    sums: S,
 }
 
 impl<const K: usize, D: Difference<K>> Differenced<K, D> {
@@ -205,7 +214,7 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
             .map(|((theta, all), heavy)| Reference {
                 theta: *theta,
                 light_rows: all.value - heavy.value,
-                linear: [0.0; K],
+                sums: D::Sums::default(),
             })
             .collect();
         let (judge, reference) = (&self.judge, &mut self.reference);
@@ -217,18 +226,17 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
                 rows = others;
             }
             let of_lane = |(lane, rows): (&lanes::Lane, &mut [D::Row])| {
-                let mut linear = [0.0; K];
+                let mut sums = D::Sums::default();
                 for (row, sorted) in rows.iter_mut().zip(&lanes.order[lane.rows.clone()]) {
                     let part;
                     (*row, part) = judge.reference_row(lane.group, *sorted as usize, &groups[lane.group]);
-                    linear.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+                    add(&mut sums, &part);
                 }
-                (lane.group, linear)
+                (lane.group, sums)
             };
             let computed: Vec<_> = tasks.into_par_iter().map(of_lane).collect();
-            for (group, linear) in computed {
-                let sum = &mut reference[group].linear;
-                sum.iter_mut().zip(linear).for_each(|(sum, part)| *sum += part);
+            for (group, part) in computed {
+                add(&mut reference[group].sums, &part);
             }
         })
     }
@@ -239,15 +247,11 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
     }
 
-    /// The light rows' sum at a point: the device's part, the reference and what is linear in between.
+    /// The light rows' sum at a point: the device's part, the reference and what the host keeps of the way between.
     fn complete(&self, point: &Point<K>, device: &Sum<K>) -> Sum<K> {
-        let Reference { theta, light_rows, linear } = &self.reference[point.group];
-        let mut sum = *device;
+        let Reference { theta, light_rows, sums } = &self.reference[point.group];
+        let mut sum = *device + D::kept(sums, &point.theta, theta);
         sum.value += light_rows;
-        for k in 0..K {
-            sum.value += linear[k] * (point.theta[k] - theta[k]);
-            sum.gradient[k] += linear[k];
-        }
         sum
     }
 

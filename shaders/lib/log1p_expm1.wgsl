@@ -30,6 +30,20 @@ fn log1p(x: f32) -> f32 {
     return fma(whole, LN2_HIGH, f + tail);
 }
 
+// x - ln(1 + x) for -1 < x < 2^126, without the cancellation where x is small.
+//
+// With t = x / (2 + x), ln(1 + x) = 2 (t + t^3/3 + t^5/5 + ...) and x - 2 t = x t. Beyond |t| = 0.2 the difference is
+// large enough to be formed as it stands.
+fn log1p_left(x: f32) -> f32 {
+    let t = x / (2.0 + x);
+    let square = t * t;
+    var p = fma(square, 9.0909091e-2, 1.1111111e-1);
+    p = fma(square, p, 1.4285714e-1);
+    p = fma(square, p, 2.0e-1);
+    p = fma(square, p, 3.3333333e-1);
+    return select(x - log1p(x), t * fma(-2.0 * square, p, x), abs(t) < 0.2);
+}
+
 struct Reduced {
     // exp(x) = scale (1 + high + rest), scale a power of two, rest the smaller part.
     scale: f32,

@@ -11,6 +11,7 @@
 use super::{Cells, Cpu, K};
 use crate::KernelError;
 use crate::difference::{Difference, Differenced, crossing};
+use crate::rows::Sum;
 
 crossing! {
     /// One cell at the reference.
@@ -48,6 +49,8 @@ impl Difference<K> for Cpu {
     const WGSL: &'static str = include_str!("../../../shaders/bg_nbd.wgsl");
     type Row = Row;
     type Point = Point;
+    /// Σ w ln(α₀+T).
+    type Sums = [f64; 1];
 
     /// Everybody's purchase rate, a shape below one, a third of the buyers lost at each purchase.
     fn first_reference(&self) -> [f64; K] {
@@ -74,9 +77,9 @@ impl Difference<K> for Cpu {
         Self::new(self.cells().select(rows))
     }
 
-    fn reference_row(&self, group: usize, row: usize, &[r, alpha, a, b]: &[f64; K]) -> (Row, [f64; K]) {
+    fn reference_row(&self, group: usize, row: usize, &[r, alpha, a, b]: &[f64; K]) -> (Row, [f64; 1]) {
         let (x, t_x, t, weight) = self.sorted_cell(group, row);
-        let linear = [-weight * (alpha + t).ln(), 0.0, 0.0, 0.0];
+        let sums = [weight * (alpha + t).ln()];
         let always = Row {
             weight: weight as f32,
             frequency: x as f32,
@@ -88,7 +91,7 @@ impl Difference<K> for Cpu {
             tail: 0.0,
         };
         if x == 0.0 {
-            return (always, linear);
+            return (always, sums);
         }
         let gap = (t - t_x) / (alpha + t_x);
         let per_b = 1.0 / (b + x - 1.0);
@@ -102,7 +105,11 @@ impl Difference<K> for Cpu {
             tail: (odds_against / (1.0 + odds_against)) as f32,
             ..always
         };
-        (row, linear)
+        (row, sums)
+    }
+
+    fn kept(&[ln_scale]: &[f64; 1], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+        Sum { value: -(theta[0] - reference[0]) * ln_scale, gradient: [-ln_scale, 0.0, 0.0, 0.0] }
     }
 
     fn difference(&[r, alpha, a, b]: &[f64; K], at: &[f64; K]) -> Point {

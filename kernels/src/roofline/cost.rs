@@ -106,13 +106,13 @@ pub const BG_NBD_HOST: Cost = Cost {
     one_time: NOTHING,
 };
 
-/// Gamma-Gamma on a device, as `shaders/gamma_gamma.wgsl` writes it: one ln(1 + δv/(xm+v₀)) and one division by its argument.
-/// Multiply-adds: px+q, the shift, 1 + shift, slopes in p (2), q (1), v (3); the value follows from the slopes.
+/// Gamma-Gamma on a device, as `shaders/gamma_gamma.wgsl` writes it: one s − ln(1 + s) of s = δv/(xm+v₀), counted as a logarithm, and
+/// one division by 1 + s. Multiply-adds: px+q, the shift, 1 + shift, slopes in p (2), q (1), v (4); the value follows from them.
 pub const GAMMA_GAMMA_DEVICE: Cost = Cost {
     returning_bytes: GAMMA_GAMMA_ROW,
     one_time_bytes: 0.0,
     result_bytes: (size_of::<f32>() * (gamma_gamma::K + 1)) as f64 / DEVICE_LANE_ROWS,
-    returning: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 9.0 },
+    returning: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 10.0 },
     one_time: NOTHING,
 };
 
