@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod cdnow;
+mod millions;
 mod pipeline;
 mod rerun;
 mod resume;
