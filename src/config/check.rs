@@ -122,14 +122,15 @@ impl Checker<'_> {
             p.monthly_discount,
             "0.01 is 1 % a month",
         )?;
-        let draws = (20..=100_000).contains(&p.draws);
-        self.require(draws, "predict.draws", "between 20 and 100000", p.draws, "500 is the default")?;
+        let draws = (20..=65_536).contains(&p.draws);
+        self.require(draws, "predict.draws", "between 20 and 65536", p.draws, "500 is the default")?;
         if let Some(threads) = self.source.config.compute.threads {
             self.require(threads >= 1, "compute.threads", "at least 1", threads, "leave it out to use every core")?;
         }
         if let Some(budget) = self.source.config.compute.device_budget_mib {
             let advice = "leave it out to use what the adapter holds";
-            self.require(budget >= 1, "compute.device_budget_mib", "at least 1", budget, advice)?;
+            let meant = (1..=1 << 30).contains(&budget);
+            self.require(meant, "compute.device_budget_mib", "between 1 and 2^30", budget, advice)?;
         }
         Ok(())
     }

@@ -117,6 +117,7 @@ impl TransactionTable {
         let meter = Meter::new(bytes.iter().sum(), progress);
         let advanced = |rows| meter.tell_share(rows, sums.customers);
         write_merged(runs.merge()?, &mut files, &labels, group_of, budget, |_, _, _| {}, advanced)?;
+        files.check_customers(sums.customers)?;
 
         let Windows { calibration_end, holdout_end, mut weekly, .. } = windows;
         weekly.repeats = sums.weekly;

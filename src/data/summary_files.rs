@@ -277,6 +277,17 @@ impl SummaryFiles {
         self.totals.customers
     }
 
+    /// Refuses to go on when fewer customers came back than were put away: what was spilled to disk is not what is there.
+    pub(super) fn check_customers(&self, put_away: u64) -> Result<()> {
+        if self.customers() == put_away {
+            return Ok(());
+        }
+        Err(Error::new("customers were lost between being written to disk and read back")
+            .at(self.folder.0.display())
+            .seen(format!("{} of {put_away}", self.customers()))
+            .advice("the disk may be failing; check it and run again"))
+    }
+
     /// Ends all files. `facts` are those that customers' rows do not tell; `holdout_length` is in time units.
     pub(super) fn finish(
         self,

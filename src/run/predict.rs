@@ -47,7 +47,12 @@ impl Basis {
 pub(super) fn follows_plan(dir: &RunDir) -> Result<bool> {
     let stands: PredictionFacts = dir.read_json("predictions.json", "predict")?;
     let p = &dir.plan.predict;
-    Ok(stands.horizon_months == p.horizon_months && stands.monthly_discount == p.monthly_discount)
+    let store = open_store(dir)?;
+    let purchase = store.entry(PURCHASE)?;
+    let draws = p.draws.min(purchase.chains * purchase.draws_done() as usize);
+    Ok(stands.horizon_months == p.horizon_months
+        && stands.monthly_discount == p.monthly_discount
+        && stands.draws == draws)
 }
 
 /// Writes `customers.parquet` and `.csv`, `predictions.json` and `checks.json`.
@@ -65,7 +70,14 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let Basis { summary, population, settings, .. } = &basis;
     let mut engine: Box<dyn Engine + '_> = match Place::of(&dir.plan.compute)? {
         Place::Cpu => Box::new(predict::Cpu::new(summary, population, settings, &labellings)?),
-        Place::Gpu(device, _) => Box::new(predict::Gpu::new(&device, summary, population, settings, &labellings)?),
+        Place::Gpu(device, _) => match predict::Gpu::new(&device, summary, population, settings, &labellings) {
+            Ok(gpu) => Box::new(gpu),
+            // What a device refuses depends on sizes and parameters alone, so equal runs fall back alike.
+            Err(refused) => {
+                observer.note(&format!("predicted on the CPU: {refused}"));
+                Box::new(predict::Cpu::new(summary, population, settings, &labellings)?)
+            }
+        },
     };
     let totals = predict::predict_customers(
         &mut *engine,

@@ -190,7 +190,9 @@ impl Run<'_> {
             speaks(*log_step, self.state.step_size).then_some(contribution)
         };
         let healthy: Vec<Contribution> = contributions.into_iter().zip(&averaged).filter_map(of_healthy).collect();
-        self.close_window(window, &healthy, diverged, true)?;
+        // A chain that cannot speak is a doubt like any other.
+        let steady = healthy.len() == self.state.chains.len();
+        self.close_window(window, &healthy, diverged, steady)?;
         Ok(())
     }
 

@@ -79,7 +79,8 @@ impl Run<'_> {
         let contributions: Vec<Contribution> =
             contributions.into_iter().zip(&stuck).filter(|(_, stuck)| !**stuck).map(|(one, _)| one).collect();
         let lengthened = (self.state.trajectory.as_ref().map_or(1.0, TrajectoryLength::settled) / length_before).ln();
-        let steady = lengthened.abs() < STEADY_LENGTH;
+        // A stuck chain is a doubt like any other.
+        let steady = lengthened.abs() < STEADY_LENGTH && contributions.len() == self.state.chains.len();
         let closed = self.close_window(window, &contributions, diverged, steady)?;
         let mut healthy: Vec<f64> = rows
             .iter()

@@ -53,7 +53,7 @@ fn merging_customers_leaves_the_posterior() {
 #[test]
 fn the_device_s_memory_changes_no_draw() {
     let Some(adapter) = test_adapter() else { return };
-    let shop = Shop::new(20_000);
+    let shop = Shop::new(40_000);
     let adapter = format!("compute.adapter={adapter}");
     let quick = ["compute.backend=gpu", &adapter, "compute.merge_cells=false", "sampler.draws=25", "sampler.warmup=60"];
     for layout in ["rows", "chains"] {
@@ -63,8 +63,7 @@ fn the_device_s_memory_changes_no_draw() {
                 quick.iter().copied().chain([layout_set.as_str()]).chain(budget.iter().copied()).collect();
             draws(&shop, &format!("{layout}-{out}"), &settings)
         };
-        // 20,000 rows are 0.8 MB or less; half a mebibyte cannot be asked for, so that one streams only where rows are wider. The
-        // kernels' own tests stream in a hundred pieces.
+        // Rows take 32 bytes or more each: with a budget of 1 MiB they are streamed.
         assert!(
             with(&[], "all") == with(&["compute.device_budget_mib=1"], "one"),
             "{layout}: the budget changes draws"

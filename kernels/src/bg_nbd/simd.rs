@@ -38,7 +38,7 @@ use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch
 /// The BG/NBD likelihood of weighted cells or single customers, in f64 with the widest registers that the processor has.
 ///
 /// Results agree with [`super::Cpu`] to rounding, and are the same bits for any number of threads, any other chains in the
-/// batch and any width of registers. Parameters outside 1e-60 to 1e60 count as impossible.
+/// batch and any width of registers, as long as the processor fuses multiply-adds. Parameters outside 1e-60 to 1e60 count as impossible.
 #[derive(Debug, Clone)]
 pub struct Simd {
     tables: Tables,

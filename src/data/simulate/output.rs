@@ -71,13 +71,17 @@ pub fn simulate(
     };
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| failed("make the folder of the simulated data", folder, e))?;
+    // The truth of older data goes first: a kill in between leaves data without a truth, never with another's.
+    let truth_path = folder.join("truth.json");
+    if truth_path.exists() {
+        std::fs::remove_file(&truth_path).map_err(|e| failed("remove the truth of older data", &truth_path, e))?;
+    }
     let job = Job { law, format, path, progress };
     let purchases = match kind {
         Kind::Transactions => job.write::<Transactions>()?,
         Kind::Summary => job.write::<Customers>()?,
     };
 
-    let truth_path = folder.join("truth.json");
     let truth =
         serde_json::to_string_pretty(spec).map_err(|e| Error::new("could not write the truth as JSON").because(e))?;
     beside(&truth_path, |partial| {
