@@ -23,17 +23,25 @@ if [ $# -ge 1 ] && [ "${1#-}" = "$1" ]; then out=$1; shift; fi
 adapter='' small='' minutes=9
 while [ $# -gt 0 ]; do
   case $1 in
-    --adapter) adapter=${2:?--adapter needs a name}; shift 2 ;;
-    --minutes) minutes=${2:?--minutes needs a number}; shift 2 ;;
-    --driver) export VK_DRIVER_FILES=${2:?--driver needs a file}; shift 2 ;;
+    --adapter | --minutes | --driver)
+      [ $# -ge 2 ] || usage
+      case $1 in --adapter) adapter=$2 ;; --minutes) minutes=$2 ;; *) export VK_DRIVER_FILES=$2 ;; esac
+      shift 2 ;;
     --small) small=1; shift ;;
     *) usage ;;
   esac
 done
 
+case $minutes in '' | *[!0-9]*) echo "bench_gpu: --minutes needs a whole number (found $minutes)" >&2; exit 2 ;; esac
+# Results are never put among somebody's files: the folder is new, empty, or one that this script filled before.
+if [ -e "$out" ] && [ ! -f "$out/.bench-gpu" ] && [ -n "$(ls -A "$out" 2>/dev/null)" ]; then
+  echo "bench_gpu: $out is not empty and holds no results of this script; name another folder" >&2
+  exit 2
+fi
 mkdir -p "$out" || exit 2
 out=$(cd "$out" && pwd)
 page=$out/README.md
+: >"$out/.bench-gpu" || exit 2
 rm -rf "$out"/*.json "$out"/*.jsonl "$out"/*.txt "$out"/run-* "$out"/shop-* "$page"
 began=$SECONDS
 ends=$((began + minutes * 60))
@@ -99,8 +107,8 @@ part precision 150 precision.jsonl "$binary" bench precision "${place[@]}" --bac
 # Fits and predictions from a simulated Parquet summary.
 fit() { # CUSTOMERS SECONDS
   local n=$1 share=$2 shop=$out/shop-$1 run=$out/run-$1
-  part "simulate $n" "$share" "simulate-$n.json" "$binary" simulate --kind summary --format parquet --customers "$n" \
-    --groups 16 --output "$shop" --json || return
+  part "simulate $n" "$share" "simulate-$n.json" "$binary" simulate --kind summary --format parquet --count every-purchase \
+    --customers "$n" --groups 16 --output "$shop" --json || return
   local data
   data=$(find "$shop" -name '*.parquet' | head -n 1)
   cat >"$out/shop-$n.toml" <<TOML
@@ -119,7 +127,9 @@ draws = $predict_draws
 dir = "$run"
 TOML
   part "fit $n" "$share" "fit-$n.txt" "$binary" diagnose "$out/shop-$n.toml" --quiet "${compute[@]}" \
-    --set sampler.kind=chees --set "sampler.chains=$fit_chains" --set "sampler.draws=$draws" --set sampler.shard_draws="$draws" || return
+    --set sampler.kind=chees --set "sampler.chains=$fit_chains" --set "sampler.draws=$draws" --set sampler.shard_draws="$draws"
+  # A refused verdict is a result: it is told, and predictions are timed all the same.
+  [ -f "$run/diagnostics.json" ] || return
   cp "$run/telemetry.json" "$out/telemetry-$n.json"
   cp "$run/diagnostics.json" "$out/diagnostics-$n.json"
   tell "| verdict $n | $(field verdict "$run/diagnostics.json") | diagnostics-$n.json, telemetry-$n.json |"

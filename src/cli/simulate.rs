@@ -77,6 +77,11 @@ enum Format {
 }
 
 pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending> {
+    if matches!((&args.kind, &args.count), (RowKind::Transactions, Count::EveryPurchase)) {
+        return Err(Error::new("transactions are all written; what counts is a summary's question")
+            .at("--count every-purchase")
+            .advice("add --kind summary, or leave it out"));
+    }
     let spec = SimulateSpec {
         start: args.start,
         acquisition_days: args.acquisition_days,

@@ -45,5 +45,5 @@ mod tests;
 
 pub use manifest::{CheckpointFile, FitEntry, Manifest, SCHEMA_VERSION, ShardFile};
 pub use reader::{FitDraws, thinned_rows};
-pub use store::DrawStore;
+pub use store::{DrawStore, lock_patiently};
 pub use writer::ShardWriter;

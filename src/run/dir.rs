@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::config::Plan;
+use crate::draws::lock_patiently;
 use crate::error::{Error, Result};
 
 /// An open run directory, locked against a second process for as long as it lives.
@@ -183,7 +184,7 @@ fn lock(root: &Path) -> Result<File> {
         .write(true)
         .open(&path)
         .map_err(|e| Error::io("write to the run directory", root, e))?;
-    match file.try_lock() {
+    match lock_patiently(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::new("another longrun process is working in this run directory")
             .at(root.display())

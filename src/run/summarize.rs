@@ -40,13 +40,22 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     made.publish()?;
 
     let mut notes = Vec::new();
-    if facts.spend_customers == 0 {
+    let all_spend_the_same =
+        facts.spend_customers > 1 && spend_range.is_some_and(|(least, most)| most - least <= 1e-9 * least);
+    if facts.spend_customers == 0 || all_spend_the_same {
         dir.plan.spend_left_out = dir.plan.spend.take().or(dir.plan.spend_left_out.take());
     } else if let Some(spend) = dir.plan.spend_left_out.take() {
         dir.plan.spend = Some(spend);
     }
-    if dir.plan.spend_left_out.is_some() {
-        notes.push("no customer has a repeat purchase with an amount: the spend model is left out".to_owned());
+    match &dir.plan.spend_left_out {
+        Some(_) if all_spend_the_same => notes.push(
+            "every customer spends the same: there is nothing for a spend model to learn, and it is left out"
+                .to_owned(),
+        ),
+        Some(_) => {
+            notes.push("no customer has a repeat purchase with an amount: the spend model is left out".to_owned());
+        }
+        None => {}
     }
     let ends = [("data.calibration_end", facts.calibration_end), ("data.holdout_end", facts.holdout_end)];
     for (key, end) in ends {
@@ -69,12 +78,6 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             facts.customers,
             4 * count
         ));
-    }
-    if facts.spend_customers > 1 && spend_range.is_some_and(|(least, most)| most - least <= 1e-9 * least) {
-        notes.push(
-            "every customer spends the same: there is nothing for a spend model to learn (spend.model = \"none\")"
-                .to_owned(),
-        );
     }
     if report.kept_zero > 0 {
         notes.push(format!("{} purchases with an amount of zero were kept (data.zero_amounts)", report.kept_zero));
@@ -118,7 +121,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             schema_version: 1,
             lines: report.rows,
             rejected: report.rejected,
-            dropped: report.dropped_negative + report.dropped_zero,
+            dropped: report.dropped_negative + report.dropped_zero + report.netted_returns + report.unmatched_returns,
             customers: facts.customers,
             repeat_purchases: facts.repeat_purchases,
             one_time_customers: facts.one_time_customers,
