@@ -102,6 +102,25 @@ mod tests {
         assert!(settled(&chains(|_, _| 0.0, |_| 0.0), &STILL));
     }
 
+    /// As calm as can be, in one coordinate more than a dense metric takes.
+    #[test]
+    fn very_many_coordinates_never_settle_early() {
+        let of = |dim: usize| -> Vec<Contribution> {
+            let one = |c: u64| {
+                let mut one = Contribution::new(dim, 0);
+                for t in 0..400 {
+                    let mut stream = Stream::new(3, Purpose::Test, c, t);
+                    let z: Vec<f64> = (0..dim).map(|_| stream.normal()).collect();
+                    one.push(&z, &vec![0.0; dim], stream.normal());
+                }
+                one
+            };
+            (0..4).map(one).collect()
+        };
+        assert!(settled(&of(MAX_HESSIAN_DIM), &STILL));
+        assert!(!settled(&of(MAX_HESSIAN_DIM + 1), &Change { dense: false, ..STILL }));
+    }
+
     #[test]
     fn every_doubt_counts() {
         let calm = chains(|_, _| 0.0, |_| 0.0);

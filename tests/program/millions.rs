@@ -130,3 +130,21 @@ fn measurements_keep_their_keys() {
         assert!(json["max_abs_delta_error_nats"].as_f64().is_some_and(|nats| nats < 0.01), "{line}");
     }
 }
+
+#[test]
+fn what_makes_no_sense_is_said() {
+    let shop = Shop::new(10);
+    let refused = shop.longrun(&["simulate", "--output", "x", "--count", "every-purchase"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("add --kind summary"), "{}", stderr(&refused));
+    assert!(!shop.file("x").exists(), "a refused simulation leaves nothing");
+
+    let rows: Vec<String> = (0..40).map(|i| format!("c{i},2024-01-0{},10\nc{i},2024-03-05,10\n", 1 + i % 9)).collect();
+    shop.write("same.csv", format!("customer_id,date,amount\n{}", rows.concat()));
+    shop.write("same.toml", "[data]\npath = \"same.csv\"\n");
+    let summarized = shop.longrun(&["summarize", "same.toml", "--set", "output.dir=same"]);
+    assert!(summarized.status.success(), "{}", stderr(&summarized));
+    assert!(stderr(&summarized).contains("every customer spends the same"), "{}", stderr(&summarized));
+    let plan = std::fs::read_to_string(shop.file("same/plan.toml")).expect("plan.toml");
+    assert!(plan.contains("[spend_left_out") && !plan.contains("\n[spend]"), "{plan}");
+}
