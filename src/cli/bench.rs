@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::simulate::{customers, groups};
 use super::{Ending, Terminal};
 use crate::bench::precision::{LIMIT_NATS, Precision, PrecisionOptions, precision};
 use crate::bench::rates::{MachineRates, rates};
@@ -94,11 +95,11 @@ struct SpeedArgs {
     merge: MergeArgs,
 
     /// Customers to simulate; a row each, unless merged.
-    #[arg(long, default_value_t = 1_000_000)]
+    #[arg(long, default_value = "1e6", value_parser = customers)]
     rows: u64,
 
     /// Groups of customers.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value = "1", value_parser = groups)]
     groups: u32,
 
     /// Chains evaluated together.
@@ -127,11 +128,11 @@ struct PrecisionArgs {
     merge: MergeArgs,
 
     /// Customers to simulate.
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 1_000_000, 10_000_000])]
+    #[arg(long, value_delimiter = ',', default_value = "1e4,1e6,1e7", value_parser = customers)]
     customers: Vec<u64>,
 
     /// Groups of customers.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value = "1", value_parser = groups)]
     groups: u32,
 
     /// Pieces that a memory budget cuts the rows into.
@@ -152,7 +153,7 @@ struct RuleArgs {
     families: FamilyArgs,
 
     /// Numbers of customers, a row each.
-    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+    #[arg(long, value_delimiter = ',', default_value = "1e4,1e5,1e6", value_parser = customers)]
     rows: Vec<u64>,
 
     /// Numbers of chains.

@@ -1,7 +1,9 @@
-//! Progress bars on standard error: what the run is doing, how long it will take, how the sampler fares.
+//! Progress on standard error: what the run is doing, how long it will take, how the sampler fares. A bar on a terminal, a line now and
+//! then in a log.
 
+use std::io::IsTerminal;
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -9,11 +11,16 @@ use super::Terminal;
 use crate::run::{Observer, Step};
 use crate::sampler::{Phase, Progress};
 
-/// One bar at a time, hidden when standard error is no terminal or quiet was asked for.
+/// Seconds between two lines of a log.
+const LINE_EVERY: Duration = Duration::from_secs(30);
+
+/// One bar at a time on a terminal, a line every half minute elsewhere, nothing when quiet was asked for.
 pub(super) struct Bars {
     bar: ProgressBar,
     scene: Mutex<String>,
     quiet: bool,
+    /// When a log was last written to; none on a terminal.
+    last_line: Option<Mutex<Instant>>,
 }
 
 impl Bars {
@@ -23,6 +30,7 @@ impl Bars {
             bar: ProgressBar::with_draw_target(None, target),
             scene: Mutex::new(String::new()),
             quiet: terminal.quiet,
+            last_line: (!terminal.quiet && !std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())),
         }
     }
 
@@ -34,7 +42,18 @@ impl Bars {
     pub(super) fn simulating(&self, done: u64, total: u64) {
         self.scene("simulating", Some(total), COUNTED);
         self.bar.set_message(format!("{} customers", HumanCount(done)));
+        self.at(done);
+    }
+
+    /// Moves the bar, or now and then writes where it would stand to a log.
+    fn at(&self, done: u64) {
         self.bar.set_position(done);
+        let Some(mut last) = self.last_line.as_ref().and_then(|l| l.lock().ok()) else { return };
+        if last.elapsed() >= LINE_EVERY {
+            *last = Instant::now();
+            let percent = 100.0 * done as f64 / self.bar.length().unwrap_or(done).max(1) as f64;
+            eprintln!("{}: {percent:.0} % {}", self.bar.prefix(), self.bar.message());
+        }
     }
 
     /// Starts a new scene of the bar when `name` changes; positions within a scene keep its clock and ETA.
@@ -66,7 +85,7 @@ impl Observer for Bars {
 
     fn reading(&self, done: u64, total: u64) {
         self.scene("reading", Some(total), COUNTED);
-        self.bar.set_position(done);
+        self.at(done);
     }
 
     fn sampling(&self, fit: &str, progress: &Progress) {
@@ -81,13 +100,13 @@ impl Observer for Bars {
             message = format!("ESS {ess:.0}, R-hat {r_hat:.3}, {message}");
         }
         self.bar.set_message(message);
-        self.bar.set_position(progress.done);
+        self.at(progress.done);
     }
 
     fn predicting(&self, done: u64, total: u64) {
         self.scene("predicting", Some(total), COUNTED);
         self.bar.set_message(format!("{} customers", HumanCount(done)));
-        self.bar.set_position(done);
+        self.at(done);
     }
 
     fn note(&self, text: &str) {

@@ -20,11 +20,11 @@ pub(super) struct SimulateArgs {
     output: PathBuf,
 
     /// Number of customers, up to 1e9; 1e6 and 1_000_000 are understood.
-    #[arg(long, default_value = "5000", value_parser = customers)]
+    #[arg(long, default_value = "5000", value_parser = customers, allow_negative_numbers = true)]
     customers: u64,
 
     /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy.
-    #[arg(long, default_value = "3", value_parser = groups)]
+    #[arg(long, default_value = "3", value_parser = groups, allow_negative_numbers = true)]
     groups: u32,
 
     /// First day, YYYY-MM-DD.
@@ -121,18 +121,20 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
     Ok(Ending::Healthy)
 }
 
-fn customers(text: &str) -> Result<u64, String> {
+/// How many customers, as typed.
+pub(super) fn customers(text: &str) -> Result<u64, String> {
     count(text, 1_000_000_000)
 }
 
-fn groups(text: &str) -> Result<u32, String> {
+/// How many groups, as typed.
+pub(super) fn groups(text: &str) -> Result<u32, String> {
     // The bound fits.
     count(text, 100_000).map(|n| n as u32)
 }
 
 /// A whole number from 1 to `most`, as 1000000, 1_000_000 or 1e6.
 fn count(text: &str, most: u64) -> Result<u64, String> {
-    let unreadable = || "is not a number; write 1000000, 1_000_000 or 1e6".to_owned();
+    let unreadable = || "is not a count; write 1000000, 1_000_000 or 1e6".to_owned();
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(unreadable());
     }

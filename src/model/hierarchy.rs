@@ -319,9 +319,9 @@ impl Hierarchy {
             point[k_all + k] = self.sigma[k].transform.inverse(drawn[k_all + k]);
             self.set_mu(&mut point, k, drawn[k]);
         }
-        for g in 0..self.groups() {
-            for k in 0..k_all {
-                let centre = self.centre(ArrayView1::from(&point), k);
+        for k in 0..k_all {
+            let centre = self.centre(ArrayView1::from(&point), k);
+            for g in 0..self.groups() {
                 point[(2 + g) * k_all + k] = self.local(centre.mu + centre.sigma * stream.normal(), g, k, &centre);
             }
         }
