@@ -6,6 +6,7 @@
 
 pub mod bg_nbd;
 mod buffer;
+mod cells;
 pub mod device;
 mod difference;
 pub mod futures;
@@ -27,6 +28,7 @@ mod adapter;
 #[path = "../tests/simulated/mod.rs"]
 mod simulated;
 
+pub use cells::Cells;
 pub use difference::{ARRANGEMENT_RULE, Arrangement, Differenced, Options};
 pub use self_test::{Check, SelfTest, self_test};
 

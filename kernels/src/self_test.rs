@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::difference::elementary::{floats, map_on, worst_ulps};
 use crate::difference::{Arrangement, Difference, Differenced, Options};
 use crate::rng::{Purpose, Stream};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
+use crate::{Cells, KernelError, Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
 
 /// What [`self_test`] saw.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,8 +81,8 @@ pub fn self_test(device: &Device) -> Result<SelfTest, KernelError> {
 }
 
 /// Rows that look like retail customers, some of them a million customers each.
-fn customers() -> (bg_nbd::Cells, gamma_gamma::Rows) {
-    let mut cells = bg_nbd::Cells { n_groups: 2, ..Default::default() };
+fn customers() -> (Cells, gamma_gamma::Rows) {
+    let mut cells = Cells { n_groups: 2, ..Default::default() };
     let mut spenders = gamma_gamma::Rows { n_groups: 2, ..Default::default() };
     for customer in 0..4000 {
         let mut stream = Stream::new(0, Purpose::Test, customer, 0);

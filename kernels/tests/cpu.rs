@@ -2,7 +2,7 @@
 
 mod simulated;
 
-use longrun_kernels::{Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, bg_nbd, gamma_gamma};
+use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, bg_nbd, gamma_gamma};
 use ndarray::{Array2, Array3};
 use simulated::{batch, cells, evaluate, spenders};
 
@@ -116,7 +116,7 @@ fn impossible_points_are_data() {
 
 #[test]
 fn edge_cells_stay_finite() {
-    let cells = bg_nbd::Cells {
+    let cells = Cells {
         n_groups: 1,
         group: vec![0; 6],
         frequency: vec![0, 0, 1, 5, 100_000, 3],
@@ -152,11 +152,11 @@ fn rows_can_be_asked_one_by_one() {
 #[test]
 fn bad_data_is_refused_with_its_row() {
     let good = cells(1, 10, 0.0);
-    let refuse = |cells: bg_nbd::Cells, words: &str| {
+    let refuse = |cells: Cells, words: &str| {
         let error = bg_nbd::Cpu::new(cells).expect_err(words).to_string();
         assert!(error.contains(words), "{error}");
     };
-    refuse(bg_nbd::Cells { age: vec![1.0; 9], ..good.clone() }, "column age has 9 rows");
+    refuse(Cells { age: vec![1.0; 9], ..good.clone() }, "column age has 9 rows");
     let mut late = good.clone();
     (late.frequency[3], late.recency[3], late.age[3]) = (2, 9.0, 8.0);
     refuse(late, "row 3 has x = 2, t_x = 9, T = 8");

@@ -4,7 +4,7 @@ mod adapter;
 mod simulated;
 
 use adapter::device;
-use longrun_kernels::{Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
+use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
 use ndarray::{Array2, Array3, Axis, s};
 use simulated::{batch, cells, evaluate, spenders};
 
@@ -72,7 +72,7 @@ fn golden_rows_from_a_displaced_reference() {
         let (data, params, grad) = (&row["data"], &row["params"], &row["grad"]);
         let (mut gpu, names): (Box<dyn Likelihood>, &[&str]) = match row["model"].as_str() {
             Some("bg_nbd") => {
-                let cells = bg_nbd::Cells {
+                let cells = Cells {
                     n_groups: 1,
                     group: vec![0],
                     frequency: vec![number(&data["x"]) as u32],
@@ -167,7 +167,7 @@ fn far_and_impossible_points() {
 #[test]
 fn edge_cells_agree_with_the_judge() {
     let Some(device) = device() else { return };
-    let data = bg_nbd::Cells {
+    let data = Cells {
         n_groups: 3,
         group: vec![0, 0, 0, 0, 2, 2, 2, 2],
         frequency: vec![0, 0, 1, 5, 100_000, 3, 150, 1],
@@ -205,7 +205,7 @@ fn a_reference_must_be_one_possible_point() {
 #[test]
 fn no_rows_and_empty_groups_are_fine() {
     let Some(device) = device() else { return };
-    let none = bg_nbd::Cells { n_groups: 2, ..Default::default() };
+    let none = Cells { n_groups: 2, ..Default::default() };
     let mut gpu = bg_nbd::Gpu::new(bg_nbd::Cpu::new(none).expect("rows"), &device).expect("device");
     let out = evaluate(&mut gpu, &batch::<4>(3, 2, BG_NBD, 0.1));
     assert!(out.log_lik.iter().all(|value| *value == 0.0), "{:?}", out.log_lik);

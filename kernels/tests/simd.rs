@@ -3,7 +3,7 @@
 mod simulated;
 
 use longrun_kernels::special::{digamma, digamma_rising, ln_gamma, ln_rising};
-use longrun_kernels::{Likelihood, LikelihoodBatch, bg_nbd, gamma_gamma};
+use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, bg_nbd, gamma_gamma};
 use ndarray::{Array2, Array3, Axis, s};
 use serde_json::Value;
 use simulated::{batch, cells, evaluate, spenders};
@@ -97,7 +97,7 @@ fn assert_judged<const K: usize>(
     }
 }
 
-fn assert_bg_nbd(cells: &bg_nbd::Cells, params: &Array3<f64>) {
+fn assert_bg_nbd(cells: &Cells, params: &Array3<f64>) {
     let seen = evaluate(&mut bg_nbd::Simd::new(cells.clone()).expect("cells"), params);
     assert_judged(&seen, params, &cells.group, &cells.weight, |theta, i| {
         judge_bg_nbd(theta, cells.frequency[i], cells.recency[i], cells.age[i])
@@ -121,7 +121,7 @@ fn agrees_with_the_judge() {
 
 #[test]
 fn agrees_with_the_judge_at_the_ends_of_the_world() {
-    let cells = bg_nbd::Cells {
+    let cells = Cells {
         n_groups: 1,
         group: vec![0; 10],
         frequency: vec![0, 0, 1, 5, 100_000, 3, 1, 2, 17, 64],
@@ -162,7 +162,7 @@ fn golden_rows() {
         let out = if names.len() == 4 {
             let (recency, age) = (vec![number(row, "data", "t_x")], vec![number(row, "data", "T")]);
             let (group, frequency, weight) = (vec![0], vec![x], vec![1.0]);
-            let cells = bg_nbd::Cells { n_groups: 1, group, frequency, recency, age, weight };
+            let cells = Cells { n_groups: 1, group, frequency, recency, age, weight };
             evaluate(&mut bg_nbd::Simd::new(cells).expect("a cell"), &params)
         } else {
             let (monetary, weight) = (vec![number(row, "data", "m")], vec![1.0]);
@@ -230,7 +230,7 @@ fn impossible_points_and_empty_data_are_data() {
         assert!(out.per_group.index_axis(Axis(0), 1).iter().all(|slope| *slope == 0.0));
         assert!(out.log_lik[0].is_finite() && out.log_lik[2] == out.log_lik[0]);
     }
-    let none = bg_nbd::Cells { n_groups: 2, ..Default::default() };
+    let none = Cells { n_groups: 2, ..Default::default() };
     let out = evaluate(&mut bg_nbd::Simd::new(none).expect("no rows"), &batch(2, 2, [0.3, 6.0, 0.8, 2.5], 0.1));
     assert!(out.log_lik.iter().chain(&out.per_group).all(|zero| *zero == 0.0));
     let none = gamma_gamma::Rows { n_groups: 2, ..Default::default() };

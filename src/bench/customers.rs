@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::candidate::Family;
 use crate::error::{Error, Result};
 use crate::kernels::rng::{Purpose, Stream};
-use crate::kernels::{bg_nbd, gamma_gamma};
+use crate::kernels::{Cells, gamma_gamma};
 
 /// Days of a time unit: a week.
 const UNIT_DAYS: f64 = 7.0;
@@ -122,7 +122,7 @@ impl Law {
 #[derive(Debug, Clone)]
 pub enum Data {
     /// Purchase histories.
-    BgNbd(bg_nbd::Cells),
+    BgNbd(Cells),
     /// Mean spends of customers with repeat purchases.
     GammaGamma(gamma_gamma::Rows),
 }
@@ -155,7 +155,7 @@ impl Data {
                 let weeks = |days: u64| days as f64 / UNIT_DAYS;
                 let recency = keys.iter().map(|key| weeks(key >> 16 & 0xFFFF)).collect();
                 let age = keys.iter().map(|key| weeks(key & 0xFFFF)).collect();
-                Self::BgNbd(bg_nbd::Cells { n_groups, group, frequency, recency, age, weight: weights })
+                Self::BgNbd(Cells { n_groups, group, frequency, recency, age, weight: weights })
             }
             Family::GammaGamma => {
                 let mean = |key: &u64| (key & 0xFFFF_FFFF) as f64 / 100.0 / f64::from(x(key));

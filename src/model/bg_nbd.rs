@@ -14,7 +14,7 @@
 
 use super::{Alternative, Family, Parameter, Role};
 use crate::data;
-use crate::kernels::bg_nbd as kernel;
+use crate::kernels::Cells;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -53,9 +53,9 @@ pub const FAMILY: Family = Family {
 };
 
 /// The cells of a summary as the kernel takes them.
-pub fn cells(cells: data::Cells, groups: &data::Groups) -> kernel::Cells {
+pub fn cells(cells: data::Cells, groups: &data::Groups) -> Cells {
     let data::Cells { group, frequency, recency, age, weight } = cells;
-    kernel::Cells { n_groups: groups.labels.len().max(1), group, frequency, recency, age, weight }
+    Cells { n_groups: groups.labels.len().max(1), group, frequency, recency, age, weight }
 }
 
 fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::{Cells, GroupTerms, K};
+use super::{GroupTerms, K};
+use crate::cells::Cells;
 use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
 

@@ -8,8 +8,9 @@
 //!
 //! and the shader forms ln(A+D) from v and from P(dead | θ₀), both without subtracting large numbers.
 
-use super::{Cells, Cpu, K};
+use super::{Cpu, K};
 use crate::KernelError;
+use crate::cells::Cells;
 use crate::difference::{Difference, Differenced, crossing};
 use crate::rows::Sum;
 

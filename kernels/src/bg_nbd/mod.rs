@@ -17,18 +17,17 @@
 //! ln D = ln a − ln(b+x−1) − (r+x) ln(α+t_x),   x > 0      dropped out at t_x
 //! ```
 
-mod cells;
 mod cpu;
 mod future;
 mod gpu;
+mod group_terms;
 mod rising;
 mod simd;
 
-pub use cells::Cells;
-pub(crate) use cells::GroupTerms;
 pub use cpu::Cpu;
 pub use future::{Expectation, expected_purchases, expected_purchases_new};
 pub use gpu::Gpu;
+pub(crate) use group_terms::GroupTerms;
 pub use simd::Simd;
 
 use crate::special::{digamma_rising, ln_rising, logistic, softplus};

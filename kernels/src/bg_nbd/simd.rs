@@ -26,8 +26,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::K;
 use super::rising::Rising;
-use super::{Cells, K};
+use crate::cells::Cells;
 use crate::rows::{self, Layout, Sum};
 use crate::simd::driver::REACH;
 use crate::simd::exp::exp;

@@ -1,13 +1,13 @@
 //! Simulated customers, and parameter batches for the kernels' tests.
 
 use longrun_kernels::rng::{Purpose, Stream};
-use longrun_kernels::{Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
+use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
 use ndarray::{Array2, Array3};
 
 /// Cells of `groups` groups, mixed and unsorted, that look like two years of retail customers by the day; weights are small
 /// whole numbers, and a share `heavy` of the cells weighs a hundred thousand.
-pub fn cells(groups: u32, n: u64, heavy: f64) -> bg_nbd::Cells {
-    let mut cells = bg_nbd::Cells { n_groups: groups as usize, ..Default::default() };
+pub fn cells(groups: u32, n: u64, heavy: f64) -> Cells {
+    let mut cells = Cells { n_groups: groups as usize, ..Default::default() };
     for i in 0..n {
         let mut stream = Stream::new(11, Purpose::Test, i, 0);
         let mut uniform = || stream.uniform();

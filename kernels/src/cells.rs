@@ -1,7 +1,8 @@
-//! BG/NBD's rows, and what a group's histogram of x says by itself: the terms that need no pass over rows. Not the pass.
+//! Histories of repeat purchases, as every purchase likelihood in continuous time takes them, and sums over a histogram of x: the
+//! terms that need no pass over rows. Knows no family.
 
 use crate::KernelError;
-use crate::rows::{Sum, check_columns};
+use crate::rows::check_columns;
 use crate::special::{digamma_rising, ln_rising};
 
 /// Customers of equal (group, x, t_x, T) counted together, as parallel columns in any order.
@@ -58,37 +59,9 @@ impl Cells {
     }
 }
 
-/// Σ w [ lnΓ(r+x) − lnΓ(r) + lnB(a, b+x) − lnB(a, b) ] + N r ln α per group, from the histogram of x.
-#[derive(Debug, Clone)]
-pub(crate) struct GroupTerms {
-    customers: Vec<f64>,
-    frequencies: Vec<RisingSum>,
-}
-
-impl GroupTerms {
-    pub fn new(cells: &Cells) -> Self {
-        let mut customers = vec![0.0; cells.n_groups];
-        let mut histograms = vec![Vec::new(); cells.n_groups];
-        for ((group, x), weight) in cells.group.iter().zip(&cells.frequency).zip(&cells.weight) {
-            customers[*group as usize] += weight;
-            histograms[*group as usize].push((*x, *weight));
-        }
-        Self { customers, frequencies: histograms.into_iter().map(RisingSum::new).collect() }
-    }
-
-    pub fn at(&self, group: usize, [r, alpha, a, b]: [f64; super::K]) -> Sum<{ super::K }> {
-        let (n, x) = (self.customers[group], &self.frequencies[group]);
-        let [(of_r, slope_r), (of_b, slope_b), (of_ab, slope_ab)] = [r, b, a + b].map(|c| x.at(c));
-        Sum {
-            value: of_r + of_b - of_ab + n * r * alpha.ln(),
-            gradient: [slope_r + n * alpha.ln(), n * r / alpha, -slope_ab, slope_b - slope_ab],
-        }
-    }
-}
-
 /// Σ w [lnΓ(c+x) − lnΓ(c)] over a weighted histogram of counts, as a function of c.
 #[derive(Debug, Clone)]
-struct RisingSum {
+pub(crate) struct RisingSum {
     /// Weight of counts above j, for j below [`DENSE_COUNTS`].
     above: Vec<f64>,
     /// (x, weight) of distinct larger counts.
@@ -99,7 +72,7 @@ struct RisingSum {
 const DENSE_COUNTS: u32 = 64;
 
 impl RisingSum {
-    fn new(mut counts: Vec<(u32, f64)>) -> Self {
+    pub fn new(mut counts: Vec<(u32, f64)>) -> Self {
         counts.sort_by_key(|(x, _)| *x);
         let mut above = vec![0.0; counts.last().map_or(0, |(x, _)| (*x).min(DENSE_COUNTS)) as usize];
         let mut large: Vec<(u32, f64)> = Vec::new();
@@ -121,7 +94,7 @@ impl RisingSum {
     }
 
     /// Value and derivative at c > 0.
-    fn at(&self, c: f64) -> (f64, f64) {
+    pub fn at(&self, c: f64) -> (f64, f64) {
         let (mut value, mut slope) = (0.0, 0.0);
         for (j, weight) in self.above.iter().enumerate() {
             let factor = c + j as f64;
