@@ -22,7 +22,7 @@ longrun=$target/release/longrun
 
 say "fetching CDNOW"
 status=0
-./scripts/fetch_cdnow.sh || status=$?
+./scripts/fetch_cdnow.sh cdnow || status=$?
 case $status in
 0)
     config=configs/cdnow.toml

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Everything a change must pass, in the order that fails soonest: format, lints, documentation, tests. CI runs this script.
 #
-# GPU tests need a Vulkan adapter; where none can be had they say so and pass, unless LONGRUN_REQUIRE_GPU=1. Tests on CDNOW need
-# scripts/fetch_cdnow.sh; without its files they say so and pass, unless LONGRUN_REQUIRE_DATA=1.
+# GPU tests need a Vulkan adapter; where none can be had they say so and pass, unless LONGRUN_REQUIRE_GPU=1. Tests on CDNOW and
+# the donations need scripts/fetch_cdnow.sh; without its files they say so and pass, unless LONGRUN_REQUIRE_DATA=1.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

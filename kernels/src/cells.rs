@@ -59,6 +59,38 @@ impl Cells {
     }
 }
 
+/// (T, Σw, Σwx) of the distinct T ascending, and (0, −Σw, 0).
+pub(crate) fn ages(rows: impl Iterator<Item = (f64, f64, u32)>) -> Vec<[f64; 3]> {
+    let mut ages: Vec<[f64; 3]> = rows.map(|(t, w, x)| [t, w, w * f64::from(x)]).collect();
+    ages.sort_by(|[one, ..], [other, ..]| one.total_cmp(other));
+    ages.dedup_by(|[t, w, wx], [kept, sum_w, sum_wx]| {
+        let same = t == kept;
+        if same {
+            *sum_w += *w;
+            *sum_wx += *wx;
+        }
+        same
+    });
+    if !ages.is_empty() {
+        ages.push([0.0, -ages.iter().map(|[_, w, _]| w).sum::<f64>(), 0.0]);
+    }
+    ages
+}
+
+/// (x, Σw) of the distinct x > 0, ascending.
+pub(crate) fn histogram(rows: impl Iterator<Item = (u32, f64)>) -> Vec<(u32, f64)> {
+    let mut counts: Vec<(u32, f64)> = rows.filter(|(x, _)| *x > 0).collect();
+    counts.sort_by_key(|(x, _)| *x);
+    counts.dedup_by(|(x, w), (kept, sum)| {
+        let same = x == kept;
+        if same {
+            *sum += *w;
+        }
+        same
+    });
+    counts
+}
+
 /// Σ w [lnΓ(c+x) − lnΓ(c)] over a weighted histogram of counts, as a function of c.
 #[derive(Debug, Clone)]
 pub(crate) struct RisingSum {

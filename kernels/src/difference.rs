@@ -92,6 +92,11 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
         false
     }
 
+    /// How often the shader's loops turn for a sorted row, at most [`MOST_STEPS`]; one where it has none.
+    fn steps(&self, _row: usize) -> usize {
+        1
+    }
+
     /// The density of the given rows (as handed in) alone.
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError>;
 
@@ -115,6 +120,9 @@ pub(crate) const REACH: f64 = 4.0;
 /// Rows with more customers × (x + 1) than this are summed on the host, where f32 rounding would show. At most (customers +
 /// purchases) / HEAVY_MASS rows can be so heavy: a hundred million customers who buy twice have fewer than 5,000.
 pub(crate) const HEAVY_MASS: f64 = 65_536.0;
+
+/// Most steps of a row: what a lane can hold.
+pub(crate) const MOST_STEPS: usize = lanes::MOST_LANE_STEPS;
 
 /// The whole shader of a family.
 fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement, is_software: bool) -> String {
@@ -166,7 +174,8 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         let layout = judge.layout();
         let is_light = |row: usize| judge.mass(row) <= HEAVY_MASS;
         let heavy: Vec<u32> = (0..layout.n_rows()).filter(|row| !is_light(*row)).map(|row| layout.order[row]).collect();
-        let lanes = Lanes::new(layout, is_light, |row| judge.is_brief(row), arrangement.least_lane_rows());
+        let (is_brief, steps) = (|row: usize| judge.is_brief(row), |row: usize| judge.steps(row));
+        let lanes = Lanes::new(layout, is_light, is_brief, steps, arrangement.least_lane_rows());
         let wgsl = wgsl::<K, D>(arrangement, device.adapter().is_software());
         let engine = Engine::new(device, (D::STEM, &wgsl), K + 1, lanes, arrangement, (chunk_bytes, budget_bytes));
         let first = vec![judge.first_reference(); layout.n_groups()];
@@ -293,8 +302,11 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
         let mut running = running.map(|(chains, points)| (chains, self.engine.begin(&points, chains.len())));
         // The host's share, while the device computes.
         let whole = sum_rows(&self.judge, &alone(&far));
-        let heavy =
-            if self.heavy.rows() == 0 { vec![Sum::ZERO; near.len()] } else { sum_rows(&self.heavy, &alone(&near)) };
+        let heavy = if self.heavy.layout().n_rows() == 0 {
+            vec![Sum::ZERO; near.len()]
+        } else {
+            sum_rows(&self.heavy, &alone(&near))
+        };
         let terms = group_sums(&self.judge, &alone(&all));
         for ((chain, point), sum) in far.iter().zip(whole) {
             add_to(out, *chain, point.group, sum);

@@ -4,6 +4,9 @@
 //! Population parameters go in, a log-likelihood and its gradient come out. Nothing here has heard of a prior, a hierarchy,
 //! a configuration or a file.
 
+mod beta_geometric;
+mod beta_mean;
+pub mod bg_bb;
 pub mod bg_nbd;
 mod buffer;
 mod cells;
@@ -11,10 +14,13 @@ pub mod device;
 mod difference;
 pub mod futures;
 pub mod gamma_gamma;
+pub mod mbg_nbd;
+pub mod pareto_nbd;
 mod pipeline;
 pub mod rng;
 pub mod roofline;
 mod rows;
+pub mod s_bg;
 mod self_test;
 mod simd;
 pub mod special;
@@ -40,7 +46,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3};
 /// Population parameters of a batch of chains, in constrained space.
 #[derive(Debug, Clone, Copy)]
 pub struct ParamBatch<'a> {
-    /// `[chain, group, k]`: the family's parameters in their canonical order (BG/NBD: r, α, a, b; Gamma-Gamma: p, q, v).
+    /// `[chain, group, k]`: the family's parameters in their canonical order (BG/NBD: r, α, a, b; BG/BB: α, β, γ, δ; Gamma-Gamma: p, q, v).
     pub per_group: ArrayView3<'a, f64>,
     /// `[chain, p]`: covariate coefficients shared by all groups (`p` may be 0).
     pub shared: ArrayView2<'a, f64>,

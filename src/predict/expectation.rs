@@ -197,7 +197,7 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
     for draw in 0..draws {
         let params = population.purchase_at(draw, group);
         for (j, &age) in interpolation.points.iter().enumerate() {
-            bg_nbd::Expectation::new(params, x, age).of_alive(&horizons, &mut expected);
+            bg_nbd::expectation(params, x, age).of_alive(&horizons, &mut expected);
             at_points[0][j] = expected[periods - 1];
             at_points[1][j] = discounted(&expected, &grid.discount);
         }

@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::{GroupTerms, K};
+use super::{BgNbd, K};
+use crate::beta_geometric::GroupTerms;
 use crate::cells::Cells;
 use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
@@ -26,7 +27,7 @@ impl Cpu {
     /// Columns of unequal length, groups out of range, times not in 0 ≤ t_x ≤ T < ∞, negative weights.
     pub fn new(cells: Cells) -> Result<Self, KernelError> {
         cells.check()?;
-        Ok(Self { rows: Rows::new(&cells)?, terms: GroupTerms::new(&cells), cells })
+        Ok(Self { rows: Rows::new(&cells)?, terms: GroupTerms::new::<BgNbd>(&cells), cells })
     }
 
     /// The cells as handed in.

@@ -20,20 +20,35 @@
 mod cpu;
 mod future;
 mod gpu;
-mod group_terms;
-mod rising;
-mod simd;
 
+pub use crate::beta_geometric::Expectation;
 pub use cpu::Cpu;
-pub use future::{Expectation, expected_purchases, expected_purchases_new};
+pub use future::{
+    discounted_expected_purchases, expectation, expected_purchases, expected_purchases_new, probability_of,
+};
 pub use gpu::Gpu;
-pub(crate) use group_terms::GroupTerms;
-pub use simd::Simd;
 
+use crate::beta_geometric::{self, Law};
 use crate::special::{digamma_rising, ln_rising, logistic, softplus};
 
 /// Parameters per group, in the order r, α, a, b.
 pub const K: usize = 4;
+
+/// The model's name where it shares code with MBG/NBD: customers may leave after each repeat purchase.
+#[derive(Debug, Clone, Copy)]
+pub struct BgNbd;
+
+impl Law for BgNbd {
+    const AT_START: u32 = 0;
+
+    fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
+        log_lik(params, x, t_x, t)
+    }
+}
+
+/// The BG/NBD likelihood of weighted cells or single customers, in f64 with the widest registers that the processor has. Its judge
+/// is [`Cpu`].
+pub type Simd = beta_geometric::Simd<BgNbd>;
 
 /// ln D − ln A: the log odds of having dropped out by T; −∞ when x = 0.
 pub fn log_odds_dropped([r, alpha, a, b]: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {

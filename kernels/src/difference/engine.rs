@@ -30,8 +30,8 @@ crossing! {
     }
 }
 
-/// What one dispatch may take on, so that no watchdog barks: rows × chains, about 70 ms at a thousand million a second.
-const MAX_ROW_CHAINS: usize = 1 << 26;
+/// What one dispatch may take on, so that no watchdog barks: steps of rows × chains, about 70 ms at a thousand million a second.
+const MAX_STEP_CHAINS: usize = 1 << 26;
 
 /// Buffers are at most this large, or the adapter's limit.
 pub(super) const BUFFER_BYTES: u64 = 128 << 20;
@@ -100,7 +100,7 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         let streams = budget_bytes.is_some_and(|budget| budget < all_bytes as u64);
         let most_bytes = chunk_bytes.min(most_buffer_bytes(device.adapter()));
         let most_bytes = budget_bytes.filter(|_| streams).map_or(most_bytes, |b| most_bytes.min(b / RING as u64));
-        let chunks = lanes.runs(whole, usize::MAX, most_bytes as usize / size_of::<R>());
+        let chunks = lanes.runs(whole, usize::MAX, |lane| lane.rows.len(), most_bytes as usize / size_of::<R>());
         let longest = chunks.iter().map(|chunk| lanes.rows_of(chunk).len()).max().unwrap_or(0);
         let room = |rows| Buffer::new(device, "rows", BufferUsages::STORAGE, rows);
         let slots = if streams {
@@ -266,12 +266,12 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         ];
         if grown.contains(&true) || chains > self.cut_for {
             self.cut_for = self.cut_for.max(chains);
-            let most_rows = MAX_ROW_CHAINS / self.cut_for;
+            let most_steps = MAX_STEP_CHAINS / self.cut_for;
             let most_lanes = device.adapter().max_workgroups as usize;
             self.parts.clear();
             for (chunk, run) in self.chunks.iter().enumerate() {
                 let rows = &self.slots[chunk % self.slots.len()];
-                for lanes in lanes.runs(run.clone(), most_lanes, most_rows) {
+                for lanes in lanes.runs(run.clone(), most_lanes, |lane| lane.steps, most_steps) {
                     let shape = Buffer::new(device, "shape", BufferUsages::UNIFORM, 1);
                     let buffers =
                         [&shape.raw(), &rows.raw(), &self.lane_table.raw(), &self.points.raw(), &self.sums.raw()];

@@ -19,6 +19,10 @@ crossing! {
 /// Longest lane: the rows that one f32 sum may hold before f64 takes over.
 const MOST_LANE_ROWS: usize = 1024;
 
+/// Most steps ([`Difference::steps`](super::Difference::steps)) of a lane. llvmpipe ends all loops of a thread, without a word,
+/// once they have turned 65,535 times; a thread may have a lane's long rows all to itself and walk them for eight chains.
+pub(super) const MOST_LANE_STEPS: usize = 7168;
+
 /// Lanes that keep a large device busy; more rows make lanes longer before they make more of them.
 const ENOUGH_LANES: usize = 2048;
 
@@ -28,6 +32,8 @@ pub(super) struct Lane {
     pub rows: Range<usize>,
     pub split: usize,
     pub group: usize,
+    /// Of all its rows, for one chain.
+    pub steps: usize,
 }
 
 /// Where each row lies on the device, and how its rows are cut into lanes.
@@ -41,11 +47,13 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Orders the rows that `is_light` and cuts each group into lanes, whose length depends on the number of rows alone.
+    /// Orders the rows that `is_light` and cuts each group into lanes, whose length depends on the number of rows alone as long
+    /// as their `steps` are few.
     pub fn new(
         layout: &Layout,
         is_light: impl Fn(usize) -> bool,
         is_brief: impl Fn(usize) -> bool,
+        steps: impl Fn(usize) -> usize,
         least_lane_rows: usize,
     ) -> Self {
         let mut order = Vec::with_capacity(layout.n_rows());
@@ -64,10 +72,19 @@ impl Lanes {
         let (mut lanes, mut lanes_of) = (Vec::new(), Vec::with_capacity(groups.len()));
         for (group, (rows, split)) in groups.into_iter().enumerate() {
             let first = lanes.len();
-            lanes.extend(rows.clone().step_by(lane_rows).map(|start| {
-                let end = rows.end.min(start + lane_rows);
-                Lane { rows: start..end, split: split.clamp(start, end), group }
-            }));
+            let mut start = rows.start;
+            while start < rows.end {
+                let (mut end, mut taken) = (start, 0);
+                while end < rows.end.min(start + lane_rows) {
+                    let next = steps(order[end] as usize);
+                    if end > start && taken + next > MOST_LANE_STEPS {
+                        break;
+                    }
+                    (end, taken) = (end + 1, taken + next);
+                }
+                lanes.push(Lane { rows: start..end, split: split.clamp(start, end), group, steps: taken });
+                start = end;
+            }
             lanes_of.push(first..lanes.len());
         }
         Self { order, lanes, lanes_of }
@@ -86,18 +103,24 @@ impl Lanes {
         }
     }
 
-    /// Cuts a run of lanes into runs of at most `most_lanes` lanes and `most_rows` rows, or single lanes.
-    pub fn runs(&self, lanes: Range<usize>, most_lanes: usize, most_rows: usize) -> Vec<Range<usize>> {
-        let mut runs: Vec<Range<usize>> = Vec::new();
+    /// Cuts a run of lanes into runs of at most `most_lanes` lanes and of a total `size` of at most `most`, or single lanes.
+    pub fn runs(
+        &self,
+        lanes: Range<usize>,
+        most_lanes: usize,
+        size: impl Fn(&Lane) -> usize,
+        most: usize,
+    ) -> Vec<Range<usize>> {
+        let (mut runs, mut total): (Vec<Range<usize>>, usize) = (Vec::new(), 0);
         for lane in lanes {
+            let own = size(&self.lanes[lane]);
+            total += own;
             match runs.last_mut() {
-                Some(run)
-                    if run.len() < most_lanes
-                        && self.lanes[lane].rows.end - self.lanes[run.start].rows.start <= most_rows =>
-                {
-                    run.end = lane + 1;
+                Some(run) if run.len() < most_lanes && total <= most => run.end = lane + 1,
+                _ => {
+                    runs.push(lane..lane + 1);
+                    total = own;
                 }
-                _ => runs.push(lane..lane + 1),
             }
         }
         runs
@@ -139,5 +162,23 @@ impl Lanes {
         let least = (16_384 * blocks.len()).div_ceil(sums.len().max(1));
         let added: Vec<_> = blocks.par_iter().with_min_len(least).map(of_block).collect();
         added.concat()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_rows_make_short_lanes() {
+        let layout = Layout::new(2, &[0, 0, 0, 0, 0, 0, 1], usize::MAX).expect("two groups");
+        let steps = [3000, 3000, 1168, 1, 9000, 2, 5];
+        let cut = |steps: &dyn Fn(usize) -> usize| {
+            let lanes = Lanes::new(&layout, |_| true, |_| false, steps, 4).lanes;
+            lanes.into_iter().map(|lane| (lane.rows, lane.steps)).collect::<Vec<_>>()
+        };
+        assert_eq!(cut(&|row| steps[row]), [(0..3, 7168), (3..4, 1), (4..5, 9000), (5..6, 2), (6..7, 5)]);
+        // Where rows have no loops, their number alone decides.
+        assert_eq!(cut(&|_| 1), [(0..4, 4), (4..6, 2), (6..7, 1)]);
     }
 }

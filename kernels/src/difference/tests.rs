@@ -8,7 +8,7 @@ use super::lanes::DeviceLane;
 use super::*;
 use crate::adapter::device;
 use crate::simulated::{batch, cells, evaluate, spenders};
-use crate::{bg_nbd, gamma_gamma};
+use crate::{bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
 
 #[test]
 fn structs_are_declared_alike_on_both_sides() {
@@ -38,8 +38,12 @@ fn structs_are_declared_alike_on_both_sides() {
         }
     }
     for arrangement in Arrangement::ALL {
+        family::<4, bg_bb::Cpu>(arrangement);
         family::<4, bg_nbd::Cpu>(arrangement);
         family::<3, gamma_gamma::Cpu>(arrangement);
+        family::<4, mbg_nbd::Cpu>(arrangement);
+        family::<2, s_bg::Cpu>(arrangement);
+        family::<4, pareto_nbd::Cpu>(arrangement);
     }
 }
 
@@ -165,7 +169,8 @@ fn near_the_posterior(rows: u64, heavy: f64) {
     for weight in purchases.weight.iter_mut().chain(&mut spend.weight) {
         *weight *= if *weight == 1e5 { 10.0 } else { 1.0 };
     }
-    check(bg_nbd::Cpu::new(purchases).expect("cells"), &device, [0.4, 7.0, 0.9, 2.2], spread);
+    check(bg_nbd::Cpu::new(purchases.clone()).expect("cells"), &device, [0.4, 7.0, 0.9, 2.2], spread);
+    check(mbg_nbd::Cpu::new(purchases).expect("cells"), &device, [0.5, 6.0, 0.9, 1.6], spread);
     check(gamma_gamma::Cpu::new(spend).expect("rows"), &device, [6.0, 4.0, 15.0], spread);
 }
 

@@ -77,7 +77,7 @@ const NOTHING: Operations = Operations { logs: 0.0, exps: 0.0, divisions: 0.0, f
 const BG_NBD_ROW: f64 = size_of::<<bg_nbd::Cpu as Difference<{ bg_nbd::K }>>::Row>() as f64;
 const GAMMA_GAMMA_ROW: f64 = size_of::<<gamma_gamma::Cpu as Difference<{ gamma_gamma::K }>>::Row>() as f64;
 
-/// BG/NBD on a device, as `shaders/bg_nbd.wgsl` writes it.
+/// BG/NBD on a device, as `shaders/lib/beta_geometric.wgsl` writes it.
 ///
 /// Returning: ln(1 + ·) of shift = δα/(α₀+T), of nearing, of shift_b = δb/(b₀+x−1) and of what has grown; one expm1; one division by
 /// 1 + shift and one for three more reciprocals. Multiply-adds: n (1), shift and 1 + shift (2), nearing (2), shift_b (1), v (3), grown
@@ -93,7 +93,7 @@ pub const BG_NBD_DEVICE: Cost = Cost {
     one_time: Operations { logs: 1.0, exps: 0.0, divisions: 1.0, fmas: 5.0 },
 };
 
-/// BG/NBD on the processor, as `bg_nbd/simd.rs` writes it: (x, t_x, T − t_x, w) of returning customers; everything that is linear in
+/// BG/NBD on the processor, as `beta_geometric/simd.rs` writes it: (x, t_x, T − t_x, w) of returning customers; everything that is linear in
 /// functions of T and x alone is summed over their histograms, and one-time customers are in those.
 ///
 /// Returning: ln((α+T)/(α+t_x)), ln(c E + a), E = exp(·), one division for the gap and one for the mixture. Multiply-adds: n, α + t_x,

@@ -259,7 +259,7 @@ mod tests {
     use crate::Likelihood;
     use crate::simd::proof::machines;
     use crate::simulated::{batch, cells, evaluate, spenders};
-    use crate::{bg_nbd, gamma_gamma};
+    use crate::{bg_nbd, gamma_gamma, mbg_nbd};
 
     #[test]
     fn no_bit_depends_on_the_width_of_registers() {
@@ -269,10 +269,13 @@ mod tests {
             assert_eq!((narrow.log_lik, narrow.per_group), (wide.log_lik, wide.per_group));
         };
         let best = bg_nbd::Simd::new(cells(3, 3000, 0.0)).expect("cells");
+        let best_from_start = mbg_nbd::Simd::new(cells(3, 3000, 0.0)).expect("cells");
         let best_spend = gamma_gamma::Simd::new(spenders(3, 3000, 0.0)).expect("rows");
         for arch in machines() {
             let (other, params) = (best.clone().on(arch), batch::<4>(3, 3, [0.3, 6.0, 0.8, 2.5], 0.7));
             check(Box::new(best.clone()), Box::new(other), params);
+            let (other, params) = (best_from_start.clone().on(arch), batch::<4>(3, 3, [0.5, 6.0, 0.9, 1.6], 0.7));
+            check(Box::new(best_from_start.clone()), Box::new(other), params);
             let (other, params) = (best_spend.clone().on(arch), batch::<3>(3, 3, [6.0, 4.0, 15.0], 0.7));
             check(Box::new(best_spend.clone()), Box::new(other), params);
         }

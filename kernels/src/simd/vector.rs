@@ -78,6 +78,12 @@ impl<S: Simd> V<S> {
         Self { lanes: self.simd.select_f64s(mask, yes.lanes, no.lanes), ..self }
     }
 
+    /// The largest of its numbers.
+    #[inline(always)]
+    pub fn largest(self) -> f64 {
+        self.simd.reduce_max_f64s(self.lanes)
+    }
+
     /// 2ⁿ for whole numbers −1022 ≤ n ≤ 1023.
     #[inline(always)]
     pub fn power_of_two(self) -> Self {

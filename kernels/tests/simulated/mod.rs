@@ -1,7 +1,7 @@
 //! Simulated customers, and parameter batches for the kernels' tests.
 
 use longrun_kernels::rng::{Purpose, Stream};
-use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, ParamBatch, bg_nbd, gamma_gamma};
+use longrun_kernels::{Cells, Likelihood, LikelihoodBatch, ParamBatch, gamma_gamma};
 use ndarray::{Array2, Array3};
 
 /// Cells of `groups` groups, mixed and unsorted, that look like two years of retail customers by the day; weights are small

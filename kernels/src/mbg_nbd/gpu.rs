@@ -1,0 +1,47 @@
+//! MBG/NBD over many cells on a device: `shaders/mbg_nbd.wgsl`, whose rows and points `beta_geometric::device` makes.
+
+use super::{Cpu, K, MbgNbd};
+use crate::KernelError;
+use crate::beta_geometric::device::{self, Point, Row};
+use crate::difference::{Difference, Differenced};
+use crate::rows::Sum;
+
+impl Difference<K> for Cpu {
+    const STEM: &'static str = "mbg_nbd";
+    const WGSL: &'static str = concat!(
+        include_str!("../../../shaders/mbg_nbd.wgsl"),
+        include_str!("../../../shaders/lib/beta_geometric.wgsl")
+    );
+    type Row = Row;
+    type Point = Point;
+    /// Σ w ln(α₀+T).
+    type Sums = [f64; 1];
+
+    fn first_reference(&self) -> [f64; K] {
+        device::first_reference(self.cells())
+    }
+
+    fn mass(&self, row: usize) -> f64 {
+        let (x, _, _, weight) = self.sorted_cell(row);
+        weight * (x + 1.0)
+    }
+
+    fn only(&self, rows: &[u32]) -> Result<Self, KernelError> {
+        Self::new(self.cells().select(rows))
+    }
+
+    fn reference_row(&self, _group: usize, row: usize, reference: &[f64; K]) -> (Row, [f64; 1]) {
+        device::row::<MbgNbd>(self.sorted_cell(row), reference)
+    }
+
+    fn kept(sums: &[f64; 1], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+        device::kept(sums, theta, reference)
+    }
+
+    fn difference(theta: &[f64; K], reference: &[f64; K]) -> Point {
+        device::point(theta, reference)
+    }
+}
+
+/// The MBG/NBD likelihood of weighted cells on a device: `Gpu::new(Cpu::new(…)?, &device)`.
+pub type Gpu = Differenced<K, Cpu>;
