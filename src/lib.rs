@@ -23,6 +23,7 @@ pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod density;
 pub mod diagnose;
 pub mod dist;
 pub mod draws;

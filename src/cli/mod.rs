@@ -3,6 +3,7 @@
 
 mod bench;
 mod config;
+mod density;
 mod doctor;
 mod maximum;
 mod outcome;
@@ -71,6 +72,8 @@ enum Command {
     Simulate(simulate::SimulateArgs),
     /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
     Doctor(doctor::DoctorArgs),
+    /// Answer questions about single customers' likelihoods, in JSON lines: for programs in other languages.
+    Density(density::DensityArgs),
     /// Measure how fast and how exact the likelihoods are on this machine, beside what it could do at most.
     Bench(bench::BenchArgs),
     /// Check a configuration, or print its JSON Schema or its resolved form.
@@ -148,6 +151,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor(args) => doctor::doctor(&args, terminal),
+        Command::Density(args) => density::density(&args, terminal),
         Command::Bench(args) => bench::bench(&args, terminal),
         Command::Config(command) => config::config(&command, terminal),
     }

@@ -10,7 +10,7 @@ use super::config::print_json;
 use super::progress::Bars;
 use super::{Ending, Terminal};
 use crate::data::Kind;
-use crate::data::simulate::{Counting, SimulateSpec, simulate as write_shop};
+use crate::data::simulate::{Counting, PurchaseLaw, SimulateSpec, simulate as write_shop};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -26,6 +26,10 @@ pub(super) struct SimulateArgs {
     /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy.
     #[arg(long, default_value = "3", value_parser = groups, allow_negative_numbers = true)]
     groups: u32,
+
+    /// When customers lapse: after a repeat purchase, after any purchase, or at any time.
+    #[arg(long, value_enum, default_value_t = Model::BgNbd)]
+    model: Model,
 
     /// First day, YYYY-MM-DD.
     #[arg(long, default_value = "2024-01-01")]
@@ -65,6 +69,15 @@ enum RowKind {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the models are called so")]
+enum Model {
+    BgNbd,
+    MbgNbd,
+    ParetoNbd,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
 enum Count {
     PerDay,
     EveryPurchase,
@@ -90,7 +103,11 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
             Count::PerDay => Counting::PerDay,
             Count::EveryPurchase => Counting::EveryPurchase,
         },
-        ..SimulateSpec::shop(args.customers, args.groups, args.seed)
+        ..SimulateSpec::shop(args.customers, args.groups, args.seed).with_model(match args.model {
+            Model::BgNbd => PurchaseLaw::BgNbd,
+            Model::MbgNbd => PurchaseLaw::MbgNbd,
+            Model::ParetoNbd => PurchaseLaw::ParetoNbd,
+        })
     };
     let (stem, kind) = match args.kind {
         RowKind::Transactions => ("transactions", Kind::Transactions),

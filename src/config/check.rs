@@ -47,6 +47,8 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
         purchase: ModelPlan {
             model: match config.purchase.model {
                 PurchaseModel::BgNbd => "bg_nbd".to_owned(),
+                PurchaseModel::MbgNbd => "mbg_nbd".to_owned(),
+                PurchaseModel::ParetoNbd => "pareto_nbd".to_owned(),
             },
             priors_resolved: false,
             priors: config.purchase.priors.clone(),

@@ -143,14 +143,15 @@ pub struct GroupsSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurchaseSection {
-    /// The model: `bg_nbd`.
+    /// The model: `bg_nbd`, `mbg_nbd` or `pareto_nbd`; docs/guide/choosing_a_model.md says which for whom.
     #[serde(default)]
     pub model: PurchaseModel,
     /// Without groups: priors by parameter name, on `r`, `alpha` (or `rate` = r / alpha), `a` and `b` (or `phi` = a / (a + b) and
-    /// `kappa` = a + b).
+    /// `kappa` = a + b); of `pareto_nbd`, on `s` and `beta` (or `dropout_rate` = s / beta) instead of the last two.
     #[serde(default)]
     pub priors: BTreeMap<String, Prior>,
-    /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of `r`, `rate`, `phi`, `kappa`.
+    /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of `r`, `rate`, `phi`, `kappa` (of
+    /// `pareto_nbd`: `r`, `rate`, `s`, `dropout_rate`).
     #[serde(default)]
     pub hierarchy: Option<HierarchySpec>,
 }
@@ -374,6 +375,10 @@ pub enum PurchaseModel {
     /// BG/NBD (Fader, Hardie & Lee 2005).
     #[default]
     BgNbd,
+    /// MBG/NBD (Batislam, Denizel & Filiztekin 2007): customers may leave after their first purchase too.
+    MbgNbd,
+    /// Pareto/NBD (Schmittlein, Morrison & Colombo 1987): customers may leave at any time.
+    ParetoNbd,
 }
 
 /// The spend models.

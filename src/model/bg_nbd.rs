@@ -12,74 +12,82 @@
 //! (ln r, ln α, ln a, ln b) has condition number 35, that of (ln r, ln ρ, logit φ, ln κ) 4.6. So default priors and the
 //! hierarchy speak of the latter.
 
-use super::{Alternative, Family, Parameter, Role};
-use crate::data;
-use crate::kernels::Cells;
+use super::chart::{beta_pull_back, beta_to_natural, gamma_pull_back, gamma_to_natural};
+use super::{Alternative, Dropout, Family, Guess, Parameter, Role, Unit};
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
     key: "bg_nbd",
+    name: "BG/NBD",
     title: "BG/NBD (Fader, Hardie & Lee 2005)",
-    role: Role::Purchase,
-    parameters: &[
-        Parameter::positive("r", "shape of purchase rates: small means customers differ much"),
-        Parameter::positive("alpha", "rate parameter of purchase rates, in time units"),
-        Parameter::positive("a", "first shape of the chance to leave after a purchase"),
-        Parameter::positive("b", "second shape of the chance to leave after a purchase"),
-    ],
-    alternatives: &[
-        Alternative {
-            first: 1,
-            parameters: &[Parameter::positive(
-                "rate",
-                "mean purchases per time unit of customers that are alive, r / alpha",
-            )],
-        },
-        Alternative {
-            first: 2,
-            parameters: &[
-                Parameter {
-                    name: "phi",
-                    low: 0.0,
-                    high: 1.0,
-                    meaning: "mean chance to leave after a purchase, a / (a + b)",
-                },
-                Parameter::positive("kappa", "how alike customers are in their chance to leave, a + b"),
-            ],
-        },
-    ],
+    role: Role::Purchase(Dropout::AfterRepeat),
+    parameters: PARAMETERS,
+    alternatives: ALTERNATIVES,
     to_natural,
     pull_back,
 };
 
-/// The cells of a summary as the kernel takes them.
-pub fn cells(cells: data::Cells, groups: &data::Groups) -> Cells {
-    let data::Cells { group, frequency, recency, age, weight } = cells;
-    Cells { n_groups: groups.labels.len().max(1), group, frequency, recency, age, weight }
-}
+/// r, α, a, b.
+pub(super) const PARAMETERS: &[Parameter] = &[
+    Parameter::positive(
+        "r",
+        Guess::new(0.5, Unit::One, 1.0),
+        "shape of purchase rates: small means customers differ much",
+    ),
+    Parameter::positive(
+        "alpha",
+        Guess::new(0.5, Unit::PerPurchaseRate, 1.5),
+        "rate parameter of purchase rates, in time units",
+    ),
+    Parameter::positive("a", Guess::new(0.9, Unit::One, 1.0), "first shape of the chance to leave after a purchase"),
+    Parameter::positive("b", Guess::new(2.1, Unit::One, 1.0), "second shape of the chance to leave after a purchase"),
+];
 
-fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
+/// ρ for α; φ and κ for a and b.
+pub(super) const ALTERNATIVES: &[Alternative] = &[
+    Alternative {
+        first: 1,
+        parameters: &[Parameter::positive(
+            "rate",
+            Guess::new(1.0, Unit::PurchaseRate, 1.5),
+            "mean purchases per time unit of customers that are alive, r / alpha",
+        )],
+    },
+    Alternative {
+        first: 2,
+        parameters: &[
+            Parameter::chance(
+                "phi",
+                Guess::new(0.3, Unit::One, 1.0),
+                "mean chance to leave after a purchase, a / (a + b)",
+            ),
+            Parameter::positive(
+                "kappa",
+                Guess::new(3.0, Unit::One, 1.0),
+                "how alike customers are in their chance to leave, a + b",
+            ),
+        ],
+    },
+];
+
+/// Natural parameters of chart values.
+pub(super) fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     natural.copy_from_slice(values);
     if chart[0] {
-        natural[1] = values[0] / values[1]; // α = r / ρ
+        gamma_to_natural(0, values, natural);
     }
     if chart[1] {
-        let (phi, kappa) = (values[2], values[3]);
-        natural[2] = phi * kappa;
-        natural[3] = (1.0 - phi) * kappa;
+        beta_to_natural(2, values, natural);
     }
 }
 
-fn pull_back(chart: &[bool], values: &[f64], natural: &[f64], d_natural: &[f64], d_values: &mut [f64]) {
+/// The chain rule back.
+pub(super) fn pull_back(chart: &[bool], values: &[f64], natural: &[f64], d_natural: &[f64], d_values: &mut [f64]) {
     d_values.copy_from_slice(d_natural);
     if chart[0] {
-        let (alpha, rho) = (natural[1], values[1]);
-        d_values[0] += d_natural[1] / rho;
-        d_values[1] = -d_natural[1] * alpha / rho;
+        gamma_pull_back(0, values, natural, d_natural, d_values);
     }
     if chart[1] {
-        let (phi, kappa) = (values[2], values[3]);
-        d_values[2] = kappa * (d_natural[2] - d_natural[3]);
-        d_values[3] = phi * d_natural[2] + (1.0 - phi) * d_natural[3];
+        beta_pull_back(2, values, d_natural, d_values);
     }
 }

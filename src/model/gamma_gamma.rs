@@ -10,29 +10,40 @@
 //! q stays above 1, where the population mean is finite. On the CDNOW sample the correlation matrix of (ln p, ln(q−1), ln v) has
 //! condition number 772, that of (ln p, ln(q−1), ln M) 10: default priors and the hierarchy speak of the latter.
 
-use super::{Alternative, Family, Parameter, Role};
+use super::{Alternative, Family, Guess, Parameter, Role, Unit};
 use crate::data;
 use crate::kernels::gamma_gamma as kernel;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
     key: "gamma_gamma",
+    name: "Gamma-Gamma",
     title: "Gamma-Gamma (Fader & Hardie 2013)",
     role: Role::Spend,
     parameters: &[
-        Parameter::positive("p", "shape of one purchase's spend: large means a customer's purchases are alike"),
+        Parameter::positive(
+            "p",
+            Guess::new(4.0, Unit::One, 1.0),
+            "shape of one purchase's spend: large means a customer's purchases are alike",
+        ),
         Parameter {
             name: "q",
             low: 1.0,
             high: f64::INFINITY,
+            guess: Guess::new(4.0, Unit::One, 1.0),
             meaning: "shape of spend levels over customers: large means customers are alike",
         },
-        Parameter::positive("v", "scale of spend levels over customers, in currency"),
+        Parameter::positive(
+            "v",
+            Guess::new(0.75, Unit::Spend, 1.5),
+            "scale of spend levels over customers, in currency",
+        ),
     ],
     alternatives: &[Alternative {
         first: 2,
         parameters: &[Parameter::positive(
             "mean_spend",
+            Guess::new(1.0, Unit::Spend, 1.0),
             "mean spend per purchase over customers, p v / (q - 1), in currency",
         )],
     }],

@@ -3,25 +3,33 @@
 //!
 //! Likelihoods themselves live in `kernels`; nothing here knows how a posterior will be sampled or where draws are kept.
 
-pub mod bg_nbd;
+mod bg_bb;
+mod bg_nbd;
+mod chart;
 mod coordinate;
 mod direct;
 pub mod gamma_gamma;
 mod hierarchy;
+mod mbg_nbd;
+mod pareto_nbd;
 mod posterior;
 mod priors;
+mod s_bg;
 
 use ndarray::{Array3, ArrayView2};
 
+use crate::data;
 use crate::error::{Error, Result};
+use crate::kernels::Cells;
 use crate::target::Schema;
 
 pub use hierarchy::{PARAMETER_DIM, Pilot};
 pub use posterior::Posterior;
-pub use priors::Scale;
+pub use priors::{Guess, Scale, Unit};
 
 /// Every model family, one row each.
-pub const MODELS: &[Family] = &[bg_nbd::FAMILY, gamma_gamma::FAMILY];
+pub const MODELS: &[Family] =
+    &[bg_nbd::FAMILY, mbg_nbd::FAMILY, pareto_nbd::FAMILY, bg_bb::FAMILY, s_bg::FAMILY, gamma_gamma::FAMILY];
 
 /// The row of [`MODELS`] called `key`.
 pub fn family(key: &str) -> Result<&'static Family> {
@@ -31,13 +39,34 @@ pub fn family(key: &str) -> Result<&'static Family> {
     })
 }
 
+/// The cells of a summary as the purchase kernels take them.
+pub fn cells(cells: data::Cells, groups: &data::Groups) -> Cells {
+    let data::Cells { group, frequency, recency, age, weight } = cells;
+    Cells { n_groups: groups.labels.len().max(1), group, frequency, recency, age, weight }
+}
+
 /// What a family describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// When customers buy, and when they stop.
-    Purchase,
+    Purchase(Dropout),
+    /// At which of a row of opportunities they buy, and when they stop.
+    Opportunity,
+    /// How long they renew a contract.
+    Contract,
     /// How much they spend each time.
     Spend,
+}
+
+/// How customers stop buying. While they have not, they buy at a rate of their own, λ ~ Gamma(r, rate α), the first two parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dropout {
+    /// After a repeat purchase, with a chance of their own: p ~ Beta(a, b).
+    AfterRepeat,
+    /// After any purchase, the first one included, with such a chance.
+    AfterAny,
+    /// At any time, at a rate of their own: μ ~ Gamma(s, rate β).
+    AnyTime,
 }
 
 /// One parameter of a family: a letter, its open domain, and what it means.
@@ -49,13 +78,19 @@ pub struct Parameter {
     pub low: f64,
     /// Upper end of its domain.
     pub high: f64,
+    /// What it is thought to be before its data are seen.
+    pub guess: Guess,
     /// What it means, for help texts and tables.
     pub meaning: &'static str,
 }
 
 impl Parameter {
-    const fn positive(name: &'static str, meaning: &'static str) -> Self {
-        Self { name, low: 0.0, high: f64::INFINITY, meaning }
+    const fn chance(name: &'static str, guess: Guess, meaning: &'static str) -> Self {
+        Self { name, low: 0.0, high: 1.0, guess, meaning }
+    }
+
+    const fn positive(name: &'static str, guess: Guess, meaning: &'static str) -> Self {
+        Self { name, low: 0.0, high: f64::INFINITY, guess, meaning }
     }
 }
 
@@ -79,7 +114,9 @@ type PullBack = fn(&[bool], &[f64], &[f64], &[f64], &mut [f64]);
 pub struct Family {
     /// The name in configurations.
     pub key: &'static str,
-    /// The name in prose, with its paper.
+    /// The name in prose.
+    pub name: &'static str,
+    /// The same with its paper.
     pub title: &'static str,
     /// What it describes.
     pub role: Role,
@@ -202,6 +239,8 @@ mod tests {
         // r/α = ρ, a/(a+b) = φ, a+b = κ; p v/(q−1) = M. Powers of two, so the sums are exact.
         assert_eq!(natural(&bg_nbd::FAMILY, &[true, true], &[2.0, 0.5, 0.25, 8.0]), [2.0, 4.0, 2.0, 6.0]);
         assert_eq!(natural(&bg_nbd::FAMILY, &[false, false], &[2.0, 0.5, 0.25, 8.0]), [2.0, 0.5, 0.25, 8.0]);
+        // r/α = ρ, s/β = δ.
+        assert_eq!(natural(&pareto_nbd::FAMILY, &[true, true], &[2.0, 0.5, 4.0, 8.0]), [2.0, 4.0, 4.0, 0.5]);
         assert_eq!(natural(&gamma_gamma::FAMILY, &[true], &[4.0, 3.0, 16.0]), [4.0, 3.0, 8.0]);
         let names: Vec<_> = bg_nbd::FAMILY.chart_parameters(&[true, false]).iter().map(|p| p.name).collect();
         assert_eq!(names, ["r", "rate", "a", "b"]);
@@ -217,7 +256,7 @@ mod tests {
         }
         assert_eq!(
             super::family("pareto").unwrap_err().to_string(),
-            "unknown model (found `pareto`); models are bg_nbd, gamma_gamma"
+            "unknown model (found `pareto`); models are bg_nbd, mbg_nbd, pareto_nbd, bg_bb, s_bg, gamma_gamma"
         );
     }
 

@@ -11,6 +11,7 @@ use crate::data::Summary;
 use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::kernels::{KernelError, Work, futures};
+use crate::model::Dropout;
 
 /// The engine on any adapter, in f32 with f64 sums. Its random numbers have the CPU's addresses but are read in another order: both
 /// are samples of one law, and their figures differ by sampling error.
@@ -36,6 +37,11 @@ impl<'a> Gpu<'a> {
     ) -> Result<Self> {
         settings.check()?;
         population.check(summary)?;
+        if population.dropout != Dropout::AfterRepeat {
+            return Err(
+                Error::new("devices simulate the futures of BG/NBD alone").seen(format!("{:?}", population.dropout))
+            );
+        }
         labellings.iter().try_for_each(|labelling| labelling.check(summary))?;
         let grid = settings.grid();
         let horizon = futures::Horizon { width: grid.width, discount: grid.discount };

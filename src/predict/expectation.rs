@@ -10,11 +10,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
-use super::laws::Laws;
+use super::laws::{Law, Laws};
 use super::{Grid, Population, Settings};
 use crate::data::Summary;
 use crate::error::Result;
-use crate::kernels::{bg_nbd, gamma_gamma};
+use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
+use crate::model::Dropout;
 
 /// Cells per unit of parallel work: enough that the coefficients are shared, few enough that all cores are busy.
 const CELLS_PER_BLOCK: usize = 1024;
@@ -185,8 +186,10 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
     // Purchases given alive depend on T alone within a block, and smoothly.
     let mut ages: Vec<f64> = cells.iter().map(|cell| cell.age).collect();
     ages.dedup();
-    let least_alpha = (0..draws).map(|d| population.purchase_at(d, group)[1]).fold(f64::INFINITY, f64::min);
-    let interpolation = Interpolation::over(&ages, least_alpha);
+    // The scales that T is added to.
+    let scales = if population.dropout == Dropout::AnyTime { &[1, 3][..] } else { &[1] };
+    let of_draw = |d: usize| scales.iter().map(move |&k| population.purchase_at(d, group)[k]);
+    let interpolation = Interpolation::over(&ages, (0..draws).flat_map(of_draw).fold(f64::INFINITY, f64::min));
 
     let periods = grid.periods();
     let horizons: Vec<f64> = (1..=periods).map(|k| k as f64 * grid.width).collect();
@@ -197,14 +200,15 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
     for draw in 0..draws {
         let params = population.purchase_at(draw, group);
         for (j, &age) in interpolation.points.iter().enumerate() {
-            bg_nbd::expectation(params, x, age).of_alive(&horizons, &mut expected);
+            purchases_alive(population.dropout, params, x, age, &horizons, &mut expected);
             at_points[0][j] = expected[periods - 1];
             at_points[1][j] = discounted(&expected, &grid.discount);
         }
         for (points, ages) in at_points.iter().zip(&mut at_ages) {
             interpolation.read(points, ages);
         }
-        let alive = Alive::new(params, x);
+        let law = Law::new(population.dropout, params);
+        let alive = Alive::new(&law, x);
         let mut age_ix = 0;
         for (cell, sum) in cells.iter().zip(&mut sums) {
             if cell.age != ages[age_ix] {
@@ -224,27 +228,49 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
     sums
 }
 
-/// P(alive) of customers who share x: [`bg_nbd::p_alive`] with what they share computed once, and one logarithm instead of two.
-#[derive(Debug, Clone, Copy)]
-struct Alive {
-    /// a/(b+x−1), 0 for x = 0; r + x; α.
-    odds: f64,
-    n: f64,
-    alpha: f64,
+/// E[purchases within each horizon | alive at T].
+fn purchases_alive(dropout: Dropout, params: [f64; 4], x: u32, age: f64, horizons: &[f64], expected: &mut [f64]) {
+    match dropout {
+        Dropout::AfterRepeat => bg_nbd::expectation(params, x, age).of_alive(horizons, expected),
+        Dropout::AfterAny => mbg_nbd::expectation(params, x, age).of_alive(horizons, expected),
+        Dropout::AnyTime => horizons
+            .iter()
+            .zip(expected)
+            .for_each(|(h, expected)| *expected = pareto_nbd::expected_purchases_alive(params, x, age, *h)),
+    }
 }
 
-impl Alive {
-    fn new([r, alpha, a, b]: [f64; 4], x: u32) -> Self {
-        let x = f64::from(x);
-        Self { odds: if x > 0.0 { a / (b + x - 1.0) } else { 0.0 }, n: r + x, alpha }
+/// P(alive) of customers who share x: [`Law::p_alive`] with what they share computed once, and one logarithm instead of two.
+#[derive(Debug, Clone, Copy)]
+struct Alive<'a> {
+    law: &'a Law,
+    x: u32,
+    /// Odds of having left before time tells; none where there is no such factor.
+    odds: Option<f64>,
+}
+
+impl<'a> Alive<'a> {
+    fn new(law: &'a Law, x: u32) -> Self {
+        let [a, b] = law.leaving;
+        let odds = match law.dropout {
+            Dropout::AfterRepeat if x == 0 => Some(0.0),
+            Dropout::AfterRepeat => Some(a / (b + f64::from(x - 1))),
+            Dropout::AfterAny => Some(a / (b + f64::from(x))),
+            Dropout::AnyTime => None,
+        };
+        Self { law, x, odds }
     }
 
     fn of(&self, recency: f64, age: f64) -> f64 {
-        let Self { odds, n, alpha } = *self;
-        if odds == 0.0 {
-            return 1.0;
+        match self.odds {
+            Some(0.0) => 1.0,
+            Some(odds) => {
+                let Law { r, alpha, .. } = self.law;
+                let n = r + f64::from(self.x);
+                1.0 / (1.0 + odds * (n * ((alpha + age) / (alpha + recency)).ln()).exp())
+            }
+            None => self.law.p_alive(self.x, recency, age),
         }
-        1.0 / (1.0 + odds * (n * ((alpha + age) / (alpha + recency)).ln()).exp())
     }
 }
 

@@ -23,6 +23,7 @@ use super::Grid;
 use super::laws::{Law, MANY};
 use crate::data::Summary;
 use crate::kernels::rng::Ahead;
+use crate::model::Dropout;
 
 /// A customer's stable index for addressed randomness: FNV-1a (64 bits) of the identifier.
 ///
@@ -63,12 +64,14 @@ impl History {
 }
 
 /// Purchases in a horizon: at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Purchases {
     /// N: how many a customer who never leaves would make.
     pub planned: u32,
-    /// min(N, K): how many are made.
+    /// How many of them are made: min(N, K).
     pub made: u32,
+    /// The share of the horizon in which the planned ones lie.
+    pub until: f64,
 }
 
 /// What a customer may do in a horizon, before any random number.
@@ -81,8 +84,16 @@ pub(super) struct Outlook {
     h: f64,
     /// P(N = 0 | alive); 0 where N is not drawn by inversion.
     idle: f64,
-    /// a and b + x.
-    dropout: [f64; 2],
+    leaving: Leaving,
+}
+
+/// When a customer who is alive leaves.
+#[derive(Debug, Clone, Copy)]
+enum Leaving {
+    /// After each purchase with the chance p ~ Beta(a, b′).
+    Chance([f64; 2]),
+    /// When a Lomax lifetime ends, P(L > t) = ((β+T)/(β+T+t))^s: s and H/(β+T).
+    Rate([f64; 2]),
 }
 
 impl Outlook {
@@ -90,18 +101,20 @@ impl Outlook {
         let &History { x, recency, age, .. } = history;
         let xf = f64::from(x);
         let (n, rate) = (law.r + xf, law.alpha + age);
-        let alive = if x > 0 {
-            let odds_left = law.a / (law.b + xf - 1.0) * (n * (rate / (law.alpha + recency)).ln()).exp();
-            1.0 / (1.0 + odds_left)
-        } else {
-            1.0
+        let alive = law.p_alive(x, recency, age);
+        let [first, second] = law.leaving;
+        let leaving = match law.dropout {
+            Dropout::AfterRepeat => Leaving::Chance([first, second + xf]),
+            Dropout::AfterAny => Leaving::Chance([first, second + xf + 1.0]),
+            Dropout::AnyTime => Leaving::Rate([first, horizon / (second + age)]),
         };
         let h = horizon / rate;
         let idle = if n * h > MANY { 0.0 } else { (-n * (1.0 + h).ln()).exp() };
-        Self { alive, n, h, idle, dropout: [law.a, law.b + xf] }
+        Self { alive, n, h, idle, leaving }
     }
 
-    /// A number u at or above this means no purchase; one uniform below it means what any uniform number below it means.
+    /// A number u at or above this means no purchase; one uniform below it means what any uniform number below it means (and may
+    /// still mean none, where customers leave at any time).
     pub fn buys_below(&self) -> f64 {
         self.alive * (1.0 - self.idle)
     }
@@ -109,23 +122,47 @@ impl Outlook {
     /// What happens when the customer's uniform number is `u`; `None` for no purchase. More than one purchase takes another uniform
     /// number; many ([`MANY`] on average), as many as their general laws want.
     pub fn purchases(&self, u: f64, rng: &mut Ahead) -> Option<Purchases> {
-        let &Self { alive, n, h, idle, dropout: [a, b] } = self;
+        let &Self { alive, n, h, idle, leaving } = self;
         if u >= self.buys_below() {
             return None;
         }
-        if n * h > MANY {
-            let mean = gamma(rng, n) * h;
-            let planned = poisson(rng, mean);
-            if planned == 0 {
-                return None;
+        match leaving {
+            Leaving::Rate([s, h_beta]) => {
+                let until = lifetime(rng.uniform(), s, h_beta);
+                let (h, many) = (h * until, n * h > MANY);
+                let idle = if many { 0.0 } else { (-n * (1.0 + h).ln()).exp() };
+                let planned = if many {
+                    let mean = gamma(rng, n) * h;
+                    poisson(rng, mean)
+                } else if u >= alive * (1.0 - idle) {
+                    0
+                } else {
+                    count_from(u / alive, n, h / (1.0 + h), idle)
+                };
+                (planned > 0).then_some(Purchases { planned, made: planned, until })
             }
-            let p = beta(rng, a, b);
-            return Some(Purchases { planned, made: planned.min(geometric(rng, p)) });
+            Leaving::Chance([a, b]) if n * h > MANY => {
+                let mean = gamma(rng, n) * h;
+                let planned = poisson(rng, mean);
+                if planned == 0 {
+                    return None;
+                }
+                let p = beta(rng, a, b);
+                Some(Purchases { planned, made: planned.min(geometric(rng, p)), until: 1.0 })
+            }
+            Leaving::Chance([a, b]) => {
+                let planned = count_from(u / alive, n, h / (1.0 + h), idle);
+                let made = if planned == 1 { 1 } else { made(rng.uniform(), a, b, planned) };
+                Some(Purchases { planned, made, until: 1.0 })
+            }
         }
-        let planned = count_from(u / alive, n, h / (1.0 + h), idle);
-        let made = if planned == 1 { 1 } else { made(rng.uniform(), a, b, planned) };
-        Some(Purchases { planned, made })
     }
+}
+
+/// The share of the horizon in which a customer is still there: a Lomax lifetime of shape s, the horizon being `h` of its scale.
+fn lifetime(u: f64, s: f64, h: f64) -> f64 {
+    // P(L > t H) = (1 + t h)^−s.
+    ((-u.ln() / s).exp_m1() / h).min(1.0)
 }
 
 /// N ≥ 1 from `v`, uniform below P(N ≥ 1): takes off P(N = 1), P(N = 2), … until `v` is used up.
@@ -172,10 +209,10 @@ pub(super) fn value(
     let paid = x > 0 && monetary > 0.0;
     let (x, repeat_spend) = if paid { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
     let standard = if purchases.planned == 1 {
-        grid.discount[period(rng, counts.len())] * gamma(rng, p)
+        grid.discount[period(rng, counts.len(), purchases.until)] * gamma(rng, p)
     } else {
         counts.fill(0);
-        spread(rng, purchases.planned, counts);
+        spread(rng, purchases.planned, purchases.until, counts);
         keep_first(purchases.made, counts);
         counts
             .iter()
@@ -215,24 +252,30 @@ pub(super) fn binomial(rng: &mut Ahead, n: u64, p: f64) -> u64 {
     Binomial::new(n, p.clamp(0.0, 1.0)).map_or(0, |law| law.sample(rng))
 }
 
-/// One of `periods` equal periods, from 32 bits: their probabilities differ by less than 2⁻³².
-fn period(rng: &mut Ahead, periods: usize) -> usize {
-    ((u64::from(rng.word()) * periods as u64) >> 32) as usize
+/// One of `periods` equal periods, of a time uniform in the share `until` of them, from 32 bits: probabilities are off by less than 2⁻³².
+fn period(rng: &mut Ahead, periods: usize, until: f64) -> usize {
+    let word = rng.word();
+    if until == 1.0 {
+        return ((u64::from(word) * periods as u64) >> 32) as usize;
+    }
+    // Below `periods`, since the word stays below 2³².
+    (f64::from(word) / 4_294_967_296.0 * until * periods as f64) as usize
 }
 
-/// Places `planned` events of a Poisson process, uniform in time given their number, into equal periods.
-fn spread(rng: &mut Ahead, planned: u32, counts: &mut [u32]) {
+/// Places `planned` events of a Poisson process, uniform in time given their number, into the share `until` of equal periods.
+fn spread(rng: &mut Ahead, planned: u32, until: f64, counts: &mut [u32]) {
     let periods = counts.len();
     if planned as usize <= 2 * periods {
         for _ in 0..planned {
-            counts[period(rng, periods)] += 1;
+            counts[period(rng, periods, until)] += 1;
         }
         return;
     }
-    // Many events: period by period, Binomial(left, 1/periods left). The work is bounded by the number of periods.
-    let mut left = planned;
+    // Many events: period by period, Binomial(left, this period's share of what is left). The work is bounded by the number of periods.
+    let (mut left, end) = (planned, until * periods as f64);
     for (k, count) in counts.iter_mut().enumerate() {
-        let share = 1.0 / (periods - k) as f64;
+        let ahead = end - k as f64;
+        let share = if ahead <= 1.0 { 1.0 } else { 1.0 / ahead };
         *count = binomial(rng, u64::from(left), share) as u32;
         left -= *count;
     }
@@ -279,7 +322,7 @@ mod tests {
             let mut sums = [0u64; 12];
             for i in 0..repeats {
                 let mut counts = [0; 12];
-                spread(&mut Ahead::new(11, Purpose::Test, i, 0), planned, &mut counts);
+                spread(&mut Ahead::new(11, Purpose::Test, i, 0), planned, 1.0, &mut counts);
                 assert_eq!(counts.iter().sum::<u32>(), planned);
                 sums.iter_mut().zip(counts).for_each(|(sum, k)| *sum += u64::from(k));
             }

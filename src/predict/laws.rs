@@ -7,6 +7,8 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::Population;
+use crate::kernels::pareto_nbd;
+use crate::model::Dropout;
 
 /// Draws that share a bound. Fewer make tighter bounds and more of them.
 const DRAWS_PER_BOX: usize = 24;
@@ -21,14 +23,37 @@ pub(super) const MANY: f64 = 24.0;
 const SLACK: f64 = 1e-9;
 
 /// One draw's parameters of one group.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Law {
     pub r: f64,
     pub alpha: f64,
-    pub a: f64,
-    pub b: f64,
+    /// The two parameters of dropout: a, b or s, β.
+    pub leaving: [f64; 2],
+    pub dropout: Dropout,
     /// Gamma-Gamma p, q, v; zero without a spend model.
     pub spend: [f64; 3],
+}
+
+impl Law {
+    /// From r, α and the two parameters of dropout; without spend.
+    pub fn new(dropout: Dropout, [r, alpha, first, second]: [f64; 4]) -> Self {
+        Self { r, alpha, leaving: [first, second], dropout, spend: [0.0; 3] }
+    }
+
+    /// P(alive at T) of a customer with that history.
+    pub fn p_alive(&self, x: u32, recency: f64, age: f64) -> f64 {
+        let Self { r, alpha, leaving: [a, b], dropout, .. } = *self;
+        let odds = |per: f64| {
+            let n = r + f64::from(x);
+            1.0 / (1.0 + a / per * (n * ((alpha + age) / (alpha + recency)).ln()).exp())
+        };
+        match dropout {
+            Dropout::AfterRepeat if x == 0 => 1.0,
+            Dropout::AfterRepeat => odds(b + f64::from(x - 1)),
+            Dropout::AfterAny => odds(b + f64::from(x)),
+            Dropout::AnyTime => pareto_nbd::p_alive([r, alpha, a, b], x, recency, age),
+        }
+    }
 }
 
 /// Every draw of every group, a group's draws side by side.
@@ -43,13 +68,14 @@ pub(super) struct Laws {
     boxes: Vec<Bounds>,
 }
 
-/// A set of draws of one group: the ends of r, α, a and b/a.
+/// A set of draws of one group: the ends of r, α, and where chances decide about dropout of a and b/a.
 #[derive(Debug, Clone, Copy)]
 struct Bounds {
     r: [f64; 2],
     alpha: [f64; 2],
     least_a: f64,
     greatest_b_over_a: f64,
+    dropout: Dropout,
 }
 
 impl Laws {
@@ -57,9 +83,9 @@ impl Laws {
         let (draws, groups) = (population.draws(), population.groups());
         let has_spend = population.spend.is_some();
         let boxes_per_group = (draws / DRAWS_PER_BOX).next_power_of_two().clamp(1, MAX_BOXES);
-        let mut laws = vec![Law::default(); draws * groups];
+        let mut laws = vec![Law::new(population.dropout, [0.0; 4]); draws * groups];
         let mut box_of = vec![0; draws * groups];
-        let mut boxes = vec![Bounds::of([]); boxes_per_group * groups];
+        let mut boxes = vec![Bounds::of(population.dropout, []); boxes_per_group * groups];
         laws.par_chunks_mut(draws)
             .zip(box_of.par_chunks_mut(draws))
             .zip(boxes.par_chunks_mut(boxes_per_group))
@@ -67,7 +93,7 @@ impl Laws {
             .for_each(|(group, ((laws, box_of), boxes))| {
                 let purchase = population.purchase.index_axis(Axis(1), group);
                 for (law, row) in laws.iter_mut().zip(purchase.rows()) {
-                    *law = Law { r: row[0], alpha: row[1], a: row[2], b: row[3], spend: [0.0; 3] };
+                    *law = Law::new(population.dropout, [row[0], row[1], row[2], row[3]]);
                 }
                 if let Some(spend) = &population.spend {
                     for (law, row) in laws.iter_mut().zip(spend.index_axis(Axis(1), group).rows()) {
@@ -76,7 +102,7 @@ impl Laws {
                 }
                 let mut order: Vec<u32> = (0..draws as u32).collect();
                 split(laws, &mut order, boxes_per_group, &mut |number, members| {
-                    boxes[number] = Bounds::of(members.iter().map(|&draw| &laws[draw as usize]));
+                    boxes[number] = Bounds::of(population.dropout, members.iter().map(|&draw| &laws[draw as usize]));
                     members.iter().for_each(|&draw| box_of[draw as usize] = number as u8);
                 });
             });
@@ -114,33 +140,39 @@ impl Laws {
 }
 
 impl Bounds {
-    fn of<'a>(laws: impl IntoIterator<Item = &'a Law>) -> Self {
+    fn of<'a>(dropout: Dropout, laws: impl IntoIterator<Item = &'a Law>) -> Self {
         let none = Self {
             r: [f64::INFINITY, 0.0],
             alpha: [f64::INFINITY, 0.0],
             least_a: f64::INFINITY,
             greatest_b_over_a: 0.0,
+            dropout,
         };
         laws.into_iter().fold(none, |all, law| Self {
             r: [all.r[0].min(law.r), all.r[1].max(law.r)],
             alpha: [all.alpha[0].min(law.alpha), all.alpha[1].max(law.alpha)],
-            least_a: all.least_a.min(law.a),
-            greatest_b_over_a: all.greatest_b_over_a.max(law.b / law.a),
+            least_a: all.least_a.min(law.leaving[0]),
+            greatest_b_over_a: all.greatest_b_over_a.max(law.leaving[1] / law.leaving[0]),
+            dropout,
         })
     }
 
     /// At least P(alive) · P(N > 0 | alive), where purchases are drawn by inversion; at least P(alive) where they may not be.
     ///
-    /// The odds of having left, a/(b+x−1) · ((α+T)/(α+t_x))^(r+x), grow with a/(b+x−1) = 1/(b/a + (x−1)/a) and with r, and fall
-    /// with α; P(N > 0) = 1 − (1 + H/(α+T))^−(r+x) grows with r and falls with α.
+    /// The odds of having left, a/(b+k) · ((α+T)/(α+t_x))^(r+x) with k = x − 1 (or x, where the first purchase counts), grow with
+    /// a/(b+k) = 1/(b/a + k/a) and with r, and fall with α; P(N > 0) = 1 − (1 + H/(α+T))^−(r+x) grows with r and falls with α. For
+    /// dropout at any time, 1 bounds P(alive).
     fn any_purchase(&self, x: f64, recency: f64, age: f64, horizon: f64) -> f64 {
-        let alive = if x > 0.0 {
-            let least_odds = (1.0 / (self.greatest_b_over_a + (x - 1.0) / self.least_a))
+        let chances = match self.dropout {
+            Dropout::AfterRepeat if x > 0.0 => Some(x - 1.0),
+            Dropout::AfterAny => Some(x),
+            Dropout::AfterRepeat | Dropout::AnyTime => None,
+        };
+        let alive = chances.map_or(1.0, |k| {
+            let least_odds = (1.0 / (self.greatest_b_over_a + k / self.least_a))
                 * ((self.r[0] + x) * ((self.alpha[1] + age) / (self.alpha[1] + recency)).ln()).exp();
             1.0 / (1.0 + least_odds)
-        } else {
-            1.0
-        };
+        });
         let (n, h) = (self.r[1] + x, horizon / (self.alpha[0] + age));
         if n * h > MANY { alive } else { alive * -(-n * h.ln_1p()).exp_m1() }
     }
@@ -158,7 +190,7 @@ fn split_from(laws: &[Law], members: &mut [u32], boxes: std::ops::Range<usize>, 
     }
     let coordinates = |&draw: &u32| {
         let law = &laws[draw as usize];
-        [law.r, law.alpha, law.b / law.a, law.a]
+        [law.r, law.alpha, law.leaving[1] / law.leaving[0], law.leaving[0]]
     };
     let width = |k: usize| {
         let values = || members.iter().map(|draw| coordinates(draw)[k]);

@@ -31,6 +31,7 @@ use ndarray::Array3;
 
 use crate::data::Summary;
 use crate::error::{Error, Result};
+use crate::model::Dropout;
 
 pub use cpu::Cpu;
 pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
@@ -46,7 +47,9 @@ pub use writer::{CustomerWriter, Placement};
 /// Draws of the population parameters, already thinned by the caller. Draw `d` of both fits belongs together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Population {
-    /// `[draw, group, 4]`: BG/NBD r, α, a, b; α in time units.
+    /// How customers stop buying: what the last two purchase parameters mean.
+    pub dropout: Dropout,
+    /// `[draw, group, 4]`: r, α and the two parameters of dropout (a, b, or s, β); α and β in time units.
     pub purchase: Array3<f64>,
     /// `[draw, group, 3]`: Gamma-Gamma p, q, v; v in currency. `None` without amounts.
     pub spend: Option<Array3<f64>>,
@@ -63,7 +66,12 @@ impl Population {
         self.purchase.dim().1
     }
 
-    /// r, α, a, b of one draw and group.
+    /// P(alive) of a customer with the history (x, t_x, T), under one draw and group.
+    pub fn p_alive(&self, draw: usize, group: usize, (x, recency, age): (u32, f64, f64)) -> f64 {
+        laws::Law::new(self.dropout, self.purchase_at(draw, group)).p_alive(x, recency, age)
+    }
+
+    /// The purchase parameters of one draw and group.
     fn purchase_at(&self, draw: usize, group: usize) -> [f64; 4] {
         std::array::from_fn(|k| self.purchase[[draw, group, k]])
     }
@@ -74,7 +82,7 @@ impl Population {
         if draws == 0 || k != 4 {
             return Err(Error::new("the purchase draws must be [draw, group, 4] with at least one draw")
                 .seen(format!("{:?}", self.purchase.dim()))
-                .advice("r, alpha, a, b in this order"));
+                .advice("r, alpha and the two parameters of dropout, in this order"));
         }
         if draws >= 1 << 24 {
             return Err(Error::new("prediction takes at most 2^24 draws").seen(draws).advice("thin the draws"));

@@ -5,16 +5,19 @@ use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
 
 use super::Grid;
 use super::future::History;
-use crate::kernels::bg_nbd;
 use crate::kernels::rng::Stream;
+use crate::kernels::{bg_nbd, mbg_nbd, pareto_nbd};
+use crate::model::Dropout;
 
 /// Purchases in each period of `grid`; returns their total. `counts` has one place per period.
 ///
-/// Alive with P(alive | x, t_x, T); then λ ~ Gamma(r+x, α+T), p ~ Beta(a, b+x). Purchases are Poisson(λ) until the K-th, K ~
-/// Geometric(p), after which the customer is gone: drawn as the number in the whole horizon, then their periods, of which the
-/// first K happen.
+/// Alive with P(alive | x, t_x, T); then λ ~ Gamma(r+x, α+T) and purchases are Poisson(λ), until
+/// - the K-th, K ~ Geometric(p), p ~ Beta(a, b+x) (or b+x+1 where the first purchase counts): drawn as the number in the whole
+///   horizon, then their periods, of which the first K happen;
+/// - or the end of a lifetime ~ Exp(μ), μ ~ Gamma(s, β+T).
 pub(super) fn purchases(
     rng: &mut Stream,
+    dropout: Dropout,
     params @ [r, alpha, a, b]: [f64; 4],
     history: &History,
     grid: &Grid,
@@ -22,17 +25,35 @@ pub(super) fn purchases(
 ) -> u32 {
     let &History { x, recency, age, .. } = history;
     counts.fill(0);
-    if x > 0 && rng.uniform() > bg_nbd::p_alive(params, x, recency, age) {
+    let p_alive = match dropout {
+        Dropout::AfterRepeat => bg_nbd::p_alive(params, x, recency, age),
+        Dropout::AfterAny => mbg_nbd::p_alive(params, x, recency, age),
+        Dropout::AnyTime => pareto_nbd::p_alive(params, x, recency, age),
+    };
+    if rng.uniform() > p_alive {
         return 0;
     }
     let x = f64::from(x);
     let lambda = gamma(rng, r + x) / (alpha + age);
+    let b_alive = match dropout {
+        Dropout::AfterRepeat => b + x,
+        Dropout::AfterAny => b + x + 1.0,
+        Dropout::AnyTime => {
+            let mu = gamma(rng, a) / (b + age);
+            let length = grid.length().min(-rng.uniform().ln() / mu);
+            let made = poisson(rng, lambda * length);
+            for _ in 0..made {
+                counts[((rng.uniform() * length / grid.width) as usize).min(grid.periods() - 1)] += 1;
+            }
+            return made;
+        }
+    };
     let planned = poisson(rng, lambda * grid.length());
     if planned == 0 {
         return 0;
     }
-    let dropout = beta(rng, a, b + x);
-    let until_dropout = geometric(rng, dropout);
+    let p = beta(rng, a, b_alive);
+    let until_dropout = geometric(rng, p);
     spread(rng, planned, counts);
     keep_first(until_dropout, counts)
 }

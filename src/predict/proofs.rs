@@ -11,15 +11,22 @@ use super::{
 };
 use crate::data::Summary;
 use crate::kernels::rng::{Ahead, Purpose, Stream};
+use crate::model::Dropout;
 
 const DRAWS: u64 = 40_000;
 
-fn law([r, alpha, a, b]: [f64; 4], spend: [f64; 3]) -> Law {
-    Law { r, alpha, a, b, spend }
+fn law(purchase: [f64; 4], spend: [f64; 3]) -> Law {
+    Law { spend, ..Law::new(Dropout::AfterRepeat, purchase) }
+}
+
+/// Every way to leave for customers of every kind.
+fn cases() -> Vec<(Law, History, Grid)> {
+    let of = |dropout| cases_of_repeat_dropout().into_iter().map(move |(l, h, g)| (Law { dropout, ..l }, h, g));
+    [Dropout::AfterRepeat, Dropout::AfterAny, Dropout::AnyTime].into_iter().flat_map(of).collect()
 }
 
 /// Idle, regular, half gone, just arrived, and so frequent that purchases are drawn from their rate; short and endless horizons.
-fn cases() -> Vec<(Law, History, Grid)> {
+fn cases_of_repeat_dropout() -> Vec<(Law, History, Grid)> {
     let year = settings().grid();
     let of = |x, recency, age, monetary| History { x, recency, age, monetary };
     let cdnow = law(CDNOW, CDNOW_SPEND);
@@ -43,8 +50,8 @@ fn samples((law, history, grid): &(Law, History, Grid)) -> [Vec<(u32, f64)>; 2] 
     let mut by_period = vec![0; grid.periods()];
     let plain = (0..DRAWS).map(|i| {
         let rng = &mut Stream::new(1, Purpose::Test, i, 0);
-        let Law { r, alpha, a, b, spend } = *law;
-        let count = plain::purchases(rng, [r, alpha, a, b], history, grid, &mut by_period);
+        let Law { r, alpha, leaving: [a, b], dropout, spend } = *law;
+        let count = plain::purchases(rng, dropout, [r, alpha, a, b], history, grid, &mut by_period);
         (count, if count > 0 { plain::spend(rng, spend, history, grid, &by_period) } else { 0.0 })
     });
     let plain = plain.collect();
@@ -117,7 +124,13 @@ fn bounds_hold_for_every_draw() {
         let z = Stream::new(5, Purpose::Test, (2 * d + g) as u64, k as u32).normal();
         base.purchase[[d, 0, k]] * ((0.05 + 0.9 * g as f64) * z).exp()
     });
-    let laws = Laws::new(&Population { purchase, spend: None });
+    for dropout in [Dropout::AfterRepeat, Dropout::AfterAny, Dropout::AnyTime] {
+        assert_bounds_hold(&Population { dropout, purchase: purchase.clone(), spend: None });
+    }
+}
+
+fn assert_bounds_hold(population: &Population) {
+    let laws = Laws::new(population);
     let rng = &mut Stream::new(6, Purpose::Test, 0, 0);
     let mut stopped = [0u32; 2];
     for i in 0..400u32 {
@@ -236,6 +249,7 @@ fn posterior(draws: usize, groups: usize) -> Population {
         (0.05 * Stream::new(3, Purpose::Test, (d * groups + g) as u64, k as u32).normal()).exp()
     };
     Population {
+        dropout: Dropout::AfterRepeat,
         purchase: ndarray::Array3::from_shape_fn((draws, groups, 4), |(d, g, k)| CDNOW[k] * jitter(d, g, k)),
         spend: Some(ndarray::Array3::from_shape_fn((draws, groups, 3), |(d, g, k)| {
             CDNOW_SPEND[k] * jitter(d, g, 4 + k)
@@ -273,7 +287,8 @@ fn seconds_per_million_customer_draws() {
             for (draw, law) in by_draw.iter().enumerate().take(draws) {
                 let rng = &mut Stream::new(1, Purpose::Prediction, address, draw as u32);
                 let group = shop.group[i] as usize;
-                let count = plain::purchases(rng, population.purchase_at(draw, group), &history, &grid, &mut by_period);
+                let params = population.purchase_at(draw, group);
+                let count = plain::purchases(rng, population.dropout, params, &history, &grid, &mut by_period);
                 if count > 0 {
                     sum += plain::spend(rng, law.spend, &history, &grid, &by_period);
                 }

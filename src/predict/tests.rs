@@ -6,8 +6,8 @@ use ndarray::Array3;
 use super::tests_support::{CDNOW, CDNOW_SPEND, population, settings, summary};
 use super::*;
 use crate::data::{Groups, Holdout, Ids, WeeklyRepeats};
-use crate::kernels::bg_nbd;
 use crate::kernels::rng::{Purpose, Stream};
+use crate::kernels::{bg_nbd, mbg_nbd, pareto_nbd};
 
 /// Customers 0001 to 0003 of the CDNOW sample (`CDNOW_sample.txt` in the wheel of lifetimes 0.11.3): purchases merged by day,
 /// weeks = days/7, calibration to 1997-09-30. First purchases on 1997-01-01, so T = 272 days.
@@ -54,6 +54,7 @@ fn varied(draws: usize, groups: usize) -> Population {
         (0.1 * Stream::new(3, Purpose::Test, (draw * groups + group) as u64, k as u32).normal()).exp()
     };
     Population {
+        dropout: Dropout::AfterRepeat,
         purchase: Array3::from_shape_fn((draws, groups, 4), |(d, g, k)| CDNOW[k] * jitter(d, g, k)),
         spend: Some(Array3::from_shape_fn((draws, groups, 3), |(d, g, k)| CDNOW_SPEND[k] * jitter(d, g, 4 + k))),
     }
@@ -88,16 +89,27 @@ fn shared_expectations_equal_single_ones() {
             (x, if x == 0 { 0.0 } else { age * 0.6 }, age, 20.0)
         })
         .collect();
-    let (summary, population, settings) = (summary(&rows), varied(7, 1), settings());
-    let means = expectations(&summary, &population, &settings).unwrap();
+    let (summary, settings) = (summary(&rows), settings());
     let horizon = 12.0 * settings.month_time_units;
-    for i in 0..summary.len() {
-        let (x, t_x, t) = (summary.frequency[i], summary.recency[i], summary.age[i]);
-        let mean = |of: &dyn Fn([f64; 4]) -> f64| (0..7).map(|d| of(population.purchase_at(d, 0))).sum::<f64>() / 7.0;
-        let purchases = mean(&|params| bg_nbd::expected_purchases(params, x, t_x, t, horizon));
-        let p_alive = mean(&|params| bg_nbd::p_alive(params, x, t_x, t));
-        assert!((means.purchases[i] / purchases - 1.0).abs() < 1e-10, "row {i}: {} {purchases}", means.purchases[i]);
-        assert!((means.p_alive[i] / p_alive - 1.0).abs() < 1e-14);
+    type Kernel = (fn([f64; 4], u32, f64, f64, f64) -> f64, fn([f64; 4], u32, f64, f64) -> f64);
+    let kernels: [(Dropout, Kernel); 3] = [
+        (Dropout::AfterRepeat, (bg_nbd::expected_purchases, bg_nbd::p_alive)),
+        (Dropout::AfterAny, (mbg_nbd::expected_purchases, mbg_nbd::p_alive)),
+        (Dropout::AnyTime, (pareto_nbd::expected_purchases, pareto_nbd::p_alive)),
+    ];
+    for (dropout, (expected_purchases, p_alive)) in kernels {
+        let population = Population { dropout, ..varied(7, 1) };
+        let means = expectations(&summary, &population, &settings).unwrap();
+        for i in 0..summary.len() {
+            let (x, t_x, t) = (summary.frequency[i], summary.recency[i], summary.age[i]);
+            let mean =
+                |of: &dyn Fn([f64; 4]) -> f64| (0..7).map(|d| of(population.purchase_at(d, 0))).sum::<f64>() / 7.0;
+            let purchases = mean(&|params| expected_purchases(params, x, t_x, t, horizon));
+            let p_alive = mean(&|params| p_alive(params, x, t_x, t));
+            let seen = means.purchases[i];
+            assert!((seen / purchases - 1.0).abs() < 1e-10, "{dropout:?}, row {i}: {seen} {purchases}");
+            assert!((means.p_alive[i] / p_alive - 1.0).abs() < 1e-14);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use ndarray::Array3;
 
 use super::{Population, Settings};
 use crate::data::{Groups, Summary};
+use crate::model::Dropout;
 
 /// One group, customers named 0001, 0002, …, from (x, t_x, T, m).
 pub(crate) fn summary(rows: &[(u32, f64, f64, f64)]) -> Summary {
@@ -23,6 +24,7 @@ pub(crate) fn summary(rows: &[(u32, f64, f64, f64)]) -> Summary {
 /// `draws` equal draws of one group.
 pub(crate) fn population(draws: usize, purchase: [f64; 4], spend: Option<[f64; 3]>) -> Population {
     Population {
+        dropout: Dropout::AfterRepeat,
         purchase: Array3::from_shape_fn((draws, 1, 4), |(_, _, k)| purchase[k]),
         spend: spend.map(|spend| Array3::from_shape_fn((draws, 1, 3), |(_, _, k)| spend[k])),
     }

@@ -1,7 +1,7 @@
 //! What the fitted population would have done since the first purchase: repeat purchases by calendar week, and how many customers
 //! would have bought how often.
 //!
-//! Customers are simulated as new ones, from the population alone (λ ~ Gamma(r, α), p ~ Beta(a, b)): a check of the model, not a
+//! Customers are simulated as new ones, from the population alone: a check of the model, not a
 //! prediction of the customers' futures. Nothing tells customers of one group and day of first purchase apart then, so that they are
 //! simulated as a cohort: how many of them buy again at all, and what those do.
 
@@ -226,8 +226,7 @@ fn replicate(
     let mut replicate = Replicate { by_week: vec![0; weeks], by_frequency: [0; CLASSES] };
     let mut times = Vec::new();
     for cohort in cohorts {
-        let [r, alpha, a, b] = population.purchase_at(draw, cohort.group);
-        let law = Law { r, alpha, a, b, spend: [0.0; 3] };
+        let law = Law::new(population.dropout, population.purchase_at(draw, cohort.group));
         simulate_cohort(cohort, &law, settings, draw, &mut times, &mut replicate);
     }
     replicate
@@ -275,8 +274,9 @@ fn simulate_cohort(
     }
 }
 
-/// The times of the purchases made: the first of the planned ones, which are uniform up to `end` given their number.
-fn first_times(rng: &mut Ahead, end: f64, Purchases { planned, made }: Purchases, times: &mut Vec<f64>) {
+/// The times of the purchases made: the first of the planned ones, which are uniform in their share of the time up to `end`.
+fn first_times(rng: &mut Ahead, end: f64, Purchases { planned, made, until }: Purchases, times: &mut Vec<f64>) {
+    let end = until * end;
     times.clear();
     if planned < MANY_TIMES {
         times.extend((0..planned).map(|_| end * rng.uniform()));

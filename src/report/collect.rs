@@ -74,9 +74,10 @@ fn time_unit(days: f64) -> String {
 }
 
 fn subtitle(dir: &RunDir, data: &DataFacts) -> String {
+    let purchases = format!("{} purchases", run::model_name(&dir.plan, run::PURCHASE));
     let mut parts = vec![match &dir.plan.spend {
-        Some(_) => "BG/NBD purchases, Gamma-Gamma spend".to_owned(),
-        None => "BG/NBD purchases".to_owned(),
+        Some(_) => format!("{purchases}, {} spend", run::model_name(&dir.plan, run::SPEND)),
+        None => purchases,
     }];
     parts.push(match &dir.plan.groups {
         GroupsPlan::None => "one group".to_owned(),
@@ -225,7 +226,6 @@ fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<v
 
 fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &Telemetry) -> view::Facts {
     let plan = &dir.plan;
-    let model = |fit: &str| if fit == run::PURCHASE { "BG/NBD" } else { "Gamma-Gamma" };
     let fits = diagnostics
         .fits
         .iter()
@@ -233,7 +233,7 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
             let cost = telemetry.fits.get(&f.fit).copied().unwrap_or_default();
             view::FitFacts {
                 fit: f.fit.clone(),
-                model: model(&f.fit).to_owned(),
+                model: run::model_name(plan, &f.fit).to_owned(),
                 backend: match plan.compute.backend {
                     Backend::Cpu => "cpu".to_owned(),
                     Backend::Gpu => "gpu".to_owned(),

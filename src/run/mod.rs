@@ -26,7 +26,7 @@ pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
 };
 pub use fit::{MaximumFacts, maximum};
-pub use models::{PURCHASE, SPEND};
+pub use models::{PURCHASE, SPEND, model_name};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorRow, prior};

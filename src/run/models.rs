@@ -8,7 +8,7 @@ use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, PriorSpec};
 use crate::error::{Error, Result};
-use crate::kernels::{KernelError, Likelihood, bg_nbd, gamma_gamma};
+use crate::kernels::{Likelihood, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
 use crate::model::{self, Family, Pilot, Posterior, Scale, family};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
@@ -64,6 +64,12 @@ pub(super) fn fits(plan: &Plan) -> Vec<(&'static str, &ModelPlan)> {
     std::iter::once((PURCHASE, &plan.purchase)).chain(spend).collect()
 }
 
+/// What the model of a fit is called; its key where the table of models has no name for it.
+pub fn model_name<'a>(plan: &'a Plan, fit: &str) -> &'a str {
+    let key = fits(plan).into_iter().find(|(name, _)| *name == fit).map_or("none", |(_, model)| model.model.as_str());
+    family(key).map_or(key, |family| family.name)
+}
+
 /// The seed of one fit: the fits are independent posteriors and must not share random numbers.
 pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
     const SPEND_FLIP: u64 = 0x5EED_0F5B_E4D0_0000;
@@ -111,30 +117,28 @@ fn pilot(family: &'static Family, observed: &Observations, scale: &Scale) -> Res
     })
 }
 
+/// The likelihood `$stem` of some rows, boxed, on a place; `$fast` is its quickest form on the processor.
+macro_rules! on {
+    ($place:expr, $stem:ident, $fast:ident, $rows:expr) => {
+        match $place {
+            Place::Cpu => $stem::$fast::new($rows).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
+            Place::Gpu(device, options) => $stem::Cpu::new($rows)
+                .and_then(|judge| $stem::Gpu::with(judge, device, options))
+                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
+        }
+    };
+}
+
 /// The likelihood of a family on a backend.
 pub(super) fn likelihood(family: &Family, observed: &Observations, place: &Place) -> Result<Box<dyn Likelihood>> {
-    let boxed = |made: std::result::Result<Box<dyn Likelihood>, KernelError>| {
-        made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
+    let cells = || model::cells(observed.cells.clone(), &observed.groups);
+    let rows = || model::gamma_gamma::rows(observed.spend.clone(), &observed.groups);
+    let made = match family.key {
+        "bg_nbd" => on!(place, bg_nbd, Simd, cells()),
+        "mbg_nbd" => on!(place, mbg_nbd, Simd, cells()),
+        "pareto_nbd" => on!(place, pareto_nbd, Simd, cells()),
+        "gamma_gamma" => on!(place, gamma_gamma, Simd, rows()),
+        other => return Err(Error::new("this model has no likelihood").seen(other)),
     };
-    match family.key {
-        "bg_nbd" => {
-            let cells = model::bg_nbd::cells(observed.cells.clone(), &observed.groups);
-            boxed(match place {
-                Place::Cpu => bg_nbd::Simd::new(cells).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
-                Place::Gpu(device, options) => bg_nbd::Cpu::new(cells)
-                    .and_then(|judge| bg_nbd::Gpu::with(judge, device, options))
-                    .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
-            })
-        }
-        "gamma_gamma" => {
-            let rows = model::gamma_gamma::rows(observed.spend.clone(), &observed.groups);
-            boxed(match place {
-                Place::Cpu => gamma_gamma::Simd::new(rows).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
-                Place::Gpu(device, options) => gamma_gamma::Cpu::new(rows)
-                    .and_then(|judge| gamma_gamma::Gpu::with(judge, device, options))
-                    .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
-            })
-        }
-        other => Err(Error::new("this model has no likelihood").seen(other)),
-    }
+    made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
 }

@@ -7,7 +7,6 @@ use super::summarize::read_summary;
 use super::{RunDir, models};
 use crate::diagnose::{density, rank_counts, trace};
 use crate::error::Result;
-use crate::kernels::bg_nbd;
 
 /// Points of a density curve, points of a trace per chain, bins of a rank plot.
 const DENSITY_POINTS: usize = 80;
@@ -90,7 +89,7 @@ pub fn alive_grid(dir: &RunDir) -> Result<AliveGrid> {
         let total: f64 = draws
             .iter()
             .flat_map(|&d| weights.iter().enumerate().map(move |(g, w)| (d, g, w)))
-            .map(|(d, g, w)| w * bg_nbd::p_alive(std::array::from_fn(|k| population.purchase[[d, g, k]]), x, t_x, age))
+            .map(|(d, g, w)| w * population.p_alive(d, g, (x, t_x, age)))
             .sum();
         total / draws.len() as f64
     };

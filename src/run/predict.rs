@@ -9,7 +9,7 @@ use super::{Observer, RunDir};
 use crate::config::Plan;
 use crate::data::{Holdout, Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
-use crate::model::family;
+use crate::model::{Dropout, Role, family};
 use crate::predict::{
     self, CustomerWriter, Engine, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings,
 };
@@ -118,7 +118,17 @@ pub(super) fn population(dir: &RunDir) -> Result<Population> {
     };
     let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
     let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;
-    Ok(Population { purchase, spend })
+    Ok(Population { dropout: dropout(&dir.plan)?, purchase, spend })
+}
+
+/// How customers stop buying, in the plan's purchase model.
+fn dropout(plan: &Plan) -> Result<Dropout> {
+    match family(&plan.purchase.model)?.role {
+        Role::Purchase(dropout) => Ok(dropout),
+        Role::Opportunity | Role::Contract | Role::Spend => {
+            Err(Error::new("the purchase model says nothing of purchases").seen(&plan.purchase.model))
+        }
+    }
 }
 
 /// How the plan wants customers predicted.

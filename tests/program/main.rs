@@ -2,6 +2,8 @@
 
 mod bad_inputs;
 mod cdnow;
+mod density;
+mod families;
 mod millions;
 mod pipeline;
 mod rerun;

@@ -3,13 +3,14 @@
 //! | symbol | meaning |
 //! | --- | --- |
 //! | λ ~ Gamma(r, rate α) | purchases per time unit while active |
-//! | p ~ Beta(a, b) | chance of lapsing after each repeat purchase |
+//! | p ~ Beta(a, b) | chance of lapsing after each repeat purchase, or after every one (MBG/NBD) |
+//! | μ ~ Gamma(s, rate β) | or the rate of lapsing at any time (Pareto/NBD) |
 //! | ν ~ Gamma(q, rate v), amount ~ Gamma(p, rate ν) | spend of each purchase |
 
 use rand_distr::{Beta, Distribution, Gamma};
 
-use super::groups::GroupTruth;
-use super::spec::SimulateSpec;
+use super::groups::{GroupTruth, LapseTruth};
+use super::spec::{PurchaseLaw, SimulateSpec};
 use crate::error::{Error, Result};
 use crate::kernels::rng::{Purpose, Stream};
 
@@ -24,10 +25,16 @@ struct GroupLaw {
     /// Upper end of the group in the cumulated shares, 0 to 1.
     upto: f64,
     rate: Gamma<f64>,
-    lapse: Beta<f64>,
+    lapse: Lapse,
     spend_rate: Gamma<f64>,
     /// Shape of an amount.
     p: f64,
+}
+
+/// How customers of a group differ in lapsing.
+enum Lapse {
+    Chance(Beta<f64>),
+    Rate(Gamma<f64>),
 }
 
 /// How all customers of a simulation live.
@@ -63,7 +70,14 @@ impl<'a> Law<'a> {
             Ok(GroupLaw {
                 upto,
                 rate: Gamma::new(truth.r, 1.0 / truth.alpha).map_err(|e| refused("r, alpha").because(e))?,
-                lapse: Beta::new(truth.a, truth.b).map_err(|e| refused("a, b").because(e))?,
+                lapse: match truth.lapse {
+                    LapseTruth::Chance { a, b } => {
+                        Lapse::Chance(Beta::new(a, b).map_err(|e| refused("a, b").because(e))?)
+                    }
+                    LapseTruth::Rate { s, beta } => {
+                        Lapse::Rate(Gamma::new(s, 1.0 / beta).map_err(|e| refused("s, beta").because(e))?)
+                    }
+                },
                 spend_rate: Gamma::new(truth.q, 1.0 / truth.v).map_err(|e| refused("q, v").because(e))?,
                 p: truth.p,
             })
@@ -80,18 +94,24 @@ impl<'a> Law<'a> {
         let group = self.groups.partition_point(|g| g.upto <= place).min(self.groups.len() - 1);
         let law = &self.groups[group];
         let lambda = law.rate.sample(&mut rng);
-        let lapse = law.lapse.sample(&mut rng);
+        let (chance, mu) = match &law.lapse {
+            Lapse::Chance(law) => (law.sample(&mut rng), 0.0),
+            Lapse::Rate(law) => (0.0, law.sample(&mut rng)),
+        };
         let nu = law.spend_rate.sample(&mut rng);
         // A spend rate so small that its inverse overflows would need q near 0; the largest amount stands for it.
         let amount = Gamma::new(law.p, 1.0 / nu).ok();
 
-        let end = f64::from(spec.observe_days);
         let mut time = rng.uniform() * f64::from(spec.acquisition_days);
-        let mut is_repeat = false;
+        let mut end = f64::from(spec.observe_days);
+        if mu > 0.0 {
+            end = end.min(time - rng.uniform().ln() / mu * spec.time_unit_days);
+        }
+        let mut is_repeat = spec.model == PurchaseLaw::MbgNbd;
         while time < end {
             let spent = amount.as_ref().map_or(LARGEST_AMOUNT, |law| law.sample(&mut rng)).min(LARGEST_AMOUNT);
             buy(Purchase { time, cents: ((spent * 100.0).round() as i64).max(1) });
-            if is_repeat && rng.uniform() < lapse {
+            if is_repeat && chance > 0.0 && rng.uniform() < chance {
                 break;
             }
             is_repeat = true;

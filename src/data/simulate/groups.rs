@@ -23,6 +23,36 @@ const LETTERS: u32 = 26;
 /// Under which a group's address differs from a customer's.
 const GROUP_ADDRESS: u32 = 1;
 
+/// The true parameters of how a group's customers lapse.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LapseTruth {
+    /// With a chance p ~ Beta(a, b) after a purchase.
+    Chance {
+        /// First shape.
+        a: f64,
+        /// Second shape.
+        b: f64,
+    },
+    /// At a rate μ ~ Gamma(s, rate β), at any time.
+    Rate {
+        /// Shape.
+        s: f64,
+        /// Rate, in time units.
+        beta: f64,
+    },
+}
+
+impl LapseTruth {
+    /// Each parameter with its name.
+    fn named(self) -> [(&'static str, f64); 2] {
+        match self {
+            Self::Chance { a, b } => [("a", a), ("b", b)],
+            Self::Rate { s, beta } => [("s", s), ("beta", beta)],
+        }
+    }
+}
+
 /// The true parameters of one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupTruth {
@@ -34,10 +64,9 @@ pub struct GroupTruth {
     pub r: f64,
     /// Rate of the purchase rate, in time units.
     pub alpha: f64,
-    /// First shape of the lapse probability.
-    pub a: f64,
-    /// Second shape of the lapse probability.
-    pub b: f64,
+    /// How its customers lapse.
+    #[serde(flatten)]
+    pub lapse: LapseTruth,
     /// Shape of an amount.
     pub p: f64,
     /// Shape of the spend rate.
@@ -54,22 +83,30 @@ impl GroupTruth {
             share: 1.0,
             r: 0.243,
             alpha: 4.414,
-            a: 0.793,
-            b: 2.426,
+            lapse: LapseTruth::Chance { a: 0.793, b: 2.426 },
             p: 6.25,
             q: 3.74,
             v: 15.44,
         }
     }
 
+    /// The same group with customers who lapse at any time: as many of them a time unit, on average, as chances would make leave while
+    /// they buy, and as different.
+    pub(super) fn lapsing_any_time(self) -> Self {
+        let LapseTruth::Chance { a, b } = self.lapse else { return self };
+        let beta = a / (a / (a + b) * self.r / self.alpha);
+        Self { lapse: LapseTruth::Rate { s: a, beta }, ..self }
+    }
+
     /// Each parameter with its name, for checks.
     pub(super) fn named(&self) -> [(&'static str, f64); 8] {
+        let [first, second] = self.lapse.named();
         [
             ("share", self.share),
             ("r", self.r),
             ("alpha", self.alpha),
-            ("a", self.a),
-            ("b", self.b),
+            first,
+            second,
             ("p", self.p),
             ("q", self.q),
             ("v", self.v),
@@ -111,12 +148,13 @@ impl GroupHierarchy {
     pub fn shop() -> Self {
         let centre = lively(0);
         let around = |value: f64, sigma| Normal { mu: value.ln(), sigma };
-        let phi = centre.a / (centre.a + centre.b);
+        let (a, b) = LIVELY_CHANCE;
+        let phi = a / (a + b);
         Self {
             r: around(centre.r, 0.15),
             rate: around(centre.r / centre.alpha, 0.3),
             phi: Normal { mu: (phi / (1.0 - phi)).ln(), sigma: 0.25 },
-            kappa: around(centre.a + centre.b, 0.15),
+            kappa: around(a + b, 0.15),
             p: around(centre.p, 0.1),
             q: around(centre.q - 1.0, 0.1),
             mean_spend: around(centre.p * centre.v / (centre.q - 1.0), 0.3),
@@ -131,7 +169,8 @@ impl GroupHierarchy {
         let (phi, kappa) = (1.0 / (1.0 + (-z(self.phi)).exp()), z(self.kappa).exp());
         let (p, q, mean_spend) = (z(self.p).exp(), 1.0 + z(self.q).exp(), z(self.mean_spend).exp());
         let v = mean_spend * (q - 1.0) / p;
-        GroupTruth { label, share: 1.0, r, alpha: r / rate, a: phi * kappa, b: (1.0 - phi) * kappa, p, q, v }
+        let lapse = LapseTruth::Chance { a: phi * kappa, b: (1.0 - phi) * kappa };
+        GroupTruth { label, share: 1.0, r, alpha: r / rate, lapse, p, q, v }
     }
 }
 
@@ -150,14 +189,17 @@ pub fn shop_groups(count: u32, seed: u64) -> (Vec<GroupTruth>, Option<GroupHiera
     (groups, Some(hierarchy))
 }
 
+/// a and b of the first lively group.
+const LIVELY_CHANCE: (f64, f64) = (0.8, 3.0);
+
 fn lively(index: u32) -> GroupTruth {
+    let (a, b) = LIVELY_CHANCE;
     let step = f64::from(index % 5);
     GroupTruth {
         label: char::from(b'a' + (index % LETTERS) as u8).to_string(),
         r: 0.8,
         alpha: 4.0 * 1.3_f64.powf(step),
-        a: 0.8 * 1.15_f64.powf(step),
-        b: 3.0,
+        lapse: LapseTruth::Chance { a: a * 1.15_f64.powf(step), b },
         v: 15.44 * 1.2_f64.powf(step),
         ..GroupTruth::cdnow("a")
     }
@@ -198,8 +240,8 @@ mod tests {
         let rows: [(&str, Normal, Link); 7] = [
             ("r", h.r, |g| g.r.ln()),
             ("rate", h.rate, |g| (g.r / g.alpha).ln()),
-            ("phi", h.phi, |g| (g.a / g.b).ln()),
-            ("kappa", h.kappa, |g| (g.a + g.b).ln()),
+            ("phi", h.phi, |g| (g.lapse.named()[0].1 / g.lapse.named()[1].1).ln()),
+            ("kappa", h.kappa, |g| (g.lapse.named()[0].1 + g.lapse.named()[1].1).ln()),
             ("p", h.p, |g| g.p.ln()),
             ("q", h.q, |g| (g.q - 1.0).ln()),
             ("mean_spend", h.mean_spend, |g| (g.p * g.v / (g.q - 1.0)).ln()),

@@ -20,6 +20,6 @@ mod output;
 mod rows;
 mod spec;
 
-pub use groups::{GroupHierarchy, GroupTruth, Normal, shop_groups};
+pub use groups::{GroupHierarchy, GroupTruth, LapseTruth, Normal, shop_groups};
 pub use output::{SimulateReport, simulate};
-pub use spec::{Counting, SimulateSpec};
+pub use spec::{Counting, PurchaseLaw, SimulateSpec};

@@ -3,7 +3,7 @@
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
-use super::groups::{GroupHierarchy, GroupTruth, shop_groups};
+use super::groups::{GroupHierarchy, GroupTruth, LapseTruth, shop_groups};
 use crate::error::{Error, Result};
 
 /// Purchases expected of one customer above which the parameters are taken for a mistake.
@@ -21,6 +21,19 @@ pub enum Counting {
     EveryPurchase,
 }
 
+/// When customers lapse: the law of which purchase model is simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PurchaseLaw {
+    /// After a repeat purchase.
+    #[default]
+    BgNbd,
+    /// After any purchase, the first one included.
+    MbgNbd,
+    /// At any time.
+    ParetoNbd,
+}
+
 /// What to simulate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SimulateSpec {
@@ -34,6 +47,9 @@ pub struct SimulateSpec {
     pub observe_days: u32,
     /// Length of the time unit of `alpha`, and of recency and age in a summary, in days; 7 is a week.
     pub time_unit_days: f64,
+    /// When customers lapse.
+    #[serde(default)]
+    pub model: PurchaseLaw,
     /// What a summary counts.
     #[serde(default)]
     pub counting: Counting,
@@ -55,6 +71,7 @@ impl SimulateSpec {
             acquisition_days: 84,
             observe_days: 546,
             time_unit_days: 7.0,
+            model: PurchaseLaw::default(),
             counting: Counting::default(),
             seed,
             hierarchy: None,
@@ -71,11 +88,22 @@ impl SimulateSpec {
             acquisition_days: 90,
             observe_days: 366,
             time_unit_days: 7.0,
+            model: PurchaseLaw::default(),
             counting: Counting::default(),
             seed,
             hierarchy,
             groups,
         }
+    }
+
+    /// The same shop under another law of lapsing. Groups keep their habits as far as the law has them.
+    #[must_use]
+    pub fn with_model(mut self, model: PurchaseLaw) -> Self {
+        self.model = model;
+        if model == PurchaseLaw::ParetoNbd {
+            self.groups = self.groups.into_iter().map(GroupTruth::lapsing_any_time).collect();
+        }
+        self
     }
 
     /// Digits of a customer's number, so that identifiers sort as customers are numbered.
@@ -102,6 +130,12 @@ impl SimulateSpec {
             return refuse("time_unit_days must be above 0", self.time_unit_days.to_string());
         }
         for g in &self.groups {
+            if (self.model == PurchaseLaw::ParetoNbd) != matches!(g.lapse, LapseTruth::Rate { .. }) {
+                return refuse(
+                    &format!("group {:?} lapses by another law than the model's", g.label),
+                    format!("{:?}", g.lapse),
+                );
+            }
             if let Some((name, value)) = g.named().into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
                 return refuse(&format!("{name} of group {:?} must be above 0", g.label), value.to_string());
             }

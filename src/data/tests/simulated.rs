@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::simulate::{Counting, GroupTruth, SimulateSpec};
+use super::simulate::{Counting, GroupTruth, LapseTruth, SimulateSpec};
 use super::*;
 
 fn spec(customers: u64, seed: u64) -> SimulateSpec {
@@ -206,7 +206,10 @@ fn nonsense_is_refused() {
         simulate(&spec, &desk.input).unwrap_err().to_string()
     };
     assert!(refusal(&|s| s.customers = 0).contains("at least one customer"));
-    assert!(refusal(&|s| s.groups[0].b = -1.0).contains("b of group \"all\" must be above 0 (found -1)"));
+    assert!(
+        refusal(&|s| s.groups[0].lapse = LapseTruth::Chance { a: 1.0, b: -1.0 })
+            .contains("b of group \"all\" must be above 0 (found -1)")
+    );
     assert!(refusal(&|s| s.groups[0].alpha = 1e-9).contains("too many purchases"));
     assert!(refusal(&|s| s.acquisition_days = 1000).contains("acquisition_days"));
     let other = simulate(&SimulateSpec::cdnow(10, 1), &desk.folder.path().join("x.xlsx")).unwrap_err().to_string();

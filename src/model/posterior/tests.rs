@@ -9,7 +9,7 @@ use crate::dist::Centring;
 use crate::dist::Prior;
 use crate::kernels::rng::Purpose;
 use crate::kernels::{bg_nbd, gamma_gamma};
-use crate::model::{MODELS, Role, family};
+use crate::model::{MODELS, family};
 use world::*;
 
 #[test]
@@ -399,13 +399,13 @@ fn specifications_are_completed_and_refused_in_words() {
     assert!(told(all_flat(&["r"]), &many).contains("move it to hierarchy.mu"));
     assert!(told(centring(Centring::Auto), &one).contains("a hierarchy needs groups"));
     let narrow = spec("priors.phi = { dist = \"uniform\", low = 2, high = 3 }");
-    let likelihood = || Box::new(Plain { role: Role::Purchase, groups: 1, rows: vec![] });
+    let likelihood = || Box::new(Plain { role: family("bg_nbd").unwrap().role, groups: 1, rows: vec![] });
     let error = Posterior::new(bg_nbd, likelihood(), &one, &narrow, &scale).err().unwrap().to_string();
     assert!(error.contains("priors.phi leaves nothing of the range of `phi`"), "{error}");
     let error = Posterior::new(bg_nbd, likelihood(), &many, &PriorSpec::default(), &scale).err().unwrap().to_string();
     assert!(error.contains("other groups"), "{error}");
     let clash = Groups { column: Some("parameter".into()), labels: vec!["x".into(), "y".into()] };
-    let two = Box::new(Plain { role: Role::Purchase, groups: 2, rows: vec![] });
+    let two = Box::new(Plain { role: family("bg_nbd").unwrap().role, groups: 2, rows: vec![] });
     let error = Posterior::new(bg_nbd, two, &clash, &PriorSpec::default(), &scale).err().unwrap().to_string();
     assert!(error.contains("rename the column"), "{error}");
 }
@@ -423,7 +423,7 @@ fn the_kernels_see_the_summary_as_the_plain_sum_does() {
         groups: groups.clone(),
         ..Default::default()
     };
-    let cells = crate::model::bg_nbd::cells(summary.cells(), &groups);
+    let cells = crate::model::cells(summary.cells(), &groups);
     let spend = crate::model::gamma_gamma::rows(summary.spend_rows(), &groups);
     let likelihoods: [(&str, Box<dyn Likelihood>); 2] = [
         ("bg_nbd", Box::new(bg_nbd::Cpu::new(cells).unwrap())),

@@ -37,7 +37,7 @@ impl Likelihood for Plain {
             for &(g, x, t_x, t, m) in &self.rows {
                 let at = theta.row(g);
                 let (value, gradient) = match self.role {
-                    Role::Purchase => {
+                    Role::Purchase(_) => {
                         let (v, d) = bg_nbd::log_lik_gradient([at[0], at[1], at[2], at[3]], x, t_x, t);
                         (v, d.to_vec())
                     }
@@ -45,7 +45,7 @@ impl Likelihood for Plain {
                         let (v, d) = gamma_gamma::log_lik_gradient([at[0], at[1], at[2]], x, m);
                         (v, d.to_vec())
                     }
-                    Role::Spend => continue,
+                    Role::Opportunity | Role::Contract | Role::Spend => continue,
                 };
                 out.log_lik[chain] += value;
                 for (k, d) in gradient.into_iter().enumerate() {

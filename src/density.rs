@@ -1,0 +1,252 @@
+//! One customer's likelihood at a time, asked and answered in JSON: how programs and tests in other languages talk to the kernels.
+//!
+//! A question is `{"model", "params", "data", "horizon"?}` with one number per parameter and per datum; an answer `{"log_lik", "grad",
+//! "p_alive"?, "expected_purchases"?, "expected_spend"?}`. On a device the reference θ₀ lies a tenth away from the parameters: at the
+//! reference itself a device would only repeat the host's number. Probabilities and expectations are the host's either way. Nothing
+//! here knows of files or priors.
+
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, Array3};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::kernels::device::Device;
+use crate::kernels::{
+    Cells, KernelError, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd,
+    pareto_nbd, s_bg,
+};
+
+/// How far θ₀ lies from the parameters on a device.
+const DISPLACEMENT: f64 = 1.1;
+
+/// A question, as it is read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Key of the model.
+    pub model: String,
+    /// Parameters by name.
+    pub params: BTreeMap<String, f64>,
+    /// The customer by name of each datum.
+    pub data: BTreeMap<String, f64>,
+    /// Time after T whose purchases are wanted.
+    pub horizon: Option<f64>,
+}
+
+/// The answer, as it is written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// Log-likelihood; null where the parameters are impossible.
+    pub log_lik: f64,
+    /// Its slope in each parameter.
+    pub grad: BTreeMap<&'static str, f64>,
+    /// P(alive at T).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p_alive: Option<f64>,
+    /// Expected purchases in the horizon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_purchases: Option<f64>,
+    /// Expected spend per purchase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_spend: Option<f64>,
+}
+
+/// What a model knows beside its likelihood.
+#[derive(Debug, Default)]
+struct Beside {
+    p_alive: Option<f64>,
+    expected_purchases: Option<f64>,
+    expected_spend: Option<f64>,
+}
+
+type Made = std::result::Result<Box<dyn Likelihood>, KernelError>;
+
+/// One model: what it calls things, its likelihood of one customer, and what it knows beside it.
+struct Model {
+    key: &'static str,
+    params: &'static [&'static str],
+    data: &'static [&'static str],
+    /// How many of the data, from the first on, are counts.
+    counts: usize,
+    likelihood: fn(&[f64], Option<&Device>) -> Made,
+    beside: fn(&[f64], &[f64], Option<f64>) -> Beside,
+}
+
+/// The likelihood `$stem` of some rows, boxed.
+macro_rules! on {
+    ($device:expr, $stem:ident, $rows:expr) => {{
+        let judge = $stem::Cpu::new($rows)?;
+        Ok(match $device {
+            None => Box::new(judge) as Box<dyn Likelihood>,
+            Some(device) => Box::new($stem::Gpu::with(judge, device, &Options::default())?) as Box<dyn Likelihood>,
+        })
+    }};
+}
+
+/// A purchase model in continuous time.
+macro_rules! purchases {
+    ($key:literal, $stem:ident, $params:expr) => {
+        Model {
+            key: $key,
+            params: $params,
+            data: &["x", "t_x", "T"],
+            counts: 1,
+            likelihood: |data, device| on!(device, $stem, cells(data)),
+            beside: |params, data, horizon| {
+                let (params, x) = ([params[0], params[1], params[2], params[3]], data[0] as u32);
+                Beside {
+                    p_alive: Some($stem::p_alive(params, x, data[1], data[2])),
+                    expected_purchases: horizon.map(|h| $stem::expected_purchases(params, x, data[1], data[2], h)),
+                    ..Beside::default()
+                }
+            },
+        }
+    };
+}
+
+const MODELS: &[Model] = &[
+    purchases!("bg_nbd", bg_nbd, &["r", "alpha", "a", "b"]),
+    purchases!("mbg_nbd", mbg_nbd, &["r", "alpha", "a", "b"]),
+    purchases!("pareto_nbd", pareto_nbd, &["r", "alpha", "s", "beta"]),
+    Model {
+        key: "bg_bb",
+        params: &["alpha", "beta", "gamma", "delta"],
+        data: &["x", "t_x", "n"],
+        counts: 3,
+        likelihood: |data, device| on!(device, bg_bb, opportunities(data)),
+        beside: |params, data, horizon| {
+            let params = [params[0], params[1], params[2], params[3]];
+            let [x, t_x, n] = [data[0] as u32, data[1] as u32, data[2] as u32];
+            Beside {
+                p_alive: Some(bg_bb::p_alive(params, x, t_x, n)),
+                expected_purchases: horizon.map(|h| bg_bb::expected_purchases(params, x, t_x, n, h as u32)),
+                ..Beside::default()
+            }
+        },
+    },
+    Model {
+        key: "s_bg",
+        params: &["alpha", "beta"],
+        data: &["T", "lost"],
+        counts: 2,
+        likelihood: |data, device| on!(device, s_bg, contracts(data)),
+        beside: |_, _, _| Beside::default(),
+    },
+    Model {
+        key: "gamma_gamma",
+        params: &["p", "q", "v"],
+        data: &["x", "m"],
+        counts: 1,
+        likelihood: |data, device| on!(device, gamma_gamma, spenders(data)),
+        beside: |params, data, _| {
+            let spend = gamma_gamma::expected_spend([params[0], params[1], params[2]], data[0] as u32, data[1]);
+            Beside { expected_spend: Some(spend), ..Beside::default() }
+        },
+    },
+];
+
+/// Keys of the models that can be asked.
+pub fn keys() -> Vec<&'static str> {
+    MODELS.iter().map(|model| model.key).collect()
+}
+
+/// Answers a question, in f64 on the host or in f32 differences on a device.
+///
+/// # Errors
+/// An unknown model, parameters or data that are missing, too many or not what the model takes; a device that fails.
+pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
+    let model = MODELS.iter().find(|model| model.key == question.model).ok_or_else(|| {
+        Error::new("unknown model")
+            .seen(format!("`{}`", question.model))
+            .advice(format!("models are {}", keys().join(", ")))
+    })?;
+    let params = values(&question.params, model.params, "params")?;
+    let data = values(&question.data, model.data, "data")?;
+    for (i, (name, value)) in model.data.iter().zip(&data).enumerate() {
+        let is_count = i < model.counts;
+        if !value.is_finite() || *value < 0.0 || (is_count && (value.fract() != 0.0 || *value > f64::from(u32::MAX))) {
+            return Err(Error::new(format!(
+                "data.{name} must be {}",
+                if is_count { "a whole number" } else { "0 or more" }
+            ))
+            .seen(value));
+        }
+    }
+    if let Some(h) = question.horizon.filter(|h| !(h.is_finite() && *h >= 0.0)) {
+        return Err(Error::new("horizon must be 0 or more").seen(h));
+    }
+    let k = params.len();
+    let shared = Array2::zeros((1, 0));
+    let at = |factor: f64| Array3::from_shape_fn((1, 1, k), |(_, _, j)| params[j] * factor);
+    let (point, reference) = (at(1.0), at(DISPLACEMENT));
+    let mut out = LikelihoodBatch::new(1, 1, k, 0);
+    let evaluated = (model.likelihood)(&data, device).and_then(|mut likelihood| {
+        // Impossible parameters make no reference; the likelihood itself says what they are.
+        if device.is_some() && params.iter().all(|p| *p > 0.0 && p.is_finite()) {
+            likelihood.set_reference(ParamBatch { per_group: reference.view(), shared: shared.view() })?;
+        }
+        likelihood.evaluate(ParamBatch { per_group: point.view(), shared: shared.view() }, &mut out)
+    });
+    evaluated.map_err(|e| Error::new(e.what).advice(e.advice))?;
+    let Beside { p_alive, expected_purchases, expected_spend } = (model.beside)(&params, &data, question.horizon);
+    let grad = model.params.iter().copied().zip(out.per_group.iter().copied()).collect();
+    Ok(Answer { log_lik: out.log_lik[0], grad, p_alive, expected_purchases, expected_spend })
+}
+
+/// The numbers called `names`, in their order, and no others.
+fn values(given: &BTreeMap<String, f64>, names: &[&str], place: &str) -> Result<Vec<f64>> {
+    if let Some(other) = given.keys().find(|name| !names.contains(&name.as_str())) {
+        return Err(
+            Error::new(format!("{place}.{other} is not known")).advice(format!("{place} takes {}", names.join(", ")))
+        );
+    }
+    let value = |name: &&str| {
+        given.get(*name).copied().ok_or_else(|| {
+            Error::new(format!("{place}.{name} is missing")).advice(format!("{place} takes {}", names.join(", ")))
+        })
+    };
+    names.iter().map(value).collect()
+}
+
+fn cells(data: &[f64]) -> Cells {
+    Cells {
+        n_groups: 1,
+        group: vec![0],
+        frequency: vec![data[0] as u32],
+        recency: vec![data[1]],
+        age: vec![data[2]],
+        weight: vec![1.0],
+    }
+}
+
+fn opportunities(data: &[f64]) -> bg_bb::Rows {
+    bg_bb::Rows {
+        n_groups: 1,
+        group: vec![0],
+        frequency: vec![data[0] as u32],
+        recency: vec![data[1] as u32],
+        opportunities: vec![data[2] as u32],
+        weight: vec![1.0],
+    }
+}
+
+fn contracts(data: &[f64]) -> s_bg::Rows {
+    s_bg::Rows {
+        n_groups: 1,
+        group: vec![0],
+        period: vec![data[0] as u32],
+        lost: vec![data[1] != 0.0],
+        weight: vec![1.0],
+    }
+}
+
+fn spenders(data: &[f64]) -> gamma_gamma::Rows {
+    gamma_gamma::Rows {
+        n_groups: 1,
+        group: vec![0],
+        frequency: vec![data[0] as u32],
+        monetary: vec![data[1]],
+        weight: vec![1.0],
+    }
+}

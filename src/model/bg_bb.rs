@@ -1,0 +1,88 @@
+//! BG/BB (Fader, Hardie & Shang 2010): how its parameters are named, and how the names relate. Its likelihood is `kernels::bg_bb`.
+//!
+//! | symbol | meaning                                                                       | support    |
+//! | ------ | ----------------------------------------------------------------------------- | ---------- |
+//! | α, β   | chance to buy at an opportunity p ~ Beta(α, β)                                  | > 0        |
+//! | γ, δ   | chance to leave before an opportunity θ ~ Beta(γ, δ)                            | > 0        |
+//! | means and concentrations | of p and of θ, e.g. α / (α + β) and α + β                      | (0,1), > 0 |
+
+use super::chart::{beta_pull_back, beta_to_natural};
+use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+
+/// The family's row in the table of models.
+pub const FAMILY: Family = Family {
+    key: "bg_bb",
+    name: "BG/BB",
+    title: "BG/BB (Fader, Hardie & Shang 2010)",
+    role: Role::Opportunity,
+    parameters: &[
+        Parameter::positive(
+            "alpha",
+            Guess::new(0.9, Unit::One, 1.0),
+            "first shape of the chance to buy at an opportunity",
+        ),
+        Parameter::positive(
+            "beta",
+            Guess::new(2.1, Unit::One, 1.0),
+            "second shape of the chance to buy at an opportunity",
+        ),
+        Parameter::positive(
+            "gamma",
+            Guess::new(0.9, Unit::One, 1.0),
+            "first shape of the chance to leave before an opportunity",
+        ),
+        Parameter::positive(
+            "delta",
+            Guess::new(2.1, Unit::One, 1.0),
+            "second shape of the chance to leave before an opportunity",
+        ),
+    ],
+    alternatives: &[
+        Alternative {
+            first: 0,
+            parameters: &[
+                Parameter::chance(
+                    "purchase_chance",
+                    Guess::new(0.3, Unit::One, 1.0),
+                    "mean chance to buy at an opportunity, alpha / (alpha + beta)",
+                ),
+                Parameter::positive(
+                    "purchase_kappa",
+                    Guess::new(3.0, Unit::One, 1.0),
+                    "how alike customers are in it, alpha + beta",
+                ),
+            ],
+        },
+        Alternative {
+            first: 2,
+            parameters: &[
+                Parameter::chance(
+                    "dropout_chance",
+                    Guess::new(0.3, Unit::One, 1.0),
+                    "mean chance to leave, gamma / (gamma + delta)",
+                ),
+                Parameter::positive(
+                    "dropout_kappa",
+                    Guess::new(3.0, Unit::One, 1.0),
+                    "how alike customers are in it, gamma + delta",
+                ),
+            ],
+        },
+    ],
+    to_natural,
+    pull_back,
+};
+
+fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
+    natural.copy_from_slice(values);
+    for (first, _) in [0, 2].into_iter().zip(chart).filter(|(_, derived)| **derived) {
+        beta_to_natural(first, values, natural);
+    }
+}
+
+fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_values: &mut [f64]) {
+    d_values.copy_from_slice(d_natural);
+    for (first, _) in [0, 2].into_iter().zip(chart).filter(|(_, derived)| **derived) {
+        beta_pull_back(first, values, d_natural, d_values);
+    }
+}

@@ -1,0 +1,53 @@
+//! The shifted beta-geometric (Fader & Hardie 2007): how its parameters are named, and how the names relate. Its likelihood is
+//! `kernels::s_bg`.
+//!
+//! | symbol | meaning                                                          | support    |
+//! | ------ | ---------------------------------------------------------------- | ---------- |
+//! | α, β   | chance not to renew θ ~ Beta(α, β), the same at every renewal      | > 0        |
+//! | mean and concentration | of θ: α / (α + β) and α + β                       | (0,1), > 0 |
+
+use super::chart::{beta_pull_back, beta_to_natural};
+use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+
+/// The family's row in the table of models.
+pub const FAMILY: Family = Family {
+    key: "s_bg",
+    name: "sBG",
+    title: "shifted beta-geometric (Fader & Hardie 2007)",
+    role: Role::Contract,
+    parameters: &[
+        Parameter::positive("alpha", Guess::new(0.9, Unit::One, 1.0), "first shape of the chance not to renew"),
+        Parameter::positive("beta", Guess::new(2.1, Unit::One, 1.0), "second shape of the chance not to renew"),
+    ],
+    alternatives: &[Alternative {
+        first: 0,
+        parameters: &[
+            Parameter::chance(
+                "churn",
+                Guess::new(0.3, Unit::One, 1.0),
+                "mean chance not to renew, alpha / (alpha + beta)",
+            ),
+            Parameter::positive(
+                "churn_kappa",
+                Guess::new(3.0, Unit::One, 1.0),
+                "how alike customers are in it, alpha + beta",
+            ),
+        ],
+    }],
+    to_natural,
+    pull_back,
+};
+
+fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
+    natural.copy_from_slice(values);
+    if chart[0] {
+        beta_to_natural(0, values, natural);
+    }
+}
+
+fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_values: &mut [f64]) {
+    d_values.copy_from_slice(d_natural);
+    if chart[0] {
+        beta_pull_back(0, values, d_natural, d_values);
+    }
+}

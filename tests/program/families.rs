@@ -1,0 +1,81 @@
+//! Every purchase model from simulated customers to predictions: the fit finds the parameters that made them, and what is predicted of
+//! a later window happens.
+
+use serde_json::Value;
+
+use crate::support::{longrun, stderr, stdout};
+
+const MODELS: [(&str, [&str; 4]); 3] = [
+    ("bg_nbd", ["r", "alpha", "a", "b"]),
+    ("mbg_nbd", ["r", "alpha", "a", "b"]),
+    ("pareto_nbd", ["r", "alpha", "s", "beta"]),
+];
+
+fn json(path: &std::path::Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).expect("the file is there")).expect("JSON")
+}
+
+/// Within four posterior sds of the truth: one of twelve parameters would be outside by chance once in 1,300 tries, and the seed is fixed.
+#[test]
+fn the_fit_finds_the_truth() {
+    for (key, names) in MODELS {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let simulate =
+            ["simulate", "--output", "shop", "--model", key, "--kind", "summary", "--count", "every-purchase"];
+        let size = ["--customers", "30000", "--groups", "1", "--seed", "11", "--format", "parquet"];
+        let made = longrun(folder.path(), &[&simulate[..], &size].concat());
+        assert!(made.status.success(), "{}", stderr(&made));
+        let config = format!(
+            "[data]\nkind = \"summary\"\npath = \"shop/summary.parquet\"\n[purchase]\nmodel = \"{key}\"\n[spend]\nmodel = \"none\"\n\
+             [sampler]\ndraws = 300\n[output]\ndir = \"run\"\n"
+        );
+        std::fs::write(folder.path().join("shop.toml"), config).expect("writable");
+        let output = longrun(folder.path(), &["diagnose", "shop.toml", "-q"]);
+        assert!(output.status.success(), "{key}: {}{}", stdout(&output), stderr(&output));
+        let truth = &json(&folder.path().join("shop/truth.json"))["groups"][0];
+        let diagnostics = json(&folder.path().join("run/diagnostics.json"));
+        let parameters = diagnostics["parameters"].as_array().expect("parameters");
+        for name in names {
+            let p = parameters.iter().find(|p| p["name"] == name).expect(name);
+            let (mean, sd) = (p["mean"].as_f64().expect("mean"), p["sd"].as_f64().expect("sd"));
+            let true_value = truth[name].as_f64().expect(name);
+            assert!((mean - true_value).abs() < 4.0 * sd, "{key}: {name} is {true_value}, found {mean} ± {sd}");
+        }
+    }
+}
+
+/// The holdout of a shop that follows the model: what was bought lies inside the 99 % interval of the total, and the 90 % intervals of
+/// single customers cover 90 % of them, give or take four standard errors and the ties of counts.
+#[test]
+fn what_is_predicted_happens() {
+    for (key, _) in MODELS {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let size = ["--customers", "6000", "--groups", "1", "--seed", "12", "--model", key];
+        let made = longrun(folder.path(), &[&["simulate", "--output", "shop"], &size[..]].concat());
+        assert!(made.status.success(), "{}", stderr(&made));
+        let config = format!(
+            "[data]\npath = \"shop/transactions.csv\"\ncalibration_end = 2024-06-30\nholdout_end = 2024-12-31\n[purchase]\nmodel = \"{key}\"\n\
+             [sampler]\ndraws = 300\n[predict]\ndraws = 300\n[diagnose]\nmin_ess = 200\n[output]\ndir = \"run\"\n"
+        );
+        std::fs::write(folder.path().join("shop.toml"), config).expect("writable");
+        let output = longrun(folder.path(), &["run", "shop.toml", "-q"]);
+        assert!(output.status.success(), "{key}: {}{}", stdout(&output), stderr(&output));
+        let holdout = json(&folder.path().join("run/holdout.json"));
+        let number =
+            |path: &str| holdout.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {holdout}"));
+        let actual = number("/total/actual");
+        let (mean, q05, q95) = (number("/total/mean"), number("/total/q05"), number("/total/q95"));
+        // 99 % is 1.57 times as wide as 90 %.
+        assert!((actual - mean).abs() < 1.57 * 0.5 * (q95 - q05), "{key}: {actual} for {mean} ({q05} to {q95})");
+        let covered = number("/coverage/90");
+        assert!((covered - 0.9).abs() < 0.02, "{key}: 90 % intervals cover {covered}");
+        let text =
+            std::fs::read_to_string(folder.path().join("run/report.html")).expect("a report").replace("&#x2f;", "/");
+        let name = match key {
+            "bg_nbd" => "BG/NBD",
+            "mbg_nbd" => "MBG/NBD",
+            _ => "Pareto/NBD",
+        };
+        assert!(text.contains(&format!("{name} purchases")), "the report does not name {name}");
+    }
+}
