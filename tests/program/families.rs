@@ -55,7 +55,7 @@ fn what_is_predicted_happens() {
         assert!(made.status.success(), "{}", stderr(&made));
         let config = format!(
             "[data]\npath = \"shop/transactions.csv\"\ncalibration_end = 2024-06-30\nholdout_end = 2024-12-31\n[purchase]\nmodel = \"{key}\"\n\
-             [sampler]\ndraws = 300\n[predict]\ndraws = 300\n[diagnose]\nmin_ess = 200\n[output]\ndir = \"run\"\n"
+             [sampler]\ndraws = 300\n[predict]\ndraws = 300\n[diagnose]\nmin_ess = 200\nmax_r_hat = 1.02\n[output]\ndir = \"run\"\n"
         );
         std::fs::write(folder.path().join("shop.toml"), config).expect("writable");
         let output = longrun(folder.path(), &["run", "shop.toml", "-q"]);
