@@ -2,6 +2,7 @@
 //! room, and nothing outside it prints.
 
 mod bench;
+mod compare;
 mod config;
 mod density;
 mod doctor;
@@ -68,6 +69,8 @@ enum Command {
     Prior(prior::PriorArgs),
     /// Find the parameters of highest likelihood, without sampling.
     Maximum(maximum::MaximumArgs),
+    /// Compare the purchase models of finished runs: leave-one-out, stacking weights, holdout.
+    Compare(compare::CompareArgs),
     /// Simulate a shop whose true parameters are known.
     Simulate(simulate::SimulateArgs),
     /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
@@ -149,6 +152,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Report(args) => step::step(&args, Step::Report, terminal),
         Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
+        Command::Compare(args) => compare::compare(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor(args) => doctor::doctor(&args, terminal),
         Command::Density(args) => density::density(&args, terminal),

@@ -109,6 +109,12 @@ impl Observer for Bars {
         self.at(done);
     }
 
+    fn comparing(&self, done: u64, total: u64) {
+        self.scene("comparing", Some(total), COUNTED);
+        self.bar.set_message("runs".to_owned());
+        self.at(done);
+    }
+
     fn note(&self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| eprintln!("note: {text}"));

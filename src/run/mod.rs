@@ -4,6 +4,7 @@
 //! continues where it stopped. The clock is read here and nowhere below. Nothing here knows HTML or a terminal.
 
 mod backend;
+mod compare;
 mod diagnose;
 mod dir;
 mod evaluate;
@@ -21,6 +22,7 @@ mod telemetry;
 
 pub use crate::model::PARAMETER_DIM;
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
+pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
 pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
@@ -106,6 +108,8 @@ pub trait Observer: Sync {
     fn sampling(&self, _fit: &str, _progress: &Progress) {}
     /// Customers predicted, of how many.
     fn predicting(&self, _done: u64, _total: u64) {}
+    /// Runs compared, of how many.
+    fn comparing(&self, _done: u64, _total: u64) {}
     /// Something worth a line.
     fn note(&self, _text: &str) {}
 }

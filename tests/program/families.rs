@@ -79,3 +79,44 @@ fn what_is_predicted_happens() {
         assert!(text.contains(&format!("{name} purchases")), "the report does not name {name}");
     }
 }
+
+/// Leave-one-out finds the model that made the customers, and refuses to compare what cannot be compared.
+#[test]
+fn comparison_finds_the_model_that_made_them() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let run = |args: &[&str]| longrun(folder.path(), args);
+    let size =
+        ["--customers", "20000", "--groups", "1", "--seed", "13", "--kind", "summary", "--count", "every-purchase"];
+    for (shop, model) in [("shop", "mbg_nbd"), ("other", "bg_nbd")] {
+        let made = run(&[&["simulate", "--output", shop, "--model", model], &size[..]].concat());
+        assert!(made.status.success(), "{}", stderr(&made));
+    }
+    std::fs::write(
+        folder.path().join("shop.toml"),
+        "[data]\nkind = \"summary\"\npath = \"shop/summary.csv\"\n[spend]\nmodel = \"none\"\n[sampler]\ndraws = 600\n",
+    )
+    .expect("writable");
+    for (out, sets) in [
+        ("bg", ["purchase.model=bg_nbd", "data.path=shop/summary.csv"]),
+        ("mbg", ["purchase.model=mbg_nbd", "data.path=shop/summary.csv"]),
+        ("others", ["purchase.model=bg_nbd", "data.path=other/summary.csv"]),
+    ] {
+        let dir = format!("output.dir={out}");
+        let fitted = run(&["diagnose", "shop.toml", "-q", "--set", sets[0], "--set", sets[1], "--set", &dir]);
+        assert!(fitted.status.success(), "{out}: {}{}", stdout(&fitted), stderr(&fitted));
+    }
+    let compared = run(&["compare", "bg", "mbg", "--json"]);
+    assert!(compared.status.success(), "{}", stderr(&compared));
+    let answer: Value = serde_json::from_str(&stdout(&compared)).expect("JSON");
+    let number =
+        |path: &str| answer.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {answer}"));
+    assert_eq!(answer["runs"][0]["model"], "mbg_nbd", "{answer}");
+    assert!(number("/runs/1/difference") < -4.0 * number("/runs/1/difference_se"), "{answer}");
+    assert!(number("/runs/0/weight") > 0.9 && number("/runs/0/loo/k_above") == 0.0, "{answer}");
+    // Four parameters, learnt from many customers.
+    assert!((number("/runs/0/loo/p_loo") - 4.0).abs() < 1.5, "{answer}");
+    let refused = run(&["compare", "bg", "others"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("saw other customers or other histories"), "{}", stderr(&refused));
+    assert!(stderr(&run(&["compare", "bg", "bg"])).contains("named twice"));
+}
