@@ -45,11 +45,12 @@ pub(super) fn compare(args: &CompareArgs, terminal: Terminal) -> Result<Ending> 
         print_json(&comparison)?;
     } else {
         println!("{} customers, purchase models, leave-one-out:\n", comparison.customers);
+        let width = comparison.runs.iter().map(|run| run.run.chars().count()).max().unwrap_or(0).max(3);
         println!(
-            "{:<24} {:<12} {:>6} {:>13} {:>9} {:>10} {:>8} {:>7} {:>7} {:>6}  holdout MAE, predicted for actual",
+            "{:<width$} {:<12} {:>6} {:>13} {:>9} {:>10} {:>8} {:>7} {:>7} {:>9}  holdout MAE, predicted for actual",
             "run", "model", "groups", "elpd", "se", "difference", "se", "p_loo", "weight", "k > limit"
         );
-        comparison.runs.iter().for_each(line);
+        comparison.runs.iter().for_each(|run| line(run, width));
         if refused {
             println!("\nthe diagnostics refuse the best run: its draws must not be used");
         }
@@ -61,12 +62,12 @@ pub(super) fn compare(args: &CompareArgs, terminal: Terminal) -> Result<Ending> 
     Ok(if refused { Ending::Refused } else { Ending::Healthy })
 }
 
-fn line(run: &Compared) {
+fn line(run: &Compared, width: usize) {
     let holdout = run.holdout.as_ref().map_or("no holdout window".to_owned(), |h| {
         format!("{:.4}, {:.0} for {:.0}", h.mae, h.total.mean, h.total.actual)
     });
     println!(
-        "{:<24} {:<12} {:>6} {:>13.1} {:>9.1} {:>10.1} {:>8.1} {:>7.1} {:>7.3} {:>9}  {holdout}",
+        "{:<width$} {:<12} {:>6} {:>13.1} {:>9.1} {:>10.1} {:>8.1} {:>7.1} {:>7.3} {:>9}  {holdout}",
         run.run,
         run.name,
         run.groups,

@@ -56,11 +56,6 @@ impl<'a> Gpu<'a> {
     pub fn scratch_bytes(&self) -> u64 {
         self.gpu.scratch_bytes()
     }
-
-    /// What the device has done so far; one evaluation is one customer under one draw.
-    pub fn work(&self) -> Work {
-        self.gpu.work()
-    }
 }
 
 impl Engine for Gpu<'_> {
@@ -93,6 +88,11 @@ impl Engine for Gpu<'_> {
             value_sd: future.value_sd,
         };
         Ok(futures.into_iter().map(future).collect())
+    }
+
+    /// One evaluation is one customer under one draw.
+    fn work(&self) -> Work {
+        self.gpu.work()
     }
 
     fn totals(&mut self) -> Result<Vec<JointDraws>> {

@@ -7,6 +7,7 @@ use ndarray::Array2;
 
 use super::customers::Quantiles;
 use crate::error::Result;
+use crate::kernels::Work;
 
 /// What one customer's draws say. Means are not among it: they need no draws ([`super::expectations`]).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +48,11 @@ pub trait Engine: Send {
     /// # Errors
     /// A machine that broke, or nothing to collect.
     fn collect(&mut self) -> Result<Vec<Future>>;
+
+    /// What a device has done so far; nothing where there is none.
+    fn work(&self) -> Work {
+        Work::default()
+    }
 
     /// The totals of everything submitted, per labelling, once every chunk is collected.
     ///

@@ -32,7 +32,7 @@ pub use models::{PURCHASE, SPEND, model_name};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorRow, prior};
-pub use telemetry::{FitCost, StepCost, Telemetry, read as read_telemetry};
+pub use telemetry::{FitCost, PredictionCost, StepCost, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
 

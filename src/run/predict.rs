@@ -1,10 +1,13 @@
 //! Step 4: every customer's future, the totals of every set of customers, and the checks of the model against its own data.
 
+use std::time::Instant;
+
 use super::backend::Place;
 use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
 use super::fit::open_store;
 use super::models::{PURCHASE, SPEND};
 use super::summarize::read_summary;
+use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
 use crate::config::Plan;
 use crate::data::{Holdout, Summary, WeeklyRepeats};
@@ -79,6 +82,7 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
             }
         },
     };
+    let started = Instant::now();
     let totals = predict::predict_customers(
         &mut *engine,
         &basis.summary,
@@ -88,6 +92,21 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
         &|done| observer.predicting(done, total),
     )?;
     writer.finish()?;
+    let work = engine.work();
+    let (futures, wall_s) = (total * basis.population.draws() as u64, started.elapsed().as_secs_f64());
+    telemetry::record_prediction(
+        dir,
+        PredictionCost {
+            wall_s,
+            on_device: work.evaluations > 0,
+            futures,
+            futures_per_s: futures as f64 / wall_s,
+            bytes_up: work.bytes_up,
+            bytes_down: work.bytes_down,
+            device_s: work.device_ns.map(|ns| ns as f64 * 1e-9),
+            device_bytes: work.device_bytes,
+        },
+    )?;
     dir.write_json("checks.json", &checks(dir, &basis)?)?;
     let [everyone, groups, rfm, tiers] = <[Totals; 4]>::try_from(totals)
         .map_err(|t| Error::new("prediction returned another number of totals").seen(t.len()))?;

@@ -25,6 +25,30 @@ pub struct Telemetry {
     pub steps: BTreeMap<String, StepCost>,
     /// What each fit cost, by its name.
     pub fits: BTreeMap<String, FitCost>,
+    /// What simulating every customer's future cost.
+    #[serde(default)]
+    pub prediction: Option<PredictionCost>,
+}
+
+/// What simulating every customer's future cost; means, checks and files are the step's, not counted here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct PredictionCost {
+    /// Seconds of wall time, results written included.
+    pub wall_s: f64,
+    /// Whether a device did it.
+    pub on_device: bool,
+    /// Customers × posterior draws.
+    pub futures: u64,
+    /// Those per second of wall time.
+    pub futures_per_s: f64,
+    /// Bytes sent to the device.
+    pub bytes_up: u64,
+    /// Bytes that came back.
+    pub bytes_down: u64,
+    /// Seconds in which the device computed, where it can tell.
+    pub device_s: Option<f64>,
+    /// Most bytes held on the device.
+    pub device_bytes: u64,
 }
 
 /// What one step cost, the last time it was performed.
@@ -107,6 +131,13 @@ pub(super) fn record_step(dir: &RunDir, step: Step, cost: StepCost) -> Result<()
 pub(super) fn record_fit(dir: &RunDir, fit: &str, cost: FitCost) -> Result<()> {
     let mut telemetry = read(dir);
     telemetry.fits.insert(fit.to_owned(), cost);
+    dir.write_json("telemetry.json", &telemetry)
+}
+
+/// Records what simulating the futures cost.
+pub(super) fn record_prediction(dir: &RunDir, cost: PredictionCost) -> Result<()> {
+    let mut telemetry = read(dir);
+    telemetry.prediction = Some(cost);
     dir.write_json("telemetry.json", &telemetry)
 }
 

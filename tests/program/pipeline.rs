@@ -44,6 +44,10 @@ fn a_run_leaves_every_documented_file_and_key() {
             assert!(p[key].is_number(), "{name}.{key}: {p}");
         }
     }
+    // 50 predictive draws of everybody, on the processor.
+    let prediction = &json(&shop.file("out/telemetry.json"))["prediction"];
+    assert_eq!(prediction["futures"].as_u64(), printed["customers"].as_u64().map(|customers| 50 * customers));
+    assert!(prediction["futures_per_s"].as_f64().is_some_and(|rate| rate > 0.0) && prediction["on_device"] == false);
     let holdout = json(&shop.file("out/holdout.json"));
     for key in ["mae", "rmse", "spearman", "gini_normalized"] {
         assert!(holdout[key].is_number(), "holdout.{key}");
