@@ -1,7 +1,7 @@
 //! One customer's likelihood at a time, asked and answered in JSON: how programs and tests in other languages talk to the kernels.
 //!
 //! A question is `{"model", "params", "data", "horizon"?}` with one number per parameter and per datum; an answer `{"log_lik", "grad",
-//! "p_alive"?, "expected_purchases"?, "expected_spend"?}`. On a device the reference θ₀ lies a tenth away from the parameters: at the
+//! "p_alive"?, "expected_purchases"?, "expected_periods"?, "expected_spend"?}`. On a device the reference θ₀ lies a tenth away from the parameters: at the
 //! reference itself a device would only repeat the host's number. Probabilities and expectations are the host's either way. Nothing
 //! here knows of files or priors.
 
@@ -26,11 +26,12 @@ const DISPLACEMENT: f64 = 1.1;
 pub struct Question {
     /// Key of the model.
     pub model: String,
-    /// Parameters by name.
+    /// Parameters by name, in the time unit and currency of the data.
     pub params: BTreeMap<String, f64>,
-    /// The customer by name of each datum.
+    /// The customer by name of each datum: x, n, lost and the discrete models' t_x and T are counts, t_x and T else times in any one
+    /// unit, m currency.
     pub data: BTreeMap<String, f64>,
-    /// Time after T whose purchases are wanted.
+    /// How far ahead expectations are wanted: time units after T, or for the discrete models opportunities or periods.
     pub horizon: Option<f64>,
 }
 
@@ -47,7 +48,10 @@ pub struct Answer {
     /// Expected purchases in the horizon.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_purchases: Option<f64>,
-    /// Expected spend per purchase.
+    /// Expected number of the horizon's renewals that are made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected_periods: Option<f64>,
+    /// Expected spend per purchase, in the currency of m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_spend: Option<f64>,
 }
@@ -57,6 +61,7 @@ pub struct Answer {
 struct Beside {
     p_alive: Option<f64>,
     expected_purchases: Option<f64>,
+    expected_periods: Option<f64>,
     expected_spend: Option<f64>,
 }
 
@@ -69,9 +74,25 @@ struct Model {
     data: &'static [&'static str],
     /// How many of the data, from the first on, are counts.
     counts: usize,
+    /// What a horizon is counted in.
+    horizon: Horizon,
     likelihood: fn(&[f64], Option<&Device>) -> Made,
     beside: fn(&[f64], &[f64], Option<f64>) -> Beside,
 }
+
+/// What a model makes of a horizon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Horizon {
+    /// Time units of the data.
+    Time,
+    /// Opportunities or periods to come.
+    Count,
+    /// Nothing.
+    None,
+}
+
+/// Most opportunities or periods ahead.
+const FARTHEST: f64 = 1e6;
 
 /// The likelihood `$stem` of some rows, boxed.
 macro_rules! on {
@@ -92,6 +113,7 @@ macro_rules! purchases {
             params: $params,
             data: &["x", "t_x", "T"],
             counts: 1,
+            horizon: Horizon::Time,
             likelihood: |data, device| on!(device, $stem, cells(data)),
             beside: |params, data, horizon| {
                 let (params, x) = ([params[0], params[1], params[2], params[3]], data[0] as u32);
@@ -114,6 +136,7 @@ const MODELS: &[Model] = &[
         params: &["alpha", "beta", "gamma", "delta"],
         data: &["x", "t_x", "n"],
         counts: 3,
+        horizon: Horizon::Count,
         likelihood: |data, device| on!(device, bg_bb, opportunities(data)),
         beside: |params, data, horizon| {
             let params = [params[0], params[1], params[2], params[3]];
@@ -130,14 +153,24 @@ const MODELS: &[Model] = &[
         params: &["alpha", "beta"],
         data: &["T", "lost"],
         counts: 2,
+        horizon: Horizon::Count,
         likelihood: |data, device| on!(device, s_bg, contracts(data)),
-        beside: |_, _, _| Beside::default(),
+        beside: |params, data, horizon| {
+            let (params, period, is_lost) = ([params[0], params[1]], data[0] as u32, data[1] != 0.0);
+            let ahead = |h: f64| if is_lost { 0.0 } else { s_bg::expected_periods(params, period, h as u32) };
+            Beside {
+                p_alive: Some(if is_lost { 0.0 } else { 1.0 }),
+                expected_periods: horizon.map(ahead),
+                ..Beside::default()
+            }
+        },
     },
     Model {
         key: "gamma_gamma",
         params: &["p", "q", "v"],
         data: &["x", "m"],
         counts: 1,
+        horizon: Horizon::None,
         likelihood: |data, device| on!(device, gamma_gamma, spenders(data)),
         beside: |params, data, _| {
             let spend = gamma_gamma::expected_spend([params[0], params[1], params[2]], data[0] as u32, data[1]);
@@ -145,6 +178,18 @@ const MODELS: &[Model] = &[
         },
     },
 ];
+
+impl Model {
+    /// What the model wants to be told, for advice.
+    fn takes(&self) -> String {
+        let horizon = match self.horizon {
+            Horizon::Time => "; horizon counts in the time unit of T",
+            Horizon::Count => "; horizon counts whole opportunities or periods",
+            Horizon::None => "; no horizon",
+        };
+        format!("{} takes params {} and data {}{horizon}", self.key, self.params.join(", "), self.data.join(", "))
+    }
+}
 
 /// Keys of the models that can be asked.
 pub fn keys() -> Vec<&'static str> {
@@ -165,16 +210,26 @@ pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
     let data = values(&question.data, model.data, "data")?;
     for (i, (name, value)) in model.data.iter().zip(&data).enumerate() {
         let is_count = i < model.counts;
-        if !value.is_finite() || *value < 0.0 || (is_count && (value.fract() != 0.0 || *value > f64::from(u32::MAX))) {
-            return Err(Error::new(format!(
-                "data.{name} must be {}",
-                if is_count { "a whole number" } else { "0 or more" }
-            ))
-            .seen(value));
+        let most = if *name == "lost" { 1.0 } else { f64::from(u32::MAX) };
+        let fits = value.is_finite() && (0.0..=if is_count { most } else { f64::MAX }).contains(value);
+        if !fits || (is_count && value.fract() != 0.0) {
+            let must = match (*name, is_count) {
+                ("lost", _) => "0 or 1",
+                (_, true) => "a whole number",
+                _ => "0 or more",
+            };
+            return Err(Error::new(format!("data.{name} must be {must}")).seen(value).advice(model.takes()));
         }
     }
-    if let Some(h) = question.horizon.filter(|h| !(h.is_finite() && *h >= 0.0)) {
-        return Err(Error::new("horizon must be 0 or more").seen(h));
+    if let Some(h) = question.horizon {
+        let (fits, must) = match model.horizon {
+            Horizon::Time => (h.is_finite() && h >= 0.0, "0 or more"),
+            Horizon::Count => (h.fract() == 0.0 && (0.0..=FARTHEST).contains(&h), "a whole number up to 1000000"),
+            Horizon::None => (false, "left out"),
+        };
+        if !fits {
+            return Err(Error::new(format!("horizon must be {must}")).seen(h).advice(model.takes()));
+        }
     }
     let k = params.len();
     let shared = Array2::zeros((1, 0));
@@ -189,9 +244,11 @@ pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
         likelihood.evaluate(ParamBatch { per_group: point.view(), shared: shared.view() }, &mut out)
     });
     evaluated.map_err(|e| Error::new(e.what).advice(e.advice))?;
-    let Beside { p_alive, expected_purchases, expected_spend } = (model.beside)(&params, &data, question.horizon);
+    let is_possible = params.iter().all(|p| *p > 0.0 && p.is_finite());
+    let beside = if is_possible { (model.beside)(&params, &data, question.horizon) } else { Beside::default() };
+    let Beside { p_alive, expected_purchases, expected_periods, expected_spend } = beside;
     let grad = model.params.iter().copied().zip(out.per_group.iter().copied()).collect();
-    Ok(Answer { log_lik: out.log_lik[0], grad, p_alive, expected_purchases, expected_spend })
+    Ok(Answer { log_lik: out.log_lik[0], grad, p_alive, expected_purchases, expected_periods, expected_spend })
 }
 
 /// The numbers called `names`, in their order, and no others.

@@ -92,7 +92,7 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
         false
     }
 
-    /// How often the shader's loops turn for a sorted row, at most [`MOST_STEPS`]; one where it has none.
+    /// How often the shader's loops turn for a sorted row, or as many turns as it is worth, at most [`MOST_STEPS`]; one where it has none.
     fn steps(&self, _row: usize) -> usize {
         1
     }

@@ -36,6 +36,11 @@ enum DensityBackend {
 }
 
 pub(super) fn density(args: &DensityArgs, _: Terminal) -> Result<Ending> {
+    if args.backend == DensityBackend::Cpu && args.adapter.is_some() {
+        return Err(
+            Error::new("--adapter names a device, and the backend is cpu").advice("add --backend gpu, or leave it out")
+        );
+    }
     let device = match args.backend {
         DensityBackend::Cpu => None,
         DensityBackend::Gpu => {
@@ -51,7 +56,9 @@ pub(super) fn density(args: &DensityArgs, _: Terminal) -> Result<Ending> {
             continue;
         }
         let answered = serde_json::from_str::<Question>(&line)
-            .map_err(|e| Error::new("not a question").because(e))
+            .map_err(|e| Error::new("not a question")
+                    .advice("a line is {\"model\": …, \"params\": {…}, \"data\": {…}, \"horizon\": …}; see longrun density --help")
+                    .because(e))
             .and_then(|question| answer(&question, device.as_ref()));
         let written = match &answered {
             Ok(answer) => to_line(answer),
@@ -63,11 +70,14 @@ pub(super) fn density(args: &DensityArgs, _: Terminal) -> Result<Ending> {
         };
         // Whoever asks line by line waits for the answer before the next question; one who has gone needs no more answers.
         if written.and_then(|text| writeln!(out, "{text}").and_then(|()| out.flush())).is_err() {
-            return Ok(Ending::Healthy);
+            break;
         }
     }
     if refused > 0 {
-        return Err(Error::new(format!("{refused} questions could not be answered")).at("standard input"));
+        let questions = if refused == 1 { "question" } else { "questions" };
+        return Err(Error::new(format!("{refused} {questions} could not be answered"))
+            .at("standard input")
+            .advice("each is answered with its error, in its place"));
     }
     Ok(Ending::Healthy)
 }

@@ -38,9 +38,7 @@ impl<'a> Gpu<'a> {
         settings.check()?;
         population.check(summary)?;
         if population.dropout != Dropout::AfterRepeat {
-            return Err(
-                Error::new("devices simulate the futures of BG/NBD alone").seen(format!("{:?}", population.dropout))
-            );
+            return Err(Error::new("devices simulate the futures of BG/NBD alone").advice("predict on the CPU"));
         }
         labellings.iter().try_for_each(|labelling| labelling.check(summary))?;
         let grid = settings.grid();

@@ -208,13 +208,12 @@ fn block_means(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<Purc
             interpolation.read(points, ages);
         }
         let law = Law::new(population.dropout, params);
-        let alive = Alive::new(&law, x);
         let mut age_ix = 0;
         for (cell, sum) in cells.iter().zip(&mut sums) {
             if cell.age != ages[age_ix] {
                 age_ix += 1;
             }
-            let p_alive = alive.of(cell.recency, cell.age);
+            let p_alive = law.p_alive(x, cell.recency, cell.age);
             sum.p_alive += p_alive;
             sum.purchases += p_alive * at_ages[0][age_ix];
             sum.discounted += p_alive * at_ages[1][age_ix];
@@ -237,40 +236,6 @@ fn purchases_alive(dropout: Dropout, params: [f64; 4], x: u32, age: f64, horizon
             .iter()
             .zip(expected)
             .for_each(|(h, expected)| *expected = pareto_nbd::expected_purchases_alive(params, x, age, *h)),
-    }
-}
-
-/// P(alive) of customers who share x: [`Law::p_alive`] with what they share computed once, and one logarithm instead of two.
-#[derive(Debug, Clone, Copy)]
-struct Alive<'a> {
-    law: &'a Law,
-    x: u32,
-    /// Odds of having left before time tells; none where there is no such factor.
-    odds: Option<f64>,
-}
-
-impl<'a> Alive<'a> {
-    fn new(law: &'a Law, x: u32) -> Self {
-        let [a, b] = law.leaving;
-        let odds = match law.dropout {
-            Dropout::AfterRepeat if x == 0 => Some(0.0),
-            Dropout::AfterRepeat => Some(a / (b + f64::from(x - 1))),
-            Dropout::AfterAny => Some(a / (b + f64::from(x))),
-            Dropout::AnyTime => None,
-        };
-        Self { law, x, odds }
-    }
-
-    fn of(&self, recency: f64, age: f64) -> f64 {
-        match self.odds {
-            Some(0.0) => 1.0,
-            Some(odds) => {
-                let Law { r, alpha, .. } = self.law;
-                let n = r + f64::from(self.x);
-                1.0 / (1.0 + odds * (n * ((alpha + age) / (alpha + recency)).ln()).exp())
-            }
-            None => self.law.p_alive(self.x, recency, age),
-        }
     }
 }
 

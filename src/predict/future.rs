@@ -1,14 +1,15 @@
 //! One customer's future under one draw of the population parameters: purchases and what they are worth, in one pass from a single
 //! uniform number.
 //!
-//! The law is that of BG/NBD and Gamma-Gamma, taken apart so that what is common is cheap (`plain` transcribes it step by
+//! The laws are those of the purchase models and Gamma-Gamma, taken apart so that what is common is cheap (`plain` transcribes it step by
 //! step for the tests, which hold one against the other):
 //!
 //! | symbol | meaning |
 //! | --- | --- |
 //! | N | purchases in the horizon H of a customer who is alive and never leaves: λ ~ Gamma(n, α+T) integrated out, NegBin(n, z) with n = r+x, z = H/(α+T+H) |
-//! | K | the purchase after which the customer leaves: p ~ Beta(a, b+x) integrated out, P(K > k) = Π_{i<k} (b+x+i)/(a+b+x+i) |
+//! | K | the purchase after which the customer leaves: p ~ Beta(a, b′) integrated out, P(K > k) = Π_{i<k} (b′+i)/(a+b′+i), b′ = b+x (BG/NBD) or b+x+1 (MBG/NBD) |
 //! | min(N, K) | purchases that happen |
+//! | L | or, Pareto/NBD, the lifetime that is left: Lomax, P(L > t) = ((β+T)/(β+T+t))^s; N is then that of min(L, H) in place of H |
 //!
 //! ```text
 //! P(N = 0) = (1−z)ⁿ,     P(N = m) = P(N = m−1) · z (n+m−1)/m
@@ -120,7 +121,7 @@ impl Outlook {
     }
 
     /// What happens when the customer's uniform number is `u`; `None` for no purchase. More than one purchase takes another uniform
-    /// number; many ([`MANY`] on average), as many as their general laws want.
+    /// number, as does a lifetime; many ([`MANY`] on average), as many as their general laws want.
     pub fn purchases(&self, u: f64, rng: &mut Ahead) -> Option<Purchases> {
         let &Self { alive, n, h, idle, leaving } = self;
         if u >= self.buys_below() {
@@ -330,6 +331,29 @@ mod tests {
             // Five standard errors of a multinomial count.
             let (mean, sd) = (n / 12.0, (n * 11.0 / 144.0).sqrt());
             assert!(sums.iter().all(|&sum| (sum as f64 - mean).abs() < 5.0 * sd), "{planned}: {sums:?}");
+        }
+    }
+
+    /// Events of a life that ends early lie before its end, evenly.
+    #[test]
+    fn events_end_with_the_life_they_belong_to() {
+        let until = 0.3;
+        for planned in [5, 4000] {
+            let repeats = 4000;
+            let mut sums = [0u64; 12];
+            for i in 0..repeats {
+                let mut counts = [0; 12];
+                spread(&mut Ahead::new(12, Purpose::Test, i, 0), planned, until, &mut counts);
+                assert_eq!(counts.iter().sum::<u32>(), planned);
+                sums.iter_mut().zip(counts).for_each(|(sum, k)| *sum += u64::from(k));
+            }
+            // 3.6 periods: three whole ones and six tenths of the fourth.
+            let n = repeats as f64 * f64::from(planned);
+            for (sum, share) in sums.iter().zip([1.0, 1.0, 1.0, 0.6].into_iter().map(|part| part / 3.6).chain([0.0; 8]))
+            {
+                let sd = (n * share * (1.0 - share)).sqrt();
+                assert!((*sum as f64 - n * share).abs() <= 5.0 * sd, "{planned}: {sums:?}");
+            }
         }
     }
 

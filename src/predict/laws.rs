@@ -190,7 +190,9 @@ fn split_from(laws: &[Law], members: &mut [u32], boxes: std::ops::Range<usize>, 
     }
     let coordinates = |&draw: &u32| {
         let law = &laws[draw as usize];
-        [law.r, law.alpha, law.leaving[1] / law.leaving[0], law.leaving[0]]
+        // What decides about a bound; at any time, dropout does not.
+        let [first, second] = if law.dropout == Dropout::AnyTime { [1.0, 1.0] } else { law.leaving };
+        [law.r, law.alpha, second / first, first]
     };
     let width = |k: usize| {
         let values = || members.iter().map(|draw| coordinates(draw)[k]);

@@ -269,6 +269,41 @@ fn tracking_means_follow_the_new_customer_expectation() {
     assert!((zeros.mean - expected).abs() < 0.5 * (zeros.q95 - zeros.q05) / 3.29, "{zeros:?} against {expected}");
 }
 
+/// Week by week, whatever makes customers leave: the places of purchases in a life that may end at any time among them.
+#[test]
+fn tracked_weeks_follow_the_new_customer_expectation() {
+    let start = NaiveDate::from_ymd_opt(1997, 1, 1).unwrap();
+    let mut summary = summary(&vec![(0, 0.0, 40.0, 0.0); 4000]);
+    summary.first_purchase.fill(start);
+    let weekly = WeeklyRepeats {
+        week_start: (0..40).map(|week| start + Days::new(7 * week)).collect(),
+        repeats: vec![1; 40],
+        calibration_weeks: 40,
+    };
+    let settings = TrackingSettings { seed: 5, draws: 200, days_per_time_unit: 7.0, observed_after: 0.0 };
+    type New = fn([f64; 4], f64) -> f64;
+    // Lively customers who leave soon: where purchases lie within the horizon matters.
+    let law = [1.2, 3.0, 0.9, 3.0];
+    let cases: [(Dropout, New); 3] = [
+        (Dropout::AfterRepeat, bg_nbd::expected_purchases_new),
+        (Dropout::AfterAny, mbg_nbd::expected_purchases_new),
+        (Dropout::AnyTime, pareto_nbd::expected_purchases_new),
+    ];
+    for (dropout, expected_new) in cases {
+        let tracking =
+            track(&summary, &weekly, &Population { dropout, ..population(200, law, None) }, &settings, &quiet);
+        for (week, tracked) in tracking.unwrap().weeks.iter().enumerate() {
+            // First purchases are dated in the middle of the first day.
+            let at = |week: usize| (week as f64 - 0.5 / 7.0).max(0.0);
+            let expected = 4000.0 * (expected_new(law, at(week + 1)) - expected_new(law, at(week)));
+            let sd = (tracked.predicted.q95 - tracked.predicted.q05) / 3.29;
+            // Five standard errors of a mean of 200 draws.
+            let difference = tracked.predicted.mean - expected;
+            assert!(difference.abs() < 0.36 * sd, "{dropout:?}, week {week}: {:?} for {expected}", tracked.predicted);
+        }
+    }
+}
+
 /// A summary read from a file has no dates: the histogram remains.
 #[test]
 fn tracking_without_dates_keeps_the_histogram() {

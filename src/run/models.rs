@@ -138,7 +138,11 @@ pub(super) fn likelihood(family: &Family, observed: &Observations, place: &Place
         "mbg_nbd" => on!(place, mbg_nbd, Simd, cells()),
         "pareto_nbd" => on!(place, pareto_nbd, Simd, cells()),
         "gamma_gamma" => on!(place, gamma_gamma, Simd, rows()),
-        other => return Err(Error::new("this model has no likelihood").seen(other)),
+        other => {
+            return Err(Error::new("no run can be made with this model")
+                .seen(other)
+                .advice("longrun density answers for it"));
+        }
     };
     made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))
 }

@@ -145,7 +145,9 @@ fn dropout(plan: &Plan) -> Result<Dropout> {
     match family(&plan.purchase.model)?.role {
         Role::Purchase(dropout) => Ok(dropout),
         Role::Opportunity | Role::Contract | Role::Spend => {
-            Err(Error::new("the purchase model says nothing of purchases").seen(&plan.purchase.model))
+            Err(Error::new("the purchase model says nothing of purchases")
+                .seen(&plan.purchase.model)
+                .advice("set purchase.model to bg_nbd, mbg_nbd or pareto_nbd"))
         }
     }
 }

@@ -76,6 +76,38 @@ fn a_device_answers_the_golden_rows() {
     }
 }
 
+/// A contract of the paper's "regular" kind: retained 1 − α/(α+β+T) of the time, and a lost customer comes back never.
+#[test]
+fn horizons_are_in_each_model_s_own_unit() {
+    let s_bg = |data: &str, horizon: &str| {
+        format!(r#"{{"model": "s_bg", "params": {{"alpha": 0.7, "beta": 1.2}}, "data": {data}, "horizon": {horizon}}}"#)
+    };
+    let bg_bb = |horizon: &str| {
+        let params = r#"{"alpha": 1, "beta": 2, "gamma": 1, "delta": 3}"#;
+        format!(
+            r#"{{"model": "bg_bb", "params": {params}, "data": {{"x": 1, "t_x": 2, "n": 4}}, "horizon": {horizon}}}"#
+        )
+    };
+    let lines = [
+        s_bg(r#"{"T": 3, "lost": 0}"#, "1"),
+        s_bg(r#"{"T": 3, "lost": 1}"#, "1"),
+        s_bg(r#"{"T": 3, "lost": 7}"#, "1"),
+        bg_bb("2.7"),
+        bg_bb("1e300"),
+        r#"{"model": "gamma_gamma", "params": {"p": 6, "q": 4, "v": 15}, "data": {"x": 1, "m": 20}, "horizon": 1}"#
+            .to_owned(),
+    ];
+    let (answers, code) = ask(&[], &lines.join("\n"));
+    assert_eq!(code, Some(2));
+    let kept = answers[0]["expected_periods"].as_f64().unwrap();
+    assert!((kept - (1.0 - 0.7 / 4.9)).abs() < 1e-12, "{kept}");
+    assert_eq!((&answers[1]["expected_periods"], &answers[1]["p_alive"]), (&Value::from(0.0), &Value::from(0.0)));
+    for (answer, words) in answers[2..].iter().zip(["lost must be 0 or 1", "whole number", "whole number", "left out"])
+    {
+        assert!(answer["error"].as_str().is_some_and(|said| said.contains(words)), "{answer}: {words}");
+    }
+}
+
 #[test]
 fn what_cannot_be_answered_is_said_in_its_place() {
     let params = r#""params": {"r": 0.2, "alpha": 4, "a": 1, "b": 2}"#;
@@ -102,7 +134,8 @@ fn what_cannot_be_answered_is_said_in_its_place() {
         assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{said}");
     }
     assert!(said[4].contains("0 <= t_x <= T"), "{}", said[4]);
-    assert!(said[5].starts_with("line 6: not a question: "), "{}", said[5]);
+    assert!(said[5].starts_with("line 6: not a question; "), "{}", said[5]);
     // Impossible parameters are an answer: no likelihood at all.
     assert!(answers[6]["log_lik"].is_null() && answers[6]["grad"]["r"] == 0.0, "{}", answers[6]);
+    assert!(answers[6]["p_alive"].is_null(), "{}", answers[6]);
 }

@@ -50,11 +50,12 @@ fn the_fit_finds_the_truth() {
 fn what_is_predicted_happens() {
     for (key, _) in MODELS {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let size = ["--customers", "6000", "--groups", "1", "--seed", "12", "--model", key];
+        let size = ["--customers", "6000", "--groups", "3", "--seed", "12", "--model", key];
         let made = longrun(folder.path(), &[&["simulate", "--output", "shop"], &size[..]].concat());
         assert!(made.status.success(), "{}", stderr(&made));
         let config = format!(
-            "[data]\npath = \"shop/transactions.csv\"\ncalibration_end = 2024-06-30\nholdout_end = 2024-12-31\n[purchase]\nmodel = \"{key}\"\n\
+            "[data]\npath = \"shop/transactions.csv\"\ncalibration_end = 2024-06-30\nholdout_end = 2024-12-31\n\
+             [groups]\nby = \"column\"\ncolumn = \"group\"\n[purchase]\nmodel = \"{key}\"\n\
              [sampler]\ndraws = 300\n[predict]\ndraws = 300\n[diagnose]\nmin_ess = 200\nmax_r_hat = 1.02\n[output]\ndir = \"run\"\n"
         );
         std::fs::write(folder.path().join("shop.toml"), config).expect("writable");

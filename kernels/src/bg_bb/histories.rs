@@ -38,11 +38,11 @@ impl Rows {
         check_columns(self.group.len(), &lengths, &self.weight)?;
         for (row, ((x, t_x), n)) in self.frequency.iter().zip(&self.recency).zip(&self.opportunities).enumerate() {
             let advice = if x > t_x || t_x > n {
-                "counts must be x <= t_x <= n"
+                "counts must be x <= t_x <= n".to_owned()
             } else if (*x == 0) != (*t_x == 0) {
-                "x is 0 exactly where t_x is 0: opportunities are counted from 1"
+                "x is 0 exactly where t_x is 0: opportunities are counted from 1".to_owned()
             } else if *n > MOST_OPPORTUNITIES {
-                "at most 7000 opportunities are possible; count weeks or months instead"
+                format!("at most {MOST_OPPORTUNITIES} opportunities are possible; count weeks or months instead")
             } else {
                 continue;
             };

@@ -29,7 +29,7 @@ pub fn expected_purchases_new(params: [f64; K], horizon: f64) -> f64 {
 }
 
 /// Expected purchases after T, a purchase at T + y counting e^(−rate · y): the discounted expected residual transactions of Fader,
-/// Hardie & Lee (2005, "RFM and CLV"). `rate` per time unit; infinite where it is 0 and s ≤ 1.
+/// Hardie & Lee (2005, "RFM and CLV"). `rate` per time unit; infinite where it is 0 and s ≤ 1, or negative.
 pub fn discounted_expected_purchases(params: [f64; K], x: u32, t_x: f64, t: f64, rate: f64) -> f64 {
     let [r, alpha, s, beta] = params;
     let b = beta + t;
@@ -65,13 +65,15 @@ fn expected_life(s: f64, b: f64, h: f64) -> f64 {
 ///
 /// The exponent is concave in v: the integral ends where it has fallen by 40, along its tangent at 0 or by its second term alone.
 fn discounted_life(s: f64, q: f64) -> f64 {
+    if q.is_nan() {
+        return f64::NAN;
+    } else if q <= 0.0 {
+        return if q == 0.0 && s > 1.0 { 1.0 / (s - 1.0) } else { f64::INFINITY };
+    }
     let slope = s - 1.0 + q;
     let tangent = if slope > 0.0 { FALL / slope } else { f64::INFINITY };
     // Where the second term alone has fallen by 40 and by twice what the first may have risen (s < 1) until then.
     let end = tangent.min(((FALL + 2.0 * (FALL / q).ln_1p()) / q).ln_1p());
-    if !end.is_finite() {
-        return f64::INFINITY;
-    }
     integral(end, (end.ceil() as usize).max(4), |v| (-(s - 1.0) * v - q * v.exp_m1()).exp())
 }
 

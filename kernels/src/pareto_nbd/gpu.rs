@@ -70,7 +70,7 @@ impl Difference<K> for Cpu {
     /// Σ w ln(α₀+T) and Σ w ln(β₀+T).
     type Sums = [f64; 2];
 
-    /// Everybody's purchase rate, shapes below one, half a mean observation time until as many have died as not.
+    /// Everybody's purchase rate, shapes below one, a mean observation time and a half until as many have died as not.
     fn first_reference(&self) -> [f64; K] {
         let Cells { frequency, age, weight, .. } = self.cells();
         let (mut purchases, mut time, mut customers) = (0.0, 0.0, 0.0);
@@ -92,6 +92,11 @@ impl Difference<K> for Cpu {
     fn is_brief(&self, row: usize) -> bool {
         let row = self.row(row);
         row.t_x == row.t
+    }
+
+    /// Sixteen nodes to a panel, of which there is almost always one.
+    fn steps(&self, row: usize) -> usize {
+        if self.is_brief(row) { 1 } else { 16 }
     }
 
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError> {

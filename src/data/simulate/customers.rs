@@ -107,14 +107,14 @@ impl<'a> Law<'a> {
         if mu > 0.0 {
             end = end.min(time - rng.uniform().ln() / mu * spec.time_unit_days);
         }
-        let mut is_repeat = spec.model == PurchaseLaw::MbgNbd;
+        let mut may_lapse = spec.model == PurchaseLaw::MbgNbd;
         while time < end {
             let spent = amount.as_ref().map_or(LARGEST_AMOUNT, |law| law.sample(&mut rng)).min(LARGEST_AMOUNT);
             buy(Purchase { time, cents: ((spent * 100.0).round() as i64).max(1) });
-            if is_repeat && chance > 0.0 && rng.uniform() < chance {
+            if may_lapse && chance > 0.0 && rng.uniform() < chance {
                 break;
             }
-            is_repeat = true;
+            may_lapse = true;
             time += -rng.uniform().ln() / lambda * spec.time_unit_days;
         }
         group as u32

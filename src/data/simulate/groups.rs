@@ -1,7 +1,8 @@
 //! The true parameters of groups: a few chosen ones, or any number drawn from a hierarchy. What the parameters do to a customer
 //! is told in `customers`.
 //!
-//! The hierarchy is the one that the models fit. Parameter k of group g is z_gk ~ N(μ_k, σ_k²) on the scale of its link:
+//! The hierarchy is the one that BG/NBD, MBG/NBD and Gamma-Gamma fit; for Pareto/NBD its φ and κ are turned into s = a and a rate of
+//! leaving φ r/α, whose groups it then does not describe. Parameter k of group g is z_gk ~ N(μ_k, σ_k²) on the scale of its link:
 //!
 //! | parameter | meaning | link |
 //! | --- | --- | --- |

@@ -1,4 +1,4 @@
-//! Customers who buy, lapse and spend exactly as BG/NBD and Gamma-Gamma say, with known parameters: data to learn on, to test
+//! Customers who buy, lapse and spend exactly as a purchase model and Gamma-Gamma say, with known parameters: data to learn on, to test
 //! with, and to measure speed on. Nothing here fits anything.
 //!
 //! | file | holds |

@@ -20,7 +20,8 @@ fn gradients_are_the_derivatives() {
         ("gamma_gamma", 1, all_flat(&["p", "q", "v"]), false),
         ("gamma_gamma", 1, spec("priors.q = { dist = \"gamma\", shape = 3, rate = 0.5 }"), true),
     ];
-    for key in ["bg_nbd", "gamma_gamma"] {
+    let keys = || MODELS.iter().map(|family| family.key);
+    for key in keys() {
         rows.push((key, 1, PriorSpec::default(), true));
         for c in [Centring::NonCentred, Centring::Centred, Centring::Auto] {
             rows.push((key, 3, centring(c), true));
@@ -30,7 +31,7 @@ fn gradients_are_the_derivatives() {
     let plain = rows
         .into_iter()
         .map(|(key, groups, spec, jacobian)| (key, posterior(key, groups, 40, &spec).jacobian(jacobian)));
-    let informed = ["bg_nbd", "gamma_gamma"].map(|key| (key, informed(key, 3, 40)));
+    let informed = keys().map(|key| (key, informed(key, 3, 40)));
     for (row, (key, mut p)) in plain.chain(informed).enumerate() {
         for which in 0..3 {
             let point = near_start(&p, which, 0.4);
@@ -399,13 +400,13 @@ fn specifications_are_completed_and_refused_in_words() {
     assert!(told(all_flat(&["r"]), &many).contains("move it to hierarchy.mu"));
     assert!(told(centring(Centring::Auto), &one).contains("a hierarchy needs groups"));
     let narrow = spec("priors.phi = { dist = \"uniform\", low = 2, high = 3 }");
-    let likelihood = || Box::new(Plain { role: family("bg_nbd").unwrap().role, groups: 1, rows: vec![] });
+    let likelihood = || Box::new(Plain { key: "bg_nbd", groups: 1, rows: vec![] });
     let error = Posterior::new(bg_nbd, likelihood(), &one, &narrow, &scale).err().unwrap().to_string();
     assert!(error.contains("priors.phi leaves nothing of the range of `phi`"), "{error}");
     let error = Posterior::new(bg_nbd, likelihood(), &many, &PriorSpec::default(), &scale).err().unwrap().to_string();
     assert!(error.contains("other groups"), "{error}");
     let clash = Groups { column: Some("parameter".into()), labels: vec!["x".into(), "y".into()] };
-    let two = Box::new(Plain { role: family("bg_nbd").unwrap().role, groups: 2, rows: vec![] });
+    let two = Box::new(Plain { key: "bg_nbd", groups: 2, rows: vec![] });
     let error = Posterior::new(bg_nbd, two, &clash, &PriorSpec::default(), &scale).err().unwrap().to_string();
     assert!(error.contains("rename the column"), "{error}");
 }

@@ -9,17 +9,43 @@ use super::super::*;
 use crate::dist::Prior;
 use crate::dist::{Centring, HierarchySpec};
 use crate::kernels::rng::Purpose;
-use crate::kernels::{PointwiseBatch, bg_nbd, gamma_gamma};
-use crate::model::{Role, family};
+use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
+use crate::model::family;
 
 /// A customer: `(group, x, t_x, T, m)`.
 pub(super) type Customer = (usize, u32, f64, f64, f64);
 
 /// The plainest likelihood: a sum over customers; none at all when there are no rows.
 pub(super) struct Plain {
-    pub(super) role: Role,
+    pub(super) key: &'static str,
     pub(super) groups: usize,
     pub(super) rows: Vec<Customer>,
+}
+
+impl Plain {
+    /// One customer's log-likelihood and slopes; none where the family says nothing of them. The discrete families see whole weeks.
+    fn of_customer(&self, at: &[f64], x: u32, t_x: f64, t: f64, m: f64) -> Option<(f64, Vec<f64>)> {
+        let four = || [at[0], at[1], at[2], at[3]];
+        let n = t.ceil() as u32;
+        let last = if x == 0 { 0 } else { (t_x.ceil() as u32).clamp(1, n) };
+        let listed = |(value, slopes): (f64, [f64; 4])| Some((value, slopes.to_vec()));
+        match self.key {
+            "bg_nbd" => listed(bg_nbd::log_lik_gradient(four(), x, t_x, t)),
+            "mbg_nbd" => listed(mbg_nbd::log_lik_gradient(four(), x, t_x, t)),
+            "pareto_nbd" => listed(pareto_nbd::log_lik_gradient(four(), x, t_x, t)),
+            "bg_bb" => listed(bg_bb::log_lik_gradient(four(), x.min(last), last, n)),
+            "s_bg" => {
+                let (value, slopes) = s_bg::log_lik_gradient([at[0], at[1]], n, x == 0);
+                Some((value, slopes.to_vec()))
+            }
+            "gamma_gamma" if x > 0 => {
+                let (value, slopes) = gamma_gamma::log_lik_gradient([at[0], at[1], at[2]], x, m);
+                Some((value, slopes.to_vec()))
+            }
+            "gamma_gamma" => None,
+            other => panic!("{other} needs its plainest likelihood here"),
+        }
+    }
 }
 
 impl Likelihood for Plain {
@@ -35,18 +61,7 @@ impl Likelihood for Plain {
         for (chain, theta) in params.per_group.axis_iter(Axis(0)).enumerate() {
             assert!(theta.iter().all(|x| x.is_finite() && *x > 0.0), "an impossible point reached the likelihood");
             for &(g, x, t_x, t, m) in &self.rows {
-                let at = theta.row(g);
-                let (value, gradient) = match self.role {
-                    Role::Purchase(_) => {
-                        let (v, d) = bg_nbd::log_lik_gradient([at[0], at[1], at[2], at[3]], x, t_x, t);
-                        (v, d.to_vec())
-                    }
-                    Role::Spend if x > 0 => {
-                        let (v, d) = gamma_gamma::log_lik_gradient([at[0], at[1], at[2]], x, m);
-                        (v, d.to_vec())
-                    }
-                    Role::Opportunity | Role::Contract | Role::Spend => continue,
-                };
+                let Some((value, gradient)) = self.of_customer(&theta.row(g).to_vec(), x, t_x, t, m) else { continue };
                 out.log_lik[chain] += value;
                 for (k, d) in gradient.into_iter().enumerate() {
                     out.per_group[[chain, g, k]] += d;
@@ -109,7 +124,7 @@ pub(super) fn world(groups: usize, per_group: usize) -> (Groups, Scale, Vec<Cust
 pub(super) fn posterior(key: &str, groups: usize, per_group: usize, spec: &PriorSpec) -> Posterior {
     let family = family(key).unwrap();
     let (names, scale, rows) = world(groups, per_group);
-    let likelihood = Plain { role: family.role, groups, rows };
+    let likelihood = Plain { key: family.key, groups, rows };
     Posterior::new(family, Box::new(likelihood), &names, spec, &scale).unwrap()
 }
 
@@ -117,7 +132,7 @@ pub(super) fn posterior(key: &str, groups: usize, per_group: usize, spec: &Prior
 pub(super) fn prior_alone(key: &str, groups: usize, spec: &PriorSpec) -> Posterior {
     let family = family(key).unwrap();
     let (names, scale, _) = world(groups, 50);
-    let likelihood = Plain { role: family.role, groups, rows: vec![] };
+    let likelihood = Plain { key: family.key, groups, rows: vec![] };
     Posterior::new(family, Box::new(likelihood), &names, spec, &scale).unwrap()
 }
 
