@@ -9,24 +9,36 @@ use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::kernels::rng::{Purpose, Stream};
 use crate::kernels::roofline::{Cost, cost};
-use crate::kernels::{Arrangement, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_nbd, gamma_gamma};
+use crate::kernels::{
+    Arrangement, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd,
+};
 
 /// A likelihood's family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Family {
-    /// Purchases.
+    /// Purchases; customers leave after a repeat purchase.
     BgNbd,
+    /// After any purchase.
+    MbgNbd,
+    /// At any time.
+    ParetoNbd,
     /// Spend.
     GammaGamma,
 }
 
 impl Family {
     /// Every family.
-    pub const ALL: [Self; 2] = [Self::BgNbd, Self::GammaGamma];
+    pub const ALL: [Self; 4] = [Self::BgNbd, Self::MbgNbd, Self::ParetoNbd, Self::GammaGamma];
 
     /// The maximum-likelihood parameters of the CDNOW sample, in weeks (Fader, Hardie & Lee 2005): r, α, a, b.
     pub const CDNOW_PURCHASES: [f64; 4] = [0.243, 4.414, 0.793, 2.426];
+
+    /// The same of MBG/NBD.
+    const CDNOW_MBG: [f64; 4] = [0.525, 6.183, 0.891, 1.614];
+
+    /// The same of Pareto/NBD: r, α, s, β.
+    const CDNOW_PARETO: [f64; 4] = [0.553, 10.578, 0.606, 11.669];
 
     /// The same for spend, in dollars (Fader & Hardie 2013): p, q, v.
     pub const CDNOW_SPEND: [f64; 3] = [6.25, 3.74, 15.44];
@@ -35,14 +47,18 @@ impl Family {
     pub fn key(self) -> &'static str {
         match self {
             Self::BgNbd => "bg_nbd",
+            Self::MbgNbd => "mbg_nbd",
+            Self::ParetoNbd => "pareto_nbd",
             Self::GammaGamma => "gamma_gamma",
         }
     }
 
-    /// The parameters that customers were simulated with.
+    /// The parameters that customers were simulated with, or of another family those of the customers they are like.
     pub fn centre(self) -> &'static [f64] {
         match self {
             Self::BgNbd => &Self::CDNOW_PURCHASES,
+            Self::MbgNbd => &Self::CDNOW_MBG,
+            Self::ParetoNbd => &Self::CDNOW_PARETO,
             Self::GammaGamma => &Self::CDNOW_SPEND,
         }
     }
@@ -52,6 +68,10 @@ impl Family {
         match (self, backend) {
             (Self::BgNbd, Backend::Cpu) => cost::BG_NBD_HOST,
             (Self::BgNbd, Backend::Gpu) => cost::BG_NBD_DEVICE,
+            (Self::MbgNbd, Backend::Cpu) => cost::MBG_NBD_HOST,
+            (Self::MbgNbd, Backend::Gpu) => cost::MBG_NBD_DEVICE,
+            (Self::ParetoNbd, Backend::Cpu) => cost::PARETO_NBD_HOST,
+            (Self::ParetoNbd, Backend::Gpu) => cost::PARETO_NBD_DEVICE,
             (Self::GammaGamma, Backend::Cpu) => cost::GAMMA_GAMMA_HOST,
             (Self::GammaGamma, Backend::Gpu) => cost::GAMMA_GAMMA_DEVICE,
         }
@@ -126,21 +146,23 @@ impl Layout {
                 error.advice("name an adapter; `longrun doctor` lists them")
             })
         };
-        let made = match (self.arrangement(), &judge.cpu) {
-            (None, Cpu::BgNbd(cpu)) if self == Self::Simd => bg_nbd::Simd::new(cpu.cells().clone()).map(on_processor),
-            (None, Cpu::GammaGamma(cpu)) if self == Self::Simd => {
-                gamma_gamma::Simd::new(cpu.rows_as_given().clone()).map(on_processor)
-            }
-            (None, Cpu::BgNbd(cpu)) => Ok(on_processor(cpu.clone())),
-            (None, Cpu::GammaGamma(cpu)) => Ok(on_processor(cpu.clone())),
-            (Some(arrangement), Cpu::BgNbd(cpu)) => {
-                let (device, options) = on_device(arrangement)?;
-                bg_nbd::Gpu::with(cpu.clone(), device, &options).map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
-            }
-            (Some(arrangement), Cpu::GammaGamma(cpu)) => {
-                let (device, options) = on_device(arrangement)?;
-                gamma_gamma::Gpu::with(cpu.clone(), device, &options).map(|gpu| (gpu.chunks().0, Box::new(gpu) as _))
-            }
+        let arrangement = self.arrangement().map(on_device).transpose()?;
+        /// One family's likelihood in this layout; `$rows` hands out a copy of its rows.
+        macro_rules! made {
+            ($stem:ident, $cpu:expr, $rows:ident) => {
+                match arrangement {
+                    None if self == Self::Simd => $stem::Simd::new($cpu.$rows().clone()).map(on_processor),
+                    None => Ok(on_processor($cpu.clone())),
+                    Some((device, options)) => $stem::Gpu::with($cpu.clone(), device, &options)
+                        .map(|gpu| (gpu.chunks().0, Box::new(gpu) as Box<dyn Likelihood>)),
+                }
+            };
+        }
+        let made = match &judge.cpu {
+            Cpu::BgNbd(cpu) => made!(bg_nbd, cpu, cells),
+            Cpu::MbgNbd(cpu) => made!(mbg_nbd, cpu, cells),
+            Cpu::ParetoNbd(cpu) => made!(pareto_nbd, cpu, cells),
+            Cpu::GammaGamma(cpu) => made!(gamma_gamma, cpu, rows_as_given),
         };
         made.map_err(broken("prepare the likelihood"))
     }
@@ -177,6 +199,8 @@ pub(super) struct Judge {
 
 enum Cpu {
     BgNbd(bg_nbd::Cpu),
+    MbgNbd(mbg_nbd::Cpu),
+    ParetoNbd(pareto_nbd::Cpu),
     GammaGamma(gamma_gamma::Cpu),
 }
 
@@ -184,7 +208,9 @@ impl Judge {
     pub fn new(data: Data) -> Result<Self> {
         let facts = data.facts();
         let cpu = match data {
-            Data::BgNbd(cells) => bg_nbd::Cpu::new(cells).map(Cpu::BgNbd),
+            Data::Purchases(Family::MbgNbd, cells) => mbg_nbd::Cpu::new(cells).map(Cpu::MbgNbd),
+            Data::Purchases(Family::ParetoNbd, cells) => pareto_nbd::Cpu::new(cells).map(Cpu::ParetoNbd),
+            Data::Purchases(_, cells) => bg_nbd::Cpu::new(cells).map(Cpu::BgNbd),
             Data::GammaGamma(rows) => gamma_gamma::Cpu::new(rows).map(Cpu::GammaGamma),
         };
         Ok(Self { facts, cpu: cpu.map_err(broken("sort the simulated customers"))? })
@@ -194,6 +220,8 @@ impl Judge {
     pub fn likelihood(&mut self) -> &mut dyn Likelihood {
         match &mut self.cpu {
             Cpu::BgNbd(cpu) => cpu,
+            Cpu::MbgNbd(cpu) => cpu,
+            Cpu::ParetoNbd(cpu) => cpu,
             Cpu::GammaGamma(cpu) => cpu,
         }
     }

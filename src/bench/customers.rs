@@ -121,8 +121,8 @@ impl Law {
 /// Rows of one family as its kernels take them.
 #[derive(Debug, Clone)]
 pub enum Data {
-    /// Purchase histories.
-    BgNbd(Cells),
+    /// Purchase histories, and the family that is asked about them.
+    Purchases(Family, Cells),
     /// Mean spends of customers with repeat purchases.
     GammaGamma(gamma_gamma::Rows),
 }
@@ -133,7 +133,9 @@ impl Data {
         let key = |c: &Customer| -> Option<u64> {
             let head = u64::from(c.group) << 48 | u64::from(c.x) << 32;
             match family {
-                Family::BgNbd => Some(head | u64::from(c.recency_days) << 16 | u64::from(c.age_days)),
+                Family::BgNbd | Family::MbgNbd | Family::ParetoNbd => {
+                    Some(head | u64::from(c.recency_days) << 16 | u64::from(c.age_days))
+                }
                 Family::GammaGamma => (c.x > 0).then(|| head | u64::from(c.cents)),
             }
         };
@@ -151,11 +153,11 @@ impl Data {
         let frequency = keys.iter().map(x).collect();
         let n_groups = shop.groups as usize;
         match family {
-            Family::BgNbd => {
+            Family::BgNbd | Family::MbgNbd | Family::ParetoNbd => {
                 let weeks = |days: u64| days as f64 / UNIT_DAYS;
                 let recency = keys.iter().map(|key| weeks(key >> 16 & 0xFFFF)).collect();
                 let age = keys.iter().map(|key| weeks(key & 0xFFFF)).collect();
-                Self::BgNbd(Cells { n_groups, group, frequency, recency, age, weight: weights })
+                Self::Purchases(family, Cells { n_groups, group, frequency, recency, age, weight: weights })
             }
             Family::GammaGamma => {
                 let mean = |key: &u64| (key & 0xFFFF_FFFF) as f64 / 100.0 / f64::from(x(key));
@@ -167,7 +169,7 @@ impl Data {
 
     fn columns(&self) -> (&[u32], &[f64], usize) {
         match self {
-            Self::BgNbd(cells) => (&cells.frequency, &cells.weight, cells.n_groups),
+            Self::Purchases(_, cells) => (&cells.frequency, &cells.weight, cells.n_groups),
             Self::GammaGamma(rows) => (&rows.frequency, &rows.weight, rows.n_groups),
         }
     }
@@ -176,7 +178,7 @@ impl Data {
     pub fn facts(&self) -> Facts {
         let (frequency, weight, groups) = self.columns();
         let family = match self {
-            Self::BgNbd(_) => Family::BgNbd,
+            Self::Purchases(family, _) => *family,
             Self::GammaGamma(_) => Family::GammaGamma,
         };
         Facts {

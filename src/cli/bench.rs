@@ -176,6 +176,8 @@ enum BackendChoice {
 #[value(rename_all = "snake_case")]
 enum FamilyChoice {
     BgNbd,
+    MbgNbd,
+    ParetoNbd,
     GammaGamma,
 }
 
@@ -393,6 +395,8 @@ fn open(backend: BackendChoice, adapter: Option<&str>, families: &FamilyArgs, te
     } else {
         let family = |choice: &FamilyChoice| match choice {
             FamilyChoice::BgNbd => Family::BgNbd,
+            FamilyChoice::MbgNbd => Family::MbgNbd,
+            FamilyChoice::ParetoNbd => Family::ParetoNbd,
             FamilyChoice::GammaGamma => Family::GammaGamma,
         };
         families.families.iter().map(family).collect()

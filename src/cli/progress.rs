@@ -18,7 +18,6 @@ const LINE_EVERY: Duration = Duration::from_secs(30);
 pub(super) struct Bars {
     bar: ProgressBar,
     scene: Mutex<String>,
-    quiet: bool,
     /// When a log was last written to; none on a terminal.
     last_line: Option<Mutex<Instant>>,
 }
@@ -29,7 +28,6 @@ impl Bars {
         Self {
             bar: ProgressBar::with_draw_target(None, target),
             scene: Mutex::new(String::new()),
-            quiet: terminal.quiet,
             last_line: (!terminal.quiet && !std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())),
         }
     }
@@ -115,9 +113,8 @@ impl Observer for Bars {
         self.at(done);
     }
 
+    /// Quiet means no bars: what is worth a note is worth it in a log too.
     fn note(&self, text: &str) {
-        if !self.quiet {
-            self.bar.suspend(|| eprintln!("note: {text}"));
-        }
+        self.bar.suspend(|| eprintln!("note: {text}"));
     }
 }

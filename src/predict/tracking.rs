@@ -21,7 +21,7 @@ const CLASSES: usize = 8;
 /// Draws simulated between two words to `progress`.
 const DRAWS_AT_ONCE: usize = 64;
 
-/// From here on times are drawn in their order, of which only the first matter.
+/// From here on purchases are counted week by week instead of placed one by one.
 const MANY_TIMES: u32 = 64;
 
 /// Cohorts below this are simulated customer by customer.
@@ -144,7 +144,7 @@ pub fn track(
         })
         .collect();
     let mut actual = [0; CLASSES];
-    summary.frequency.iter().for_each(|&x| actual[class(x)] += 1);
+    summary.frequency.iter().for_each(|&x| actual[class(u64::from(x))] += 1);
     let frequencies = (0..CLASSES)
         .map(|k| FrequencyBand {
             frequency: if k + 1 == CLASSES { format!("{k}+") } else { k.to_string() },
@@ -171,7 +171,7 @@ fn thinned(available: usize, wanted: usize) -> Vec<usize> {
     (0..count).map(|i| i * available / count).collect()
 }
 
-fn class(x: u32) -> usize {
+fn class(x: u64) -> usize {
     (x as usize).min(CLASSES - 1)
 }
 
@@ -261,35 +261,57 @@ fn simulate_cohort(
             into.by_frequency[0] += 1;
             continue;
         };
-        first_times(rng, end, purchases, times);
-        let mut x = 0;
-        for &time in &*times {
-            x += u32::from(time <= cohort.age);
-            let week = ((first_day + time * settings.days_per_time_unit) / 7.0) as usize;
-            if let Some(count) = into.by_week.get_mut(week) {
-                *count += 1;
+        let x = if purchases.planned < MANY_TIMES {
+            first_times(rng, end, purchases, times);
+            for &time in &*times {
+                let week = ((first_day + time * settings.days_per_time_unit) / 7.0) as usize;
+                if let Some(count) = into.by_week.get_mut(week) {
+                    *count += 1;
+                }
             }
-        }
+            times.iter().filter(|&&time| time <= cohort.age).count() as u64
+        } else {
+            first_counts(rng, cohort, (end, settings.days_per_time_unit), purchases, &mut into.by_week)
+        };
         into.by_frequency[class(x)] += 1;
     }
 }
 
 /// The times of the purchases made: the first of the planned ones, which are uniform in their share of the time up to `end`.
 fn first_times(rng: &mut Ahead, end: f64, Purchases { planned, made, until }: Purchases, times: &mut Vec<f64>) {
-    let end = until * end;
     times.clear();
-    if planned < MANY_TIMES {
-        times.extend((0..planned).map(|_| end * rng.uniform()));
-        if made < planned {
-            times.sort_unstable_by(f64::total_cmp);
-            times.truncate(made as usize);
-        }
-        return;
+    times.extend((0..planned).map(|_| until * end * rng.uniform()));
+    if made < planned {
+        times.sort_unstable_by(f64::total_cmp);
+        times.truncate(made as usize);
     }
-    // One after the other: the first of k uniform times in what is left of the window has P(after a share s) = (1−s)^k.
-    let mut left = 1.0;
-    times.extend((0..made).map(|before| {
-        left *= rng.uniform().powf(1.0 / f64::from(planned - before));
-        end * (1.0 - left)
-    }));
+}
+
+/// Adds the same purchases to their weeks, of which there are fewer than purchases: week by week, the planned ones that fall into it
+/// are a binomial number of those left. Returns how many are made up to the cohort's age.
+fn first_counts(
+    rng: &mut Ahead,
+    cohort: &Cohort,
+    (end, days): (f64, f64),
+    Purchases { planned, made, until }: Purchases,
+    by_week: &mut [u64],
+) -> u64 {
+    let end = until * end;
+    let first_day = f64::from(cohort.first_day) + 0.5;
+    let mut week = (first_day / 7.0) as usize;
+    let (mut at, mut planned, mut made, mut within) = (0.0, u64::from(planned), u64::from(made), 0);
+    while made > 0 && at < end {
+        // Weeks that nobody counts are one stretch; the age parts a week.
+        let week_ends = if week < by_week.len() { (7.0 * (week + 1) as f64 - first_day) / days } else { end };
+        let next = if at < cohort.age { week_ends.min(cohort.age) } else { week_ends }.min(end);
+        let here = if next < end { binomial(rng, planned, (next - at) / (end - at)) } else { planned };
+        let done = here.min(made);
+        if let Some(count) = by_week.get_mut(week) {
+            *count += done;
+        }
+        within += if next <= cohort.age { done } else { 0 };
+        (planned, made, at) = (planned - here, made - done, next);
+        week += usize::from(next >= week_ends);
+    }
+    within
 }
