@@ -88,7 +88,7 @@ part() {
 }
 
 if [ -n "$small" ]; then
-  chains=1,4,64 rows=20000 customers=10000,50000 chunks=1,7 fits=(20000) fit_chains=16 draws=100 predict_draws=50 huge=''
+  chains=1,4,64 rows=20000 customers=10000,50000 chunks=1,7 fits=(20000) fit_chains=16 draws=700 predict_draws=50 huge=''
 else
   chains=1,4,64,1024 rows=1000000 customers=10000,1000000,10000000 chunks=1,7,100
   fits=(1000000 10000000) fit_chains=64 draws=500 predict_draws=500 huge=100000000
