@@ -41,7 +41,7 @@ use engine::{BUFFER_BYTES, Engine};
 use lanes::Lanes;
 
 use crate::device::{Adapter, Device};
-use crate::rows::{Density, Point, Sum, add_to, check_params, group_sums, point_at, possible_points, sum_rows};
+use crate::rows::{Density, Point, Sum, group_sums, possible_points, settle, sum_rows};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch, Work};
 
 /// Declares a struct that crosses to the device, with the names and offsets that a test reads back from the shader.
@@ -266,10 +266,10 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
 
     /// The points of `chains` as the device wants them, `[group, chain]`; zero where a point is not near or not finite in f32.
     fn device_points(&self, params: ParamBatch<'_>, chains: &[usize]) -> Vec<D::Point> {
-        let groups = self.reference.len();
+        let (groups, extent) = (self.reference.len(), self.judge.extent());
         let at = |i: usize| {
             let (group, chain) = (i / chains.len(), chains[i % chains.len()]);
-            let point = point_at::<K>(params.per_group, chain, group);
+            let point = extent.point::<K>(params, chain, group);
             if !self.is_near(&point) {
                 return D::Point::zeroed();
             }
@@ -291,8 +291,8 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
     }
 
     fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        let groups = self.reference.len();
-        let all = possible_points::<K>(groups, params, out)?;
+        let extent = self.judge.extent();
+        let all = possible_points::<K>(extent, params, out)?;
         let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
         let (near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| self.is_near(point));
         let mut chains: Vec<usize> = near.iter().map(|(chain, _)| *chain).collect();
@@ -309,7 +309,7 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
         };
         let terms = group_sums(&self.judge, &alone(&all));
         for ((chain, point), sum) in far.iter().zip(whole) {
-            add_to(out, *chain, point.group, sum);
+            extent.add_to(out, *chain, point.group, &sum);
         }
         far.clear();
         let mut near = near.into_iter().zip(heavy).peekable();
@@ -323,7 +323,7 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
                 while let Some(((chain, point), heavy)) = near.next_if(|((chain, _), _)| chain == of_chain) {
                     let sum = self.complete(&point, &sums[point.group * chains.len() + slot]);
                     if sum.value.is_finite() && sum.gradient.iter().all(|slope| slope.is_finite()) {
-                        add_to(out, chain, point.group, sum + heavy);
+                        extent.add_to(out, chain, point.group, &(sum + heavy));
                     } else {
                         far.push((chain, point));
                     }
@@ -331,27 +331,29 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
             }
         }
         for ((chain, point), sum) in far.iter().zip(sum_rows(&self.judge, &alone(&far))) {
-            add_to(out, *chain, point.group, sum);
+            extent.add_to(out, *chain, point.group, &sum);
         }
         for ((chain, point), sum) in all.iter().zip(terms) {
-            add_to(out, *chain, point.group, sum);
+            extent.add_to(out, *chain, point.group, &sum);
         }
+        settle(out);
         self.evaluations +=
             all.iter().map(|(_, point)| self.judge.layout().rows_of(point.group).len() as u64).sum::<u64>();
         Ok(())
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        let groups = self.reference.len();
-        check_params::<K>(groups, at.per_group)?;
-        let possible = at.per_group.iter().all(|p| *p > 0.0 && p.is_finite());
-        if at.per_group.dim().0 != 1 || !possible {
+        let extent = self.judge.extent();
+        extent.check(at)?;
+        let points = at.per_group.dim().0;
+        let possible = (0..points).all(|i| extent.is_possible(at, i, |p| p > 0.0 && p.is_finite()));
+        if points != 1 || !possible {
             return Err(KernelError::new(
-                format!("a reference of {} points, possible: {possible}", at.per_group.dim().0),
+                format!("a reference of {points} points, possible: {possible}"),
                 "pass one point with positive, finite parameters",
             ));
         }
-        let points: Vec<[f64; K]> = (0..groups).map(|group| point_at(at.per_group, 0, group).theta).collect();
+        let points: Vec<[f64; K]> = (0..extent.groups).map(|group| extent.point(at, 0, group).theta).collect();
         self.refer_to(&points)
     }
 

@@ -10,8 +10,10 @@ pub mod bg_bb;
 pub mod bg_nbd;
 mod buffer;
 mod cells;
+pub mod covariates;
 pub mod device;
 mod difference;
+mod extent;
 pub mod futures;
 pub mod gamma_gamma;
 pub mod mbg_nbd;
@@ -35,6 +37,7 @@ mod adapter;
 mod simulated;
 
 pub use cells::Cells;
+pub use covariates::{Covariates, Term};
 pub use difference::{ARRANGEMENT_RULE, Arrangement, Differenced, Options};
 pub use self_test::{Check, SelfTest, self_test};
 

@@ -6,9 +6,10 @@
 
 use std::ops::{Add, AddAssign, Range};
 
-use ndarray::ArrayView3;
+use ndarray::{Array2, ArrayView3};
 use rayon::prelude::*;
 
+pub(crate) use crate::extent::{Extent, Point, settle};
 use crate::{KernelError, LikelihoodBatch, ParamBatch};
 
 /// A log-likelihood and its gradient in the K parameters of one group.
@@ -137,6 +138,11 @@ pub trait Density<const K: usize>: Send + Sync {
 
     fn layout(&self) -> &Layout;
 
+    /// What a point is made of.
+    fn extent(&self) -> Extent {
+        Extent::apart(self.layout().n_groups(), K)
+    }
+
     fn prepare(&self, group: usize, theta: &[f64; K]) -> Self::Prepared;
 
     /// Bytes of the largest [`Density::prepare`].
@@ -147,13 +153,6 @@ pub trait Density<const K: usize>: Send + Sync {
 
     /// What depends on the group's histograms and totals alone (Γ functions, linear terms).
     fn group_sum(&self, group: usize, theta: &[f64; K]) -> Sum<K>;
-}
-
-/// One group at one value of its parameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Point<const K: usize> {
-    pub group: usize,
-    pub theta: [f64; K],
 }
 
 /// Rows in an f64 lane: long enough that a lane is worth a task, short enough that one group keeps all cores busy.
@@ -208,13 +207,15 @@ pub(crate) fn evaluate<const K: usize, D: Density<K>>(
     params: ParamBatch<'_>,
     out: &mut LikelihoodBatch,
 ) -> Result<(), KernelError> {
-    let points = possible_points::<K>(density.layout().n_groups(), params, out)?;
+    let extent = density.extent();
+    let points = possible_points::<K>(extent, params, out)?;
     let each: Vec<Point<K>> = points.iter().map(|(_, point)| *point).collect();
     let rows = sum_rows(density, &each);
     let groups: Vec<Sum<K>> = group_sums(density, &each);
     for (((chain, point), rows), group) in points.iter().zip(rows).zip(groups) {
-        add_to(out, *chain, point.group, rows + group);
+        extent.add_to(out, *chain, point.group, &(rows + group));
     }
+    settle(out);
     Ok(())
 }
 
@@ -228,26 +229,19 @@ pub(crate) fn group_sums<const K: usize, D: Density<K>>(density: &D, points: &[P
     }
 }
 
-/// Adds one group's sum to a chain's result.
-pub(crate) fn add_to<const K: usize>(out: &mut LikelihoodBatch, chain: usize, group: usize, sum: Sum<K>) {
-    out.log_lik[chain] += sum.value;
-    for (k, slope) in sum.gradient.into_iter().enumerate() {
-        out.per_group[[chain, group, k]] += slope;
-    }
-}
-
 /// Checks shapes, clears `out`, marks impossible chains with −∞ and lists (chain, point) of all others, chain by chain.
 pub(crate) fn possible_points<const K: usize>(
-    n_groups: usize,
+    extent: Extent,
     params: ParamBatch<'_>,
     out: &mut LikelihoodBatch,
 ) -> Result<Vec<(usize, Point<K>)>, KernelError> {
-    check_params::<K>(n_groups, params.per_group)?;
-    clear(params, out)?;
-    let mut points = Vec::with_capacity(params.per_group.dim().0 * n_groups);
-    for (chain, all) in params.per_group.outer_iter().enumerate() {
-        if all.iter().all(|p| *p > 0.0 && p.is_finite()) {
-            points.extend((0..n_groups).map(|group| (chain, point_at(params.per_group, chain, group))));
+    extent.check(params)?;
+    extent.clear(params, out)?;
+    let chains = params.per_group.dim().0;
+    let mut points = Vec::with_capacity(chains * extent.groups);
+    for chain in 0..chains {
+        if extent.is_possible(params, chain, |p| p > 0.0 && p.is_finite()) {
+            points.extend((0..extent.groups).map(|group| (chain, extent.point(params, chain, group))));
         } else {
             out.log_lik[chain] = f64::NEG_INFINITY;
         }
@@ -255,36 +249,10 @@ pub(crate) fn possible_points<const K: usize>(
     Ok(points)
 }
 
-/// Sets all of `out` to zero, or refuses it where its shape is not that of `params`.
-pub(crate) fn clear(params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-    let shape = params.per_group.dim();
-    if out.per_group.dim() != shape || out.log_lik.len() != shape.0 {
-        return Err(KernelError::new(
-            format!("results of shape {:?} for parameters of shape {shape:?}", out.per_group.dim()),
-            "allocate them with LikelihoodBatch::new for the same chains, groups and parameters",
-        ));
-    }
-    out.log_lik.fill(0.0);
-    out.per_group.fill(0.0);
-    out.shared.fill(0.0);
-    Ok(())
-}
-
-/// The parameters of one group in one chain.
-pub(crate) fn point_at<const K: usize>(params: ArrayView3<'_, f64>, chain: usize, group: usize) -> Point<K> {
-    Point { group, theta: std::array::from_fn(|k| params[[chain, group, k]]) }
-}
-
 /// Refuses parameters of another shape than `[chain, n_groups, K]`.
 pub(crate) fn check_params<const K: usize>(n_groups: usize, per_group: ArrayView3<'_, f64>) -> Result<(), KernelError> {
-    let (_, groups, k) = per_group.dim();
-    if (groups, k) == (n_groups, K) {
-        return Ok(());
-    }
-    Err(KernelError::new(
-        format!("parameters for {groups} groups of {k}, but the data has {n_groups} groups of {K}"),
-        "pass an array [chain, group, parameter] of that shape",
-    ))
+    let none = Array2::zeros((0, 0));
+    Extent::apart(n_groups, K).check(ParamBatch { per_group, shared: none.view() })
 }
 
 /// Unweighted log-likelihoods of rows as handed in: `row_log_lik(θ of its group, row)` for every chain and row.
@@ -295,7 +263,19 @@ pub(crate) fn pointwise<const K: usize>(
     out: &mut crate::PointwiseBatch,
     row_log_lik: impl Fn([f64; K], usize) -> f64 + Sync,
 ) -> Result<(), KernelError> {
-    check_params::<K>(layout.n_groups(), params.per_group)?;
+    pointwise_at(Extent::apart(layout.n_groups(), K), layout, params, rows, out, row_log_lik)
+}
+
+/// As [`pointwise`], with coefficients behind the parameters of the group.
+pub(crate) fn pointwise_at<const K: usize>(
+    extent: Extent,
+    layout: &Layout,
+    params: ParamBatch<'_>,
+    rows: Range<u64>,
+    out: &mut crate::PointwiseBatch,
+    row_log_lik: impl Fn([f64; K], usize) -> f64 + Sync,
+) -> Result<(), KernelError> {
+    extent.check(params)?;
     let (chains, first, end) = (params.per_group.dim().0, rows.start as usize, rows.end as usize);
     if rows.start > rows.end || end > layout.n_rows() || out.log_lik.dim() != (chains, end - first) {
         return Err(KernelError::new(
@@ -306,7 +286,7 @@ pub(crate) fn pointwise<const K: usize>(
     for (chain, mut values) in out.log_lik.outer_iter_mut().enumerate() {
         let at = |row: usize| {
             let group = layout.group_of_input(row);
-            row_log_lik(point_at::<K>(params.per_group, chain, group).theta, row)
+            row_log_lik(extent.point::<K>(params, chain, group).theta, row)
         };
         let computed: Vec<f64> = (first..end).into_par_iter().with_min_len(1024).map(at).collect();
         values.assign(&ndarray::ArrayView1::from(&computed));

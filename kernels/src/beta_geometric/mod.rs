@@ -11,6 +11,7 @@
 //!
 //! The scalar densities, the judges, are not here: each model's own module writes its own out.
 
+mod covariates;
 pub(crate) mod device;
 mod expectation;
 mod group_terms;
@@ -27,9 +28,15 @@ pub(crate) const K: usize = 4;
 
 /// One of the two models.
 pub trait Law: std::fmt::Debug + Clone + Copy + Send + Sync + 'static {
+    /// The model's name, for people.
+    const NAME: &'static str;
+
     /// Chances to leave before any repeat purchase: y − x.
     const AT_START: u32;
 
     /// Log-likelihood of one customer; −∞ when a parameter is not positive and finite.
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64;
+
+    /// Log-likelihood of one customer and its gradient; −∞ and zeros when a parameter is not positive and finite.
+    fn log_lik_gradient(params: [f64; K], x: u32, t_x: f64, t: f64) -> (f64, [f64; K]);
 }

@@ -191,7 +191,11 @@ impl<L: Law> Family<K> for Tables<L> {
 
 /// w [ n L + ln(c E + a) ].
 #[inline(always)]
-fn add_repeat<S: pulp::Simd, L: Law>([r, alpha, a, b]: [V<S>; K], [x, t_x, gap, w]: [V<S>; 4], sums: &mut Sums<S, K>) {
+pub(super) fn add_repeat<S: pulp::Simd, L: Law>(
+    [r, alpha, a, b]: [V<S>; K],
+    [x, t_x, gap, w]: [V<S>; 4],
+    sums: &mut Sums<S, K>,
+) {
     let n = r + x;
     let early = alpha + t_x;
     let late = early + gap;
@@ -212,7 +216,7 @@ fn add_repeat<S: pulp::Simd, L: Law>([r, alpha, a, b]: [V<S>; K], [x, t_x, gap, 
 
 /// −(r Σw + Σwx) ln(α+T).
 #[inline(always)]
-fn add_age<S: pulp::Simd>([r, alpha, ..]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
+pub(super) fn add_age<S: pulp::Simd>([r, alpha, ..]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
     let late = alpha + t;
     let (n, ln_late) = (r.times_plus(w, wx), ln(late));
     sums.value = n.times_from(ln_late, sums.value);

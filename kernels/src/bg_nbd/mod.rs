@@ -39,10 +39,15 @@ pub const K: usize = 4;
 pub struct BgNbd;
 
 impl Law for BgNbd {
+    const NAME: &'static str = "BG/NBD";
     const AT_START: u32 = 0;
 
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
         log_lik(params, x, t_x, t)
+    }
+
+    fn log_lik_gradient(params: [f64; K], x: u32, t_x: f64, t: f64) -> (f64, [f64; K]) {
+        log_lik_gradient(params, x, t_x, t)
     }
 }
 

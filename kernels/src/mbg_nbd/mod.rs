@@ -47,10 +47,15 @@ pub const K: usize = 4;
 pub struct MbgNbd;
 
 impl Law for MbgNbd {
+    const NAME: &'static str = "MBG/NBD";
     const AT_START: u32 = 1;
 
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
         log_lik(params, x, t_x, t)
+    }
+
+    fn log_lik_gradient(params: [f64; K], x: u32, t_x: f64, t: f64) -> (f64, [f64; K]) {
+        log_lik_gradient(params, x, t_x, t)
     }
 }
 

@@ -20,6 +20,7 @@
 //!
 //! The integral is a sum over nodes (`quadrature`), and slopes are those of the integrand at these nodes, held where they are.
 
+mod covariates;
 mod cpu;
 mod future;
 mod gpu;
@@ -39,6 +40,10 @@ use quadrature::{FALL, LogMeans, Span};
 
 /// Parameters per group, in the order r, α, s, β.
 pub const K: usize = 4;
+
+/// The model's name where likelihoods are written for several families: [`covariates`](crate::covariates).
+#[derive(Debug, Clone, Copy)]
+pub struct ParetoNbd;
 
 /// What is known of a death between t_x and T. Means are over τ, given that the customer died.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -187,7 +187,11 @@ impl Family<K> for Tables {
 
 /// w [ G + ln(e^−G + q S) ].
 #[inline(always)]
-fn add_death<S: pulp::Simd>([r, alpha, s, beta]: [V<S>; K], [x, t_x, gap, w]: [V<S>; 4], sums: &mut Sums<S, K>) {
+pub(super) fn add_death<S: pulp::Simd>(
+    [r, alpha, s, beta]: [V<S>; K],
+    [x, t_x, gap, w]: [V<S>; 4],
+    sums: &mut Sums<S, K>,
+) {
     let one = x.all(1.0);
     // Two numbers of α and β as those of c and d, or back.
     let side = alpha - beta;
@@ -229,7 +233,7 @@ fn add_death<S: pulp::Simd>([r, alpha, s, beta]: [V<S>; K], [x, t_x, gap, w]: [V
 
 /// −(r Σw + Σwx) ln(α+T) − s Σw ln(β+T).
 #[inline(always)]
-fn add_age<S: pulp::Simd>([r, alpha, s, beta]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
+pub(super) fn add_age<S: pulp::Simd>([r, alpha, s, beta]: [V<S>; K], [t, w, wx]: [V<S>; 3], sums: &mut Sums<S, K>) {
     let (late_alpha, late_beta) = (alpha + t, beta + t);
     let (n, died) = (r.times_plus(w, wx), s * w);
     let (ln_alpha, ln_beta) = (ln(late_alpha), ln(late_beta));

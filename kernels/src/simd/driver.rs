@@ -4,18 +4,18 @@
 //! the pieces of a group in their order, the groups in theirs. A wider register holds more of the eight lanes at once, and more
 //! threads take more pieces at once: neither changes an addition. Chains share nothing but the rows they read.
 
-use ndarray::{ArrayView3, ArrayViewMut2};
+use ndarray::{ArrayViewMut1, ArrayViewMut2};
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::table::PIECE_BLOCKS;
 use super::vector::V;
-use crate::rows::{Sum, check_params, clear};
+use crate::rows::{Extent, Sum, settle};
 use crate::{KernelError, LikelihoodBatch, ParamBatch};
 
 /// What rows have added up to, lane by lane: the log-likelihood and its slopes in K parameters.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sums<S: Simd, const K: usize> {
+pub struct Sums<S: Simd, const K: usize> {
     pub value: V<S>,
     pub slopes: [V<S>; K],
 }
@@ -30,6 +30,11 @@ pub(crate) struct Piece {
 /// A likelihood's rows, in tables, and what each row adds.
 pub(crate) trait Family<const K: usize>: Send + Sync {
     fn n_groups(&self) -> usize;
+
+    /// What a point is made of.
+    fn extent(&self) -> Extent {
+        Extent::apart(self.n_groups(), K)
+    }
 
     /// Blocks of a group in each of its tables.
     fn blocks_of(&self, group: usize) -> impl Iterator<Item = usize>;
@@ -107,17 +112,18 @@ impl<const K: usize> Driver<K> {
         params: ParamBatch<'_>,
         out: &mut LikelihoodBatch,
     ) -> Result<(), KernelError> {
-        check_params::<K>(family.n_groups(), params.per_group)?;
-        clear(params, out)?;
-        let theta = params.per_group;
-        let chains = theta.dim().0;
+        let extent = family.extent();
+        extent.check(params)?;
+        extent.clear(params, out)?;
+        let chains = params.per_group.dim().0;
         self.possible.clear();
-        self.possible.extend(theta.outer_iter().map(|all| all.iter().all(|p| REACH.contains(p))));
+        self.possible.extend((0..chains).map(|chain| extent.is_possible(params, chain, |p| REACH.contains(&p))));
         self.sums.resize(self.pieces.len() * chains, Sum::ZERO);
         let threads = if self.blocks * chains < PARALLEL_FROM { 1 } else { rayon::current_num_threads() };
         let chains_per_task = self.chains_per_task(chains, threads);
-        self.sum_pieces(family, theta, chains_per_task, threads);
-        self.collect(family, theta, chains_per_task, threads, out);
+        self.sum_pieces(family, params, chains_per_task, threads);
+        self.collect(family, params, chains_per_task, threads, out);
+        settle(out);
         Ok(())
     }
 
@@ -128,13 +134,7 @@ impl<const K: usize> Driver<K> {
         chains.div_ceil(blocks).max(1)
     }
 
-    fn sum_pieces<F: Family<K>>(
-        &mut self,
-        family: &F,
-        theta: ArrayView3<'_, f64>,
-        chains_per_task: usize,
-        threads: usize,
-    ) {
+    fn sum_pieces<F: Family<K>>(&mut self, family: &F, params: ParamBatch<'_>, chains_per_task: usize, threads: usize) {
         let Self { arch, pieces, units, sums, possible, .. } = self;
         let mut left = sums.as_mut_slice();
         let tasks = units.windows(2).flat_map(|unit| {
@@ -147,7 +147,7 @@ impl<const K: usize> Driver<K> {
         let tasks = tasks.map(|(pieces, first_chain, possible)| {
             let (own, rest) = std::mem::take(&mut left).split_at_mut(pieces.len() * possible.len());
             left = rest;
-            Task { family, pieces, first_chain, possible, theta, sums: own }
+            Task { family, pieces, first_chain, possible, params, sums: own }
         });
         if threads == 1 {
             tasks.for_each(|task| arch.dispatch(task));
@@ -161,21 +161,25 @@ impl<const K: usize> Driver<K> {
     fn collect<F: Family<K>>(
         &self,
         family: &F,
-        theta: ArrayView3<'_, f64>,
+        params: ParamBatch<'_>,
         chains_per_task: usize,
         threads: usize,
         out: &mut LikelihoodBatch,
     ) {
-        let chains = self.possible.len();
-        let of_chain = |chain: usize, log_lik: &mut f64, mut slopes: ArrayViewMut2<'_, f64>| {
+        let (extent, chains) = (family.extent(), self.possible.len());
+        let of_chain = |(chain, ((log_lik, mut slopes), mut shared)): Of<'_>| {
             if !self.possible[chain] {
                 *log_lik = f64::NEG_INFINITY;
                 return;
             }
             let mut add = |group: usize, sum: &Sum<K>| {
                 *log_lik += sum.value;
-                for (k, slope) in sum.gradient.iter().enumerate() {
+                let (own, of_all) = sum.gradient.split_at(extent.per_group);
+                for (k, slope) in own.iter().enumerate() {
                     slopes[[group, k]] += slope;
+                }
+                for (t, slope) in of_all[..extent.shared].iter().enumerate() {
+                    shared[t] += slope;
                 }
             };
             let first_chain = chain - chain % chains_per_task;
@@ -188,41 +192,46 @@ impl<const K: usize> Driver<K> {
                 }
             }
             for group in 0..family.n_groups() {
-                add(group, &family.constant(group, &std::array::from_fn(|k| theta[[chain, group, k]])));
+                add(group, &family.constant(group, &extent.point(params, chain, group).theta));
             }
         };
-        let each = out.log_lik.iter_mut().zip(out.per_group.outer_iter_mut()).enumerate();
+        let own = out.log_lik.iter_mut().zip(out.per_group.outer_iter_mut());
+        let each = own.zip(out.shared.outer_iter_mut()).enumerate();
         if threads == 1 {
-            each.for_each(|(chain, (log_lik, slopes))| of_chain(chain, log_lik, slopes));
+            each.for_each(of_chain);
         } else {
             let each: Vec<_> = each.collect();
-            each.into_par_iter().for_each(|(chain, (log_lik, slopes))| of_chain(chain, log_lik, slopes));
+            each.into_par_iter().for_each(of_chain);
         }
     }
 }
 
+/// A chain's number and its place in the results: value, slopes of its groups, slopes of what they share.
+type Of<'a> = (usize, ((&'a mut f64, ArrayViewMut2<'a, f64>), ArrayViewMut1<'a, f64>));
+
 /// Some pieces for some chains.
-struct Task<'a, F, const K: usize> {
+struct Task<'a, 'p, F, const K: usize> {
     family: &'a F,
     pieces: &'a [Piece],
     first_chain: usize,
     possible: &'a [bool],
-    theta: ArrayView3<'a, f64>,
+    params: ParamBatch<'p>,
     /// `[piece][chain]`.
     sums: &'a mut [Sum<K>],
 }
 
-impl<F: Family<K>, const K: usize> WithSimd for Task<'_, F, K> {
+impl<F: Family<K>, const K: usize> WithSimd for Task<'_, '_, F, K> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { family, pieces, first_chain, possible, theta, sums } = self;
+        let Self { family, pieces, first_chain, possible, params, sums } = self;
+        let extent = family.extent();
         for (piece, sums) in pieces.iter().zip(sums.chunks_exact_mut(possible.len())) {
             for ((i, possible), sum) in possible.iter().enumerate().zip(sums) {
                 if *possible {
-                    let theta = std::array::from_fn(|k| theta[[first_chain + i, piece.group, k]]);
-                    *sum = piece_sum(simd, family, *piece, theta);
+                    let point = extent.point(params, first_chain + i, piece.group);
+                    *sum = piece_sum(simd, family, *piece, point.theta);
                 }
             }
         }

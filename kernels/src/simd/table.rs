@@ -69,6 +69,71 @@ impl<const C: usize> Table<C> {
         let blocks = &self.blocks[self.piece(group, index)];
         Rows { simd, blocks: blocks.iter(), part }
     }
+
+    /// As [`Table::rows`], each with the number of its block: what [`Columns::of`] is asked by.
+    #[inline(always)]
+    pub fn numbered_rows<S: Simd>(
+        &self,
+        simd: S,
+        Piece { group, index }: Piece,
+        part: usize,
+    ) -> impl Iterator<Item = (usize, [V<S>; C])> + use<'_, S, C> {
+        let piece = self.piece(group, index);
+        Numbered { block: piece.start, rows: Rows { simd, blocks: self.blocks[piece].iter(), part } }
+    }
+}
+
+/// Eight rows of one column.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Eight([f64; 8]);
+
+/// More numbers of a table's rows, whose count is known when the program runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Columns {
+    /// `[block][column]`.
+    eights: Vec<Eight>,
+    width: usize,
+}
+
+impl Columns {
+    /// `width` columns of the rows that a [`Table`] of the same groups holds; `value` knows each row's numbers.
+    pub fn new<R>(width: usize, groups: &[Vec<R>], value: impl Fn(&R, usize) -> f64) -> Self {
+        let mut eights = Vec::with_capacity(groups.iter().map(|rows| rows.len().div_ceil(8)).sum::<usize>() * width);
+        for eight in groups.iter().flat_map(|rows| rows.chunks(8)) {
+            let last = &eight[eight.len() - 1];
+            let number = |i: usize, column: usize| value(eight.get(i).unwrap_or(last), column);
+            eights.extend((0..width).map(|column| Eight(std::array::from_fn(|i| number(i, column)))));
+        }
+        Self { eights, width }
+    }
+
+    /// Register `part` of a column of a block.
+    #[inline(always)]
+    pub fn of<S: Simd>(&self, simd: S, block: usize, column: usize, part: usize) -> V<S> {
+        V::load(simd, &self.eights[block * self.width + column].0, part)
+    }
+
+    /// Bytes that are read once for all chains.
+    pub fn bytes(&self) -> u64 {
+        size_of_val(self.eights.as_slice()) as u64
+    }
+}
+
+struct Numbered<'a, S, const C: usize> {
+    block: usize,
+    rows: Rows<'a, S, C>,
+}
+
+impl<S: Simd, const C: usize> Iterator for Numbered<'_, S, C> {
+    type Item = (usize, [V<S>; C]);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Self::Item> {
+        let row = self.rows.next()?;
+        self.block += 1;
+        Some((self.block - 1, row))
+    }
 }
 
 struct Rows<'a, S, const C: usize> {
@@ -109,6 +174,15 @@ mod tests {
         assert_eq!((0..3).map(|g| table.blocks_of(g)).collect::<Vec<_>>(), [2, 0, 1]);
         assert_eq!(table.blocks[1].0, [[8.0; 8], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]);
         assert_eq!((table.piece(0, 0), table.piece(0, 1), table.piece(1, 0)), (0..2, 2..2, 2..2));
+    }
+
+    #[test]
+    fn columns_lie_in_the_blocks_of_their_rows() {
+        let rows: Vec<Vec<f64>> = [9, 0, 8].map(|n| (0..n).map(f64::from).collect()).to_vec();
+        let columns = Columns::new(2, &rows, |row, column| 10.0 * row + column as f64);
+        assert_eq!((columns.eights.len(), columns.bytes()), (6, 6 * 64));
+        assert_eq!(columns.eights[1].0, [1.0, 11.0, 21.0, 31.0, 41.0, 51.0, 61.0, 71.0]);
+        assert_eq!((columns.eights[2].0, columns.eights[4].0[7]), ([80.0; 8], 70.0));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use pulp::Simd;
 
 /// A register of `S::F64_LANES` numbers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct V<S: Simd> {
+pub struct V<S: Simd> {
     simd: S,
     lanes: S::f64s,
 }
