@@ -23,7 +23,7 @@ sys.dont_write_bytecode = True  # importing a neighbour shall leave nothing behi
 import posterior  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-FIT = {"bg_nbd": "purchase", "gamma_gamma": "spend"}
+FIT = {"bg_nbd": "purchase", "pareto_nbd": "purchase", "gamma_gamma": "spend"}
 
 
 def arguments():
@@ -34,7 +34,10 @@ def arguments():
     parser.add_argument("--points", type=int, default=16, help="parameter points, which are longrun's chains")
     parser.add_argument("--only", default="posterior,throughput")
     parser.add_argument("--peers", default=",".join(posterior.PEERS))
-    parser.add_argument("--family", default="bg_nbd,gamma_gamma")
+    parser.add_argument("--family", default="bg_nbd,gamma_gamma", help="bg_nbd, pareto_nbd, gamma_gamma")
+    parser.add_argument("--data", default="data/cdnow/CDNOW_sample.txt", help="the peers' copy of what --config reads")
+    parser.add_argument("--warmup", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--config", default="configs/cdnow_sample.toml")
     parser.add_argument("--backend", default="cpu", help="longrun's backend for the throughput: cpu or gpu")
     parser.add_argument("--set", action="append", default=[], help="for longrun's fit, as in longrun --set")
@@ -68,11 +71,12 @@ def toml(spec):
 def longrun_posterior(args, family, seed, folder):
     """One family at a time, as the peers have it: the other fit is left out, or its cost taken off the whole."""
     run = os.path.join(folder, f"{family}-{seed}")
-    section = {"bg_nbd": "purchase", "gamma_gamma": "spend"}[family]
-    sets = [f"{section}.priors.{name}={toml(spec)}" for name, spec in posterior.PRIORS[family].items()]
-    sets += [f"output.dir={run}", "sampler.chains=4", "sampler.warmup=1000", "sampler.draws=1000", f"sampler.seed={seed}"]
-    if family == "bg_nbd":
-        sets.append("spend.model=none")
+    section = {"gamma_gamma": "spend"}.get(family, "purchase")
+    priors = ", ".join(f"{name} = {toml(spec)}" for name, spec in posterior.PRIORS[family].items())
+    sets = [f"{section}.priors={{ {priors} }}", f"output.dir={run}", f"sampler.seed={seed}", "sampler.chains=4"]
+    sets += [f"sampler.warmup={args.warmup}", f"sampler.draws={args.draws}"]
+    if section == "purchase":
+        sets += [f"purchase.model={family}", "spend.model=none"]
     command = [args.longrun, "diagnose", args.config, "--quiet", "--overwrite"]
     for change in sets + args.set:
         command += ["--set", change]
@@ -102,8 +106,9 @@ def longrun_posterior(args, family, seed, folder):
     }
 
 
-def peer_posterior(peer, family, seed):
+def peer_posterior(args, peer, family, seed):
     command = [sys.executable, f"{HERE}/posterior.py", "--peer", peer, "--family", family, "--seed", str(seed)]
+    command += ["--data", args.data, "--warmup", str(args.warmup), "--draws", str(args.draws)]
     done, process_s, _ = timed(command, stderr=subprocess.DEVNULL)
     if done.returncode != 0:
         print(f"{peer} failed on {family}; run it alone to see why: {' '.join(command)}", file=sys.stderr)
@@ -118,8 +123,9 @@ def compare_posteriors(args, out):
         for family in args.family.split(","):
             found = {}
             for seed in range(1, args.rounds + 1):
-                for who in ["longrun", *filter(None, args.peers.split(","))]:
-                    one = longrun_posterior(args, family, seed, folder) if who == "longrun" else peer_posterior(who, family, seed)
+                peers = [peer for peer in args.peers.split(",") if peer and (peer, family) != ("numpyro", "pareto_nbd")]
+                for who in ["longrun", *peers]:
+                    one = longrun_posterior(args, family, seed, folder) if who == "longrun" else peer_posterior(args, who, family, seed)
                     if one:
                         out.line({"what": "posterior", "round": seed, **one})
                         found.setdefault(who, []).append(one)
@@ -129,7 +135,7 @@ def compare_posteriors(args, out):
                 rows.append(posterior_row(family, who, one, ours))
     head = ["model", "who", "least bulk ESS", "call s", "process s", "CPU s", "ESS/s, call", "ESS/s without compiling",
             "ESS/s, process", "ESS/CPU s", "longrun is", "means agree"]  # fmt: skip
-    print_table("Effective draws per second, CDNOW sample, 4 chains × (1000 + 1000)", head, rows)
+    print_table(f"Effective draws per second, {args.data}, 4 chains × ({args.warmup} + {args.draws})", head, rows)
 
 
 def posterior_row(family, who, one, ours):

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Posteriors of the CDNOW sample by the peers: PyMC-Marketing with its default sampler and with nutpie, and NumPyro's NUTS.
+"""Posteriors of CDNOW by the peers: PyMC-Marketing with its default sampler and with nutpie, and NumPyro's NUTS.
 
 One group, weeks, calibration until 1997-09-30, the priors of PRIORS for everybody: those of configs/cdnow_sample.toml for
-BG/NBD (which are PyMC-Marketing's own defaults), weak Weibull ones for Gamma-Gamma (whose defaults differ between the programs).
+BG/NBD and Weibull ones for Pareto/NBD (which are PyMC-Marketing's own defaults), weak Weibull ones for Gamma-Gamma (whose defaults
+differ between the programs). NumPyro has no hypergeometric function to write Pareto/NBD with. --data may be the sample or the master.
 Every sampler has its own default settings but the numbers of chains and draws.
 
 Prints one JSON object a line: seconds with compiling (`wall_s`, of the whole call) and without (`sampling_s`, warm-up included),
@@ -24,17 +25,24 @@ PRIORS = {
         "phi": ("uniform", 0.0, 1.0),
         "kappa": ("pareto", 1.0, 1.0),
     },
+    "pareto_nbd": {
+        "r": ("weibull", 2.0, 1.0),
+        "alpha": ("weibull", 2.0, 10.0),
+        "s": ("weibull", 2.0, 1.0),
+        "beta": ("weibull", 2.0, 10.0),
+    },
     "gamma_gamma": {"p": ("weibull", 2.0, 10.0), "q": ("weibull", 2.0, 5.0), "v": ("weibull", 2.0, 20.0)},
 }
-PARAMETERS = {"bg_nbd": ["r", "alpha", "a", "b"], "gamma_gamma": ["p", "q", "v"]}
+PARAMETERS = {"bg_nbd": ["r", "alpha", "a", "b"], "pareto_nbd": ["r", "alpha", "s", "beta"], "gamma_gamma": ["p", "q", "v"]}
 PEERS = ["pymc", "nutpie", "numpyro"]
+DEFAULT = ["bg_nbd", "gamma_gamma"]
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default="data/cdnow/CDNOW_sample.txt", help="what scripts/fetch_cdnow.sh fetches")
     parser.add_argument("--peer", choices=PEERS, help="one peer (default: all, each in a process of its own)")
-    parser.add_argument("--family", choices=list(PRIORS), help="one model (default: both)")
+    parser.add_argument("--family", choices=list(PRIORS), help="one model (default: bg_nbd and gamma_gamma)")
     parser.add_argument("--chains", type=int, default=4)
     parser.add_argument("--warmup", type=int, default=1000)
     parser.add_argument("--draws", type=int, default=1000)
@@ -46,8 +54,13 @@ def summary(path):
     """One row per customer: x, t_x, T in weeks and the mean of the repeat days' amounts; the purchases of a day are one."""
     import pandas as pd
 
-    names = ["master", "customer_id", "date", "items", "amount"]
-    log = pd.read_csv(path, sep=r"\s+", header=None, names=names)
+    # The sample has the master's identifier before its own.
+    sample = ["master", "customer_id", "date", "items", "amount"]
+    # The master's first line names its columns.
+    with open(path, encoding="utf-8") as file:
+        named = not file.readline().split()[0].isdigit()
+    log = pd.read_csv(path, sep=r"\s+", header=None, skiprows=int(named))
+    log.columns = sample if log.shape[1] == 5 else sample[1:]
     log["date"] = pd.to_datetime(log["date"].astype(str), format="%Y%m%d")
     end = pd.Timestamp("1997-09-30")
     days = log[log["date"] <= end].groupby(["customer_id", "date"], as_index=False)["amount"].sum()
@@ -62,13 +75,13 @@ def summary(path):
             "monetary_value": repeats.mean().reindex(of.index).fillna(0.0),
         }
     )
-    assert len(rows) == 2357, f"{path} is not the CDNOW sample: {len(rows)} customers"
+    assert len(rows) in (2357, 23570), f"{path} is not CDNOW: {len(rows)} customers"
     return rows.rename_axis("customer_id").reset_index()
 
 
 def rows_of(family, path):
     rows = summary(path)
-    if family == "bg_nbd":
+    if family != "gamma_gamma":
         return rows[["customer_id", "frequency", "recency", "T"]]
     spenders = (rows["frequency"] > 0) & (rows["monetary_value"] > 0)
     return rows.loc[spenders, ["customer_id", "frequency", "monetary_value"]]
@@ -88,17 +101,20 @@ def pymc_fit(family, rows, args, nutpie):
 
     renamed = {"phi": "phi_dropout", "kappa": "kappa_dropout"}
     config = {renamed.get(name, name): prior(*spec) for name, spec in PRIORS[family].items()}
-    model_class = clv.BetaGeoModel if family == "bg_nbd" else clv.GammaGammaModel
+    classes = {"bg_nbd": clv.BetaGeoModel, "pareto_nbd": clv.ParetoNBDModel, "gamma_gamma": clv.GammaGammaModel}
+    model_class = classes[family]
     settings = {"nuts_sampler": "nutpie"} if nutpie else {}
     common = {"chains": args.chains, "tune": args.warmup, "draws": args.draws, "random_seed": args.seed}
+    # Without being asked for gradients, Pareto/NBD is sampled by DEMetropolisZ.
+    method = {"method": "mcmc"} if family == "pareto_nbd" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             model = model_class(model_config=config)
-            fit = lambda: model.fit(data=rows, progressbar=False, **common, **settings)
+            fit = lambda: model.fit(data=rows, progressbar=False, **method, **common, **settings)
         except TypeError:
             model = model_class(data=rows, model_config=config)
-            fit = lambda: model.fit(progressbar=False, **common, **settings)
+            fit = lambda: model.fit(progressbar=False, **method, **common, **settings)
         posterior = fit()
     return posterior, posterior.posterior.attrs.get("sampling_time")
 
@@ -238,6 +254,8 @@ def main():
     args = arguments()
     if not os.path.exists(args.data):
         sys.exit(f"{args.data} is not there; scripts/fetch_cdnow.sh fetches it")
+    if (args.peer, args.family) == ("numpyro", "pareto_nbd"):
+        sys.exit("NumPyro has no hypergeometric function to write Pareto/NBD with")
     if args.peer and args.family:
         # NumPyro wants one device a chain before JAX wakes up, PyMC forks, and nobody shall inherit what another has compiled:
         # every measurement is a process of its own.
@@ -246,8 +264,9 @@ def main():
     import subprocess
 
     rest = [f"--{key}={getattr(args, key)}" for key in ("data", "chains", "warmup", "draws", "seed")]
-    for family in [args.family] if args.family else list(PRIORS):
-        for peer in [args.peer] if args.peer else PEERS:
+    for family in [args.family] if args.family else DEFAULT:
+        able = [peer for peer in PEERS if (peer, family) != ("numpyro", "pareto_nbd")]
+        for peer in [args.peer] if args.peer else able:
             command = [sys.executable, __file__, "--peer", peer, "--family", family, *rest]
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
             if done.returncode != 0:

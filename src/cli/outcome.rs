@@ -6,7 +6,7 @@ use crate::config::{Plan, SamplerKind};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
-use crate::model::PARAMETER_DIM;
+use crate::model::is_shared_dim;
 use crate::report::{count, money, percent, whole};
 use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry, read_telemetry};
 
@@ -184,7 +184,7 @@ fn print_parameters(diagnostics: &Diagnostics) {
         "fit", "parameter", "mean", "sd", "5 %", "95 %", "R-hat", "ESS bulk", "ESS tail"
     );
     let shared: Vec<_> = if diagnostics.parameters.len() > MOST {
-        diagnostics.parameters.iter().filter(|p| p.coords.keys().all(|dim| dim == PARAMETER_DIM)).collect()
+        diagnostics.parameters.iter().filter(|p| p.coords.keys().all(|dim| is_shared_dim(dim))).collect()
     } else {
         diagnostics.parameters.iter().collect()
     };

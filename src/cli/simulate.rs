@@ -10,7 +10,7 @@ use super::config::print_json;
 use super::progress::Bars;
 use super::{Ending, Terminal};
 use crate::data::Kind;
-use crate::data::simulate::{Counting, PurchaseLaw, SimulateSpec, simulate as write_shop};
+use crate::data::simulate::{Counting, CovariateTruth, PurchaseLaw, SimulateSpec, simulate as write_shop};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
@@ -30,6 +30,11 @@ pub(super) struct SimulateArgs {
     /// When customers lapse: after a repeat purchase, after any purchase, or at any time.
     #[arg(long, value_enum, default_value_t = Model::BgNbd)]
     model: Model,
+
+    /// Number of covariates, up to 20: standard normal numbers that move how often customers buy and when they lapse, in a table of
+    /// their own, covariates.csv (or .parquet).
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
+    covariates: u32,
 
     /// First day, YYYY-MM-DD.
     #[arg(long, default_value = "2024-01-01")]
@@ -103,6 +108,7 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
             Count::PerDay => Counting::PerDay,
             Count::EveryPurchase => Counting::EveryPurchase,
         },
+        covariates: CovariateTruth::some(args.covariates),
         ..SimulateSpec::shop(args.customers, args.groups, args.seed).with_model(match args.model {
             Model::BgNbd => PurchaseLaw::BgNbd,
             Model::MbgNbd => PurchaseLaw::MbgNbd,
@@ -134,6 +140,9 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
             report.path.display(),
             report.truth_path.display()
         );
+        if let Some(path) = &report.covariates_path {
+            println!("what is known of them is in {}", path.display());
+        }
     }
     Ok(Ending::Healthy)
 }

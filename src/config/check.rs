@@ -39,6 +39,7 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
         longrun_version: env!("CARGO_PKG_VERSION").to_owned(),
         output: OutputPlan { dir, title },
         groups: checker.groups()?,
+        covariates: checker.covariates(&data)?,
         data,
         predict: config.predict.clone(),
         diagnose: config.diagnose.clone(),
@@ -53,22 +54,30 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
             priors_resolved: false,
             priors: config.purchase.priors.clone(),
             hierarchy: config.purchase.hierarchy.clone(),
+            covariates: checker.effects()?,
         },
         spend,
         spend_left_out: None,
     })
 }
 
-struct Checker<'a> {
-    source: &'a Source,
+pub(super) struct Checker<'a> {
+    pub(super) source: &'a Source,
 }
 
 impl Checker<'_> {
-    fn fail(&self, key: &str, must: &str, seen: impl std::fmt::Display, advice: &str) -> Error {
+    pub(super) fn fail(&self, key: &str, must: &str, seen: impl std::fmt::Display, advice: &str) -> Error {
         Error::new(format!("{key} must be {must}")).at(self.source.place(key)).seen(seen).advice(advice)
     }
 
-    fn require(&self, holds: bool, key: &str, must: &str, seen: impl std::fmt::Display, advice: &str) -> Result<()> {
+    pub(super) fn require(
+        &self,
+        holds: bool,
+        key: &str,
+        must: &str,
+        seen: impl std::fmt::Display,
+        advice: &str,
+    ) -> Result<()> {
         if holds { Ok(()) } else { Err(self.fail(key, must, seen, advice)) }
     }
 
@@ -321,6 +330,7 @@ impl Checker<'_> {
             priors_resolved: false,
             priors: s.priors.clone(),
             hierarchy: s.hierarchy.clone(),
+            covariates: None,
         }))
     }
 }

@@ -9,6 +9,7 @@
 //! Errors name the file and line, or the `--set`, that they come from.
 
 mod check;
+mod covariates;
 mod day;
 mod plan;
 mod sections;
@@ -16,10 +17,10 @@ mod source;
 
 pub use check::check;
 pub use day::Day;
-pub use plan::{Backend, ComputePlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
+pub use plan::{Backend, ComputePlan, CovariatesPlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
 pub use sections::{
-    BackendChoice, ClvConfig, Columns, ComputeSection, DataSection, Delimiter, DiagnoseSection, GroupBy, GroupsSection,
-    LayoutChoice, NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel, PurchaseSection, SamplerKind,
-    SamplerSection, SpendModel, SpendSection, TimeUnit,
+    BackendChoice, ClvConfig, Columns, ComputeSection, CovariatesSection, DataSection, Delimiter, DiagnoseSection,
+    GroupBy, GroupsSection, LayoutChoice, NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel,
+    PurchaseSection, SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
 };
 pub use source::{Source, json_schema};

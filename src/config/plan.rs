@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Day;
 use super::sections::{DiagnoseSection, PredictSection, SamplerSection};
-use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, TimeZone, ZeroAmounts};
-use crate::dist::{HierarchySpec, Prior, PriorSpec};
+use crate::data::{Column, Format, Kind, MissingValues, NegativeAmounts, Resolution, TimeZone, ZeroAmounts};
+use crate::dist::{CovariateSpec, HierarchySpec, Prior, PriorSpec};
 
 /// A checked configuration. Whoever holds one need not ask again whether a number is positive or a file format known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct Plan {
     pub data: DataPlan,
     /// Which customers share information.
     pub groups: GroupsPlan,
+    /// What is known of customers beside their purchases, if anything.
+    #[serde(default)]
+    pub covariates: Option<CovariatesPlan>,
     /// The horizon of lifetime value.
     pub predict: PredictSection,
     /// When a result counts as converged.
@@ -109,6 +112,25 @@ pub enum GroupsPlan {
     Rfm,
 }
 
+/// Where covariates stand and how to read them. What they move stands with the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CovariatesPlan {
+    /// Files, folders and globs.
+    pub paths: Vec<String>,
+    /// Text or Parquet.
+    pub format: Format,
+    /// The delimiter as written: one character or `whitespace`.
+    pub delimiter: String,
+    /// The customer's column.
+    pub customer: Column,
+    /// Columns of numbers.
+    pub continuous: Vec<String>,
+    /// Columns of words.
+    pub categorical: Vec<String>,
+    /// What happens to customers who lack a value.
+    pub missing: MissingValues,
+}
+
 /// A model and its priors. Priors left to their defaults are filled in once the data's scale is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelPlan {
@@ -120,12 +142,19 @@ pub struct ModelPlan {
     pub priors: BTreeMap<String, Prior>,
     /// With groups: how they are pooled.
     pub hierarchy: Option<HierarchySpec>,
+    /// Which covariates move what.
+    #[serde(default)]
+    pub covariates: Option<CovariateSpec>,
 }
 
 impl ModelPlan {
     /// The priors as the model takes them.
     pub fn spec(&self) -> PriorSpec {
-        PriorSpec { priors: self.priors.clone(), hierarchy: self.hierarchy.clone() }
+        PriorSpec {
+            priors: self.priors.clone(),
+            hierarchy: self.hierarchy.clone(),
+            covariates: self.covariates.clone(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
-use crate::data::{Column, Format, Kind, NegativeAmounts, Resolution, ZeroAmounts};
+use crate::data::{Column, Format, Kind, MissingValues, NegativeAmounts, Resolution, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior};
 
 /// A complete longrun configuration. Only `data.path` has no default.
@@ -19,6 +19,9 @@ pub struct ClvConfig {
     /// Which customers share information: the unit of partial pooling.
     #[serde(default)]
     pub groups: GroupsSection,
+    /// What is known of customers beside their purchases, and explains how often they buy and when they stop.
+    #[serde(default)]
+    pub covariates: Option<CovariatesSection>,
     /// The model of how often customers buy and when they stop.
     #[serde(default)]
     pub purchase: PurchaseSection,
@@ -137,6 +140,39 @@ pub struct GroupsSection {
     /// Length of a cohort in days, with `by = "cohort"`; default 7, counted from the first purchase in the data.
     #[serde(default)]
     pub cohort_days: Option<u32>,
+}
+
+/// Static covariates: what is known of a customer and does not change. docs/guide/covariates.md says how to read what comes of them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CovariatesSection {
+    /// A file, folder or glob of rows that say something of customers; default `data.path`. A customer's first row counts.
+    #[serde(default)]
+    pub path: Option<OneOrMany>,
+    /// One character, `"\t"`, or `"whitespace"`; default `data.delimiter`. The first line names the columns.
+    #[serde(default)]
+    pub delimiter: Option<Delimiter>,
+    /// The customer's column; default that of the data.
+    #[serde(default)]
+    pub customer: Option<Column>,
+    /// Columns of numbers. They are standardised inside, and reported in their own units.
+    #[serde(default)]
+    pub continuous: Vec<String>,
+    /// Columns of words: each level but the most frequent gets a coefficient.
+    #[serde(default)]
+    pub categorical: Vec<String>,
+    /// Customers without a value: `error` stops and counts them, `indicator` takes them for average with a coefficient of their own.
+    #[serde(default)]
+    pub missing: MissingValues,
+    /// Covariates that say how often customers buy; default all.
+    #[serde(default)]
+    pub purchase: Option<Vec<String>>,
+    /// Covariates that say when they stop; default all.
+    #[serde(default)]
+    pub dropout: Option<Vec<String>>,
+    /// Prior of every coefficient, of covariates with a standard deviation of 1; default normal with mean 0 and sd 1.
+    #[serde(default)]
+    pub prior: Option<Prior>,
 }
 
 /// The purchase model and its priors.

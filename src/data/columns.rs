@@ -5,6 +5,9 @@ use std::path::Path;
 use super::source::{Column, Delimiter, Kind, RESERVED_COLUMNS, Source};
 use crate::error::{Error, Result};
 
+/// What a column of a covariate is needed for.
+pub(super) const COVARIATE_ROLE: &str = "covariates";
+
 /// A column that the reading needs, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -96,6 +99,7 @@ fn missing(w: &Wanted, names: &[String], file: &Path, delimiter: Option<Delimite
     match &w.column {
         Column::Name(name) => match nearest(name, names) {
             Some(near) => error.advice(format!("did you mean {near:?}?")),
+            None if w.role == COVARIATE_ROLE => error.advice("name columns of this table under [covariates]"),
             // A role of our own has a key under data.columns; any other column was asked for by the grouping.
             None if RESERVED_COLUMNS.contains(&w.role.as_str()) || w.role == "customer" => error
                 .advice(format!("set data.columns.{} to one of these, or header = false if this line is data", w.role)),

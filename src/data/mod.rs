@@ -6,6 +6,7 @@
 //! summaries ─ ingest_summary_into ───────────────────────────────────────────────────────────┘
 //!   summary.parquet, holdout.parquet, weekly.parquet ─▶ Summary, Holdout, WeeklyRepeats    (predictions, evaluation)
 //!   cells.parquet, spend.parquet ─────────────────────▶ Observations::read                 (fits)
+//! attributes of customers ─ read_covariates ─▶ covariates.parquet ─▶ Design                (fits, predictions)
 //! ```
 //!
 //! On this road no step holds all customers or all purchases: what does not fit a stated memory is spilled beside the output and
@@ -14,6 +15,7 @@
 mod amount;
 mod cells;
 mod columns;
+mod covariates;
 mod csv_reader;
 mod customer_rows;
 mod dates;
@@ -53,6 +55,9 @@ mod transactions;
 mod weekly;
 
 pub use cells::Cells;
+pub use covariates::{
+    COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
+};
 pub use grouping::Grouping;
 pub use holdout::Holdout;
 pub use ids::Ids;

@@ -11,6 +11,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt32Array, UInt6
 use rayon::prelude::*;
 
 use super::cells::Cells;
+use super::covariates::Design;
 use super::observations::Observations;
 use super::row_groups::RowGroups;
 use super::summary::{self, Groups, SpendRows};
@@ -126,10 +127,24 @@ impl Observations {
     /// `cells.parquet` and `spend.parquet` alone. Without it every customer is a cell of weight 1 and every spender a spend row,
     /// in the order of `summary.parquet`, of which the identifiers are not read.
     ///
+    /// With `covariates.parquet` in the folder, cells carry covariates, and those whose covariates differ are not merged.
+    ///
     /// # Errors
     /// When a file is missing, damaged or not of this version's schema.
     pub fn read(dir: &Path, merge_cells: bool) -> Result<Self> {
-        if merge_cells { Self::read_merged(dir) } else { Self::read_rows(dir) }
+        let Some(design) = Design::read(dir)? else {
+            return if merge_cells { Self::read_merged(dir) } else { Self::read_rows(dir) };
+        };
+        let customers = Self::read_rows(dir)?;
+        if customers.cells.len() != design.len() {
+            return Err(Error::new("the covariates belong to other customers than the summary")
+                .at(dir.join(super::COVARIATES_FILE).display())
+                .seen(format!("{} rows for {} customers", design.len(), customers.cells.len()))
+                .advice("run `longrun summarize` on the run directory again"));
+        }
+        let observed = customers.with_covariates(design, merge_cells);
+        let spend = if merge_cells { Self::read_merged(dir)?.spend } else { observed.spend };
+        Ok(Self { spend, ..observed })
     }
 
     fn read_merged(dir: &Path) -> Result<Self> {

@@ -101,13 +101,23 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Finds the files of a source.
+    /// Finds the files of a source, for the columns of its kind.
     pub(super) fn new(
         source: &'a Source,
         block_bytes: usize,
         progress: &'a (dyn Fn(IngestProgress) + Sync),
     ) -> Result<Self> {
         source.check()?;
+        Self::of(source, wanted(source), block_bytes, progress)
+    }
+
+    /// Finds the files of a source, for these columns.
+    pub(super) fn of(
+        source: &'a Source,
+        wanted: Vec<Wanted>,
+        block_bytes: usize,
+        progress: &'a (dyn Fn(IngestProgress) + Sync),
+    ) -> Result<Self> {
         let files = source.files()?;
         let mut bytes_total = 0;
         for file in &files {
@@ -117,15 +127,7 @@ impl<'a> Reading<'a> {
             let place = files.first().map_or_else(|| source.paths.join(", "), |f| f.display().to_string());
             return Err(Error::new("the input is empty (0 bytes)").at(place).advice("check how the file was exported"));
         }
-        Ok(Self {
-            source,
-            files,
-            wanted: wanted(source),
-            block_bytes,
-            bytes_total,
-            progress,
-            meter: Meter::new(bytes_total, progress),
-        })
+        Ok(Self { source, files, wanted, block_bytes, bytes_total, progress, meter: Meter::new(bytes_total, progress) })
     }
 
     /// Reads every row; `consumer` makes the consumer of one block.

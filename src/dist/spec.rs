@@ -18,6 +18,21 @@ pub struct PriorSpec {
     /// With groups: how they are pooled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hierarchy: Option<HierarchySpec>,
+    /// Which covariates move what, and the prior of their coefficients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariates: Option<CovariateSpec>,
+}
+
+/// Static covariates of a purchase model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CovariateSpec {
+    /// Covariates that say how often customers buy.
+    pub purchase: Vec<String>,
+    /// Covariates that say when they stop.
+    pub dropout: Vec<String>,
+    /// Prior of every coefficient, of covariates with a standard deviation of 1.
+    pub prior: Prior,
 }
 
 /// Partial pooling: z ~ N(mu, sigma²) over groups, with z the logarithm (for `phi` the logit, for `q` the logarithm of q − 1) of a

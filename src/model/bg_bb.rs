@@ -69,6 +69,7 @@ pub const FAMILY: Family = Family {
             ],
         },
     ],
+    effects: &[],
     to_natural,
     pull_back,
 };

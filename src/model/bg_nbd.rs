@@ -13,7 +13,7 @@
 //! hierarchy speak of the latter.
 
 use super::chart::{beta_pull_back, beta_to_natural, gamma_pull_back, gamma_to_natural};
-use super::{Alternative, Dropout, Family, Guess, Parameter, Role, Unit};
+use super::{Alternative, Dropout, Effect, Family, Guess, Moved, Parameter, Role, Unit};
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -23,6 +23,7 @@ pub const FAMILY: Family = Family {
     role: Role::Purchase(Dropout::AfterRepeat),
     parameters: PARAMETERS,
     alternatives: ALTERNATIVES,
+    effects: EFFECTS,
     to_natural,
     pull_back,
 };
@@ -68,6 +69,13 @@ pub(super) const ALTERNATIVES: &[Alternative] = &[
             ),
         ],
     },
+];
+
+/// α_i = α exp(−γ z), a_i = a exp(γ_a z), b_i = b exp(γ_b z).
+pub(super) const EFFECTS: &[Effect] = &[
+    Effect { name: "purchase_coefficient", on: Moved::Purchase, parameter: 1 },
+    Effect { name: "dropout_coefficient_a", on: Moved::Dropout, parameter: 2 },
+    Effect { name: "dropout_coefficient_b", on: Moved::Dropout, parameter: 3 },
 ];
 
 /// Natural parameters of chart values.

@@ -47,6 +47,7 @@ pub const FAMILY: Family = Family {
             "mean spend per purchase over customers, p v / (q - 1), in currency",
         )],
     }],
+    effects: &[],
     to_natural,
     pull_back,
 };

@@ -162,9 +162,9 @@ impl Hierarchy {
 
     /// `column` is the groups' own name.
     pub fn schema(&self, family: &Family, column: &str, labels: &[String]) -> Result<Schema> {
-        if column == PARAMETER_DIM {
-            return Err(Error::new("the group column cannot be called `parameter`")
-                .advice("that name is taken by the dimension of mu and sigma; rename the column"));
+        if super::is_shared_dim(column) {
+            return Err(Error::new(format!("the group column cannot be called `{column}`"))
+                .advice("that name is taken by a dimension of what groups share; rename the column"));
         }
         let chart = family.chart_parameters(&family.derived_chart());
         let mut variables: Vec<Variable> = family

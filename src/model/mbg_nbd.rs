@@ -1,7 +1,7 @@
 //! MBG/NBD (Batislam, Denizel & Filiztekin 2007): BG/NBD for customers who may leave after their first purchase too. Parameters, names
 //! and ridges are those of [`super::bg_nbd`]; the likelihood is `kernels::mbg_nbd`.
 
-use super::bg_nbd::{ALTERNATIVES, PARAMETERS, pull_back, to_natural};
+use super::bg_nbd::{ALTERNATIVES, EFFECTS, PARAMETERS, pull_back, to_natural};
 use super::{Dropout, Family, Role};
 
 /// The family's row in the table of models.
@@ -12,6 +12,7 @@ pub const FAMILY: Family = Family {
     role: Role::Purchase(Dropout::AfterAny),
     parameters: PARAMETERS,
     alternatives: ALTERNATIVES,
+    effects: EFFECTS,
     to_natural,
     pull_back,
 };

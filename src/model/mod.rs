@@ -14,6 +14,7 @@ mod mbg_nbd;
 mod pareto_nbd;
 mod posterior;
 mod priors;
+mod regression;
 mod s_bg;
 
 use ndarray::{Array3, ArrayView2};
@@ -26,6 +27,13 @@ use crate::target::Schema;
 pub use hierarchy::{PARAMETER_DIM, Pilot};
 pub use posterior::Posterior;
 pub use priors::{Guess, Scale, Unit};
+pub use regression::{Effect, Moved, Regression};
+
+/// Whether all groups share the values along a dimension of a posterior's variables: those of μ, σ and coefficients. Along any other
+/// there is one per group.
+pub fn is_shared_dim(dim: &str) -> bool {
+    dim == PARAMETER_DIM || regression::COVARIATE_DIMS.contains(&dim)
+}
 
 /// Every model family, one row each.
 pub const MODELS: &[Family] =
@@ -124,6 +132,8 @@ pub struct Family {
     pub parameters: &'static [Parameter],
     /// Other ways to name some of them.
     pub alternatives: &'static [Alternative],
+    /// Which of them covariates may move.
+    pub effects: &'static [Effect],
     /// `(chart, values, natural)`: natural parameters of chart values.
     to_natural: fn(&[bool], &[f64], &mut [f64]),
     /// The chain rule from natural parameters to chart values.

@@ -11,7 +11,7 @@
 //! (r, α) and (s, β) lie on narrow ridges in the likelihood, so that default priors and the hierarchy speak of (r, ρ, s, δ).
 
 use super::chart::{gamma_pull_back, gamma_to_natural};
-use super::{Alternative, Dropout, Family, Guess, Parameter, Role, Unit};
+use super::{Alternative, Dropout, Effect, Family, Guess, Moved, Parameter, Role, Unit};
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -58,6 +58,10 @@ pub const FAMILY: Family = Family {
                 "mean rate of leaving per time unit, s / beta",
             )],
         },
+    ],
+    effects: &[
+        Effect { name: "purchase_coefficient", on: Moved::Purchase, parameter: 1 },
+        Effect { name: "dropout_coefficient", on: Moved::Dropout, parameter: 3 },
     ],
     to_natural,
     pull_back,

@@ -3,11 +3,12 @@
 //!
 //! ln π(u) = L(θ(x(u))) + ln prior(u) [+ ln |dx/du|], with x the values of a chart and θ the family's natural parameters.
 
-use ndarray::{Array, Array1, Array2, Array3, ArrayView1, ArrayView2, Dimension, s};
+use ndarray::{Array, Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut1, Axis, Dimension, s};
 use rayon::prelude::*;
 
 use super::direct::Direct;
 use super::hierarchy::{Hierarchy, Pilot};
+use super::regression::Regression;
 use super::{Family, Scale, priors};
 use crate::data::Groups;
 use crate::dist::PriorSpec;
@@ -32,11 +33,23 @@ struct Coordinates {
     family: &'static Family,
     chart: Vec<bool>,
     layout: Layout,
+    /// Covariates, whose coordinates follow the layout's.
+    regression: Option<Regression>,
+    /// Coordinates of the layout.
+    own: usize,
 }
 
 impl Coordinates {
-    /// Chart values and natural parameters `[group, k]`, flat, at `point`.
-    fn map(&self, point: ArrayView1<'_, f64>, values: &mut [f64], natural: &mut [f64]) {
+    /// Number of coefficients shared by all groups.
+    fn shared(&self) -> usize {
+        self.regression.as_ref().map_or(0, Regression::len)
+    }
+
+    /// Chart values and natural parameters `[group, k]`, flat, and coefficients, at `point`.
+    fn map(&self, point: ArrayView1<'_, f64>, values: &mut [f64], natural: &mut [f64], shared: ArrayViewMut1<'_, f64>) {
+        if let Some(regression) = &self.regression {
+            regression.values(point.slice(s![self.own..]), shared);
+        }
         match &self.layout {
             Layout::Direct(d) => d.values(point, values),
             Layout::Hierarchy(h) => h.values(point, values),
@@ -65,9 +78,10 @@ const PARALLEL_FROM_COORDINATES: usize = 4096;
 
 /// Room for one batch.
 struct Scratch {
-    /// `[point, group, k]` natural parameters and chart values of the possible points.
+    /// `[point, group, k]` natural parameters and chart values of the possible points, and `[point, p]` their coefficients.
     natural: Array3<f64>,
     values: Array3<f64>,
+    shared: Array2<f64>,
     /// ∂L/∂values, flat.
     d_values: Vec<f64>,
     likelihood: LikelihoodBatch,
@@ -83,19 +97,20 @@ struct Slot<'a> {
 }
 
 impl Scratch {
-    fn new(points: usize, groups: usize, k: usize) -> Self {
+    fn new(points: usize, groups: usize, k: usize, p: usize) -> Self {
         Self {
             natural: Array3::zeros((points, groups, k)),
             values: Array3::zeros((points, groups, k)),
+            shared: Array2::zeros((points, p)),
             d_values: vec![0.0; points * groups * k],
-            likelihood: LikelihoodBatch::new(points, groups, k, 0),
+            likelihood: LikelihoodBatch::new(points, groups, k, p),
         }
     }
 
     fn make_room(&mut self, points: usize) {
-        let (held, groups, k) = self.natural.dim();
+        let ((held, groups, k), p) = (self.natural.dim(), self.shared.ncols());
         if held < points {
-            *self = Self::new(points, groups, k);
+            *self = Self::new(points, groups, k, p);
         }
     }
 }
@@ -138,15 +153,33 @@ impl Posterior {
             Layout::Hierarchy(h) => h.dim(),
         };
         Ok(Self {
-            coordinates: Coordinates { family, chart, layout },
+            coordinates: Coordinates { family, chart, layout, regression: None, own: dim },
             likelihood,
             schema,
             groups: group_count,
             dim,
             start: start.into(),
             jacobian: true,
-            scratch: Scratch::new(0, group_count, family.k()),
+            scratch: Scratch::new(0, group_count, family.k(), 0),
         })
+    }
+
+    /// Lets covariates move the parameters of the likelihood's customers; the likelihood was made with the terms of the same regression.
+    #[must_use]
+    pub fn with_regression(mut self, regression: Regression) -> Self {
+        regression.extend_schema(&mut self.schema);
+        self.dim = self.coordinates.own + regression.len();
+        self.scratch = Scratch::new(0, self.groups, self.coordinates.family.k(), regression.len());
+        self.coordinates.regression = Some(regression);
+        self.set_start(self.start.to_vec());
+        self
+    }
+
+    /// Begins at the layout's `start`, with coefficients that move nothing.
+    fn set_start(&mut self, mut start: Vec<f64>) {
+        start.truncate(self.coordinates.own);
+        start.extend(self.coordinates.regression.iter().flat_map(Regression::start));
+        self.start = start.into();
     }
 
     /// Whether the log density counts the transforms' log-Jacobian (it does unless told otherwise). Without it, and under flat
@@ -163,9 +196,9 @@ impl Posterior {
     pub fn informed(mut self, pilot: Pilot, scale: &Scale) -> Self {
         if let Layout::Hierarchy(h) = &mut self.coordinates.layout {
             h.inform(pilot);
-            self.start = h
-                .start(&priors::start_values(&self.coordinates.family.chart_parameters(&self.coordinates.chart), scale))
-                .into();
+            let chart = self.coordinates.family.chart_parameters(&self.coordinates.chart);
+            let start = h.start(&priors::start_values(&chart, scale));
+            self.set_start(start);
         }
         self
     }
@@ -182,36 +215,41 @@ impl Posterior {
 
     /// The family's parameters `[group, k]` at one unconstrained point.
     pub fn parameters(&self, point: ArrayView1<'_, f64>) -> Array2<f64> {
-        let (mut values, mut natural) = (
-            vec![0.0; self.groups * self.coordinates.family.k()],
-            vec![0.0; self.groups * self.coordinates.family.k()],
-        );
-        self.coordinates.map(point, &mut values, &mut natural);
-        Array2::from_shape_fn((self.groups, self.coordinates.family.k()), |(g, k)| {
-            natural[g * self.coordinates.family.k() + k]
-        })
+        self.natural_and_shared(point).0
+    }
+
+    /// Natural parameters `[group, k]` and coefficients `[p]` at one unconstrained point.
+    fn natural_and_shared(&self, point: ArrayView1<'_, f64>) -> (Array2<f64>, Array1<f64>) {
+        let k = self.coordinates.family.k();
+        let mut values = vec![0.0; self.groups * k];
+        let (mut natural, mut shared) = (Array2::zeros((self.groups, k)), Array1::zeros(self.coordinates.shared()));
+        self.coordinates.map(point, &mut values, flat(&mut natural), shared.view_mut());
+        (natural, shared)
     }
 
     /// Log-likelihood alone at one unconstrained point; −∞ where it is impossible.
     pub fn log_likelihood(&mut self, point: ArrayView1<'_, f64>) -> Result<f64, EvalError> {
-        let natural = self.parameters(point);
+        let (natural, shared) = self.natural_and_shared(point);
         if !natural.iter().all(|&x| possible(x)) {
             return Ok(f64::NEG_INFINITY);
         }
-        let mut out = LikelihoodBatch::new(1, self.groups, self.coordinates.family.k(), 0);
-        self.likelihood
-            .evaluate(batch(&natural.insert_axis(ndarray::Axis(0)), &no_shared(1)), &mut out)
-            .map_err(broken)?;
+        let mut out = LikelihoodBatch::new(1, self.groups, self.coordinates.family.k(), shared.len());
+        let (natural, shared) = (natural.insert_axis(Axis(0)), shared.insert_axis(Axis(0)));
+        let params = ParamBatch { per_group: natural.view(), shared: shared.view() };
+        self.likelihood.evaluate(params, &mut out).map_err(broken)?;
         Ok(if out.log_lik[0].is_nan() { f64::NEG_INFINITY } else { out.log_lik[0] })
     }
 
     /// A draw from the prior: the unconstrained point and its constrained row. Fails for improper priors.
     pub fn prior_draw(&self, stream: &mut Stream) -> Result<(Array1<f64>, Array1<f64>)> {
-        let point: Array1<f64> = match &self.coordinates.layout {
+        let mut point = match &self.coordinates.layout {
             Layout::Direct(d) => d.prior_draw(stream)?,
             Layout::Hierarchy(h) => h.prior_draw(stream)?,
+        };
+        if let Some(regression) = &self.coordinates.regression {
+            point.extend(regression.prior_draw(stream)?);
         }
-        .into();
+        let point = Array1::from(point);
         let mut row = vec![0.0; self.schema.size()];
         self.constrain(point.view(), &mut row);
         Ok((point, row.into()))
@@ -234,13 +272,14 @@ impl Posterior {
         out: &mut Evaluation,
     ) -> Result<(), EvalError> {
         let (k, width) = (self.coordinates.family.k(), self.groups * self.coordinates.family.k());
-        let Scratch { natural, values, d_values, likelihood } = scratch;
+        let Scratch { natural, values, shared, d_values, likelihood } = scratch;
 
         // Only possible points reach the likelihood, packed to the front.
+        let p = self.coordinates.shared();
         let (values, room) = (flat(values), flat(natural));
-        let slots = values.chunks_mut(width).zip(room.chunks_mut(width)).zip(points.rows());
-        let map = |((values, natural), point): ((&mut [f64], &mut [f64]), ArrayView1<'_, f64>)| {
-            self.coordinates.map(point, values, natural);
+        let slots = values.chunks_mut(width).zip(room.chunks_mut(width)).zip(shared.rows_mut()).zip(points.rows());
+        let map = |(((values, natural), shared), point): Room<'_>| {
+            self.coordinates.map(point, values, natural, shared);
             natural.iter().all(|&x| possible(x))
         };
         let possible: Vec<bool> = if self.is_large(points.nrows()) {
@@ -252,16 +291,17 @@ impl Posterior {
         for (slot, &i) in packed.iter().enumerate().filter(|&(slot, &i)| slot != i) {
             values.copy_within(i * width..(i + 1) * width, slot * width);
             room.copy_within(i * width..(i + 1) * width, slot * width);
+            flat(shared).copy_within(i * p..(i + 1) * p, slot * p);
         }
         if packed.is_empty() {
             return Ok(());
         }
         if likelihood.log_lik.len() != packed.len() {
-            *likelihood = LikelihoodBatch::new(packed.len(), self.groups, k, 0);
+            *likelihood = LikelihoodBatch::new(packed.len(), self.groups, k, p);
         }
         let params = ParamBatch {
             per_group: natural.slice(s![..packed.len(), .., ..]),
-            shared: ArrayView2::from_shape((packed.len(), 0), &[]).expect("an array without columns needs no elements"),
+            shared: shared.slice(s![..packed.len(), ..]),
         };
         self.likelihood.evaluate(params, likelihood).map_err(broken)?;
 
@@ -283,6 +323,12 @@ impl Posterior {
                 Layout::Direct(l) => l.log_prior(point, d_values, self.jacobian, gradient),
                 Layout::Hierarchy(l) => l.log_prior(point, d_values, self.jacobian, gradient),
             };
+            let prior = prior
+                + self.coordinates.regression.as_ref().map_or(0.0, |regression| {
+                    let own = self.coordinates.own;
+                    let (point, slopes) = (point.slice(s![own..]), likelihood.shared.row(slot));
+                    regression.log_prior(point, slopes, self.jacobian, &mut gradient[own..])
+                });
             let total = likelihood.log_lik[slot] + prior;
             if total.is_finite() && gradient.iter().all(|g| g.is_finite()) {
                 *log_density = total;
@@ -317,7 +363,7 @@ impl LogDensity for Posterior {
         out.log_density.fill(f64::NEG_INFINITY);
         out.gradient.fill(0.0);
         let mut scratch =
-            std::mem::replace(&mut self.scratch, Scratch::new(0, self.groups, self.coordinates.family.k()));
+            std::mem::replace(&mut self.scratch, Scratch::new(0, self.groups, self.coordinates.family.k(), 0));
         scratch.make_room(points.nrows());
         let done = self.evaluate_in(&mut scratch, points, out);
         self.scratch = scratch;
@@ -327,36 +373,38 @@ impl LogDensity for Posterior {
     fn constrain(&self, point: ArrayView1<'_, f64>, out: &mut [f64]) {
         let k = self.coordinates.family.k();
         let (mut values, mut natural) = (vec![0.0; self.groups * k], vec![0.0; self.groups * k]);
-        self.coordinates.map(point, &mut values, &mut natural);
+        let mut shared = Array1::zeros(self.coordinates.shared());
+        self.coordinates.map(point, &mut values, &mut natural, shared.view_mut());
         for g in 0..self.groups {
             for j in 0..k {
                 out[j * self.groups + g] = natural[g * k + j];
             }
         }
         let rest = &mut out[self.groups * k..];
+        let (rest, coefficients) = rest.split_at_mut(rest.len() - shared.len());
         match &self.coordinates.layout {
             Layout::Direct(d) => d.report(&values, rest),
             Layout::Hierarchy(h) => h.report(point, rest),
         }
+        if let Some(own) = &self.coordinates.regression {
+            own.report(point.slice(s![self.coordinates.own..]), coefficients);
+        }
     }
 
     fn recentre(&mut self, at: ArrayView1<'_, f64>) -> Result<(), EvalError> {
-        let natural = self.parameters(at).insert_axis(ndarray::Axis(0));
-        self.likelihood.set_reference(batch(&natural, &no_shared(1))).map_err(broken)
+        let (natural, shared) = self.natural_and_shared(at);
+        let (natural, shared) = (natural.insert_axis(Axis(0)), shared.insert_axis(Axis(0)));
+        let params = ParamBatch { per_group: natural.view(), shared: shared.view() };
+        self.likelihood.set_reference(params).map_err(broken)
     }
 }
+
+/// Where one point's values, natural parameters and coefficients go, and the point.
+type Room<'a> = (((&'a mut [f64], &'a mut [f64]), ArrayViewMut1<'a, f64>), ArrayView1<'a, f64>);
 
 /// Whether a natural parameter is one that a likelihood should be asked about.
 fn possible(x: f64) -> bool {
     REACH.contains(&x)
-}
-
-fn no_shared(points: usize) -> Array2<f64> {
-    Array2::zeros((points, 0))
-}
-
-fn batch<'a>(natural: &'a Array3<f64>, shared: &'a Array2<f64>) -> ParamBatch<'a> {
-    ParamBatch { per_group: natural.view(), shared: shared.view() }
 }
 
 fn flat<D: Dimension>(array: &mut Array<f64, D>) -> &mut [f64] {

@@ -132,6 +132,9 @@ impl PriorSpec {
             check_all(&hierarchy.mu, &within("hierarchy.mu"), &names)?;
             check_all(&hierarchy.sigma, &within("hierarchy.sigma"), &names)?;
         }
+        if let Some(covariates) = &self.covariates {
+            covariates.prior.check("covariates.prior")?;
+        }
         Ok(())
     }
 
@@ -156,7 +159,8 @@ impl PriorSpec {
                     .advice("name a group column, or put the priors on the parameters under `priors`"));
             }
             let chart = family.chart_of(&self.priors)?;
-            return Ok(Self { priors: complete(&self.priors, &chart, &|p| default_prior(p, scale)), hierarchy: None });
+            let priors = complete(&self.priors, &chart, &|p| default_prior(p, scale));
+            return Ok(Self { priors, hierarchy: None, covariates: self.covariates.clone() });
         }
         if let Some(name) = self.priors.keys().next() {
             return Err(Error::new("with groups, priors belong on the hierarchy")
@@ -174,6 +178,7 @@ impl PriorSpec {
                 mu: complete(&hierarchy.mu, &chart, &|p| default_mu(p, scale)),
                 sigma: complete(&hierarchy.sigma, &chart, &|_| DEFAULT_SIGMA),
             }),
+            covariates: self.covariates.clone(),
         })
     }
 }

@@ -34,6 +34,7 @@ pub const FAMILY: Family = Family {
             ),
         ],
     }],
+    effects: &[],
     to_natural,
     pull_back,
 };

@@ -24,7 +24,7 @@ const BLOCK: usize = 32;
 #[derive(Debug)]
 pub struct Cpu<'a> {
     summary: &'a Summary,
-    laws: Laws,
+    laws: Laws<'a>,
     grid: Grid,
     seed: u64,
     chunk_customers: usize,
@@ -48,7 +48,7 @@ impl<'a> Cpu<'a> {
     /// Settings, draws or labellings that make no sense.
     pub fn new(
         summary: &'a Summary,
-        population: &Population,
+        population: &'a Population,
         settings: &Settings,
         labellings: &'a [Labelling],
     ) -> Result<Self> {
@@ -95,7 +95,7 @@ impl<'a> Cpu<'a> {
                 values.clear();
                 sieve.each_buying_draw(
                     laws,
-                    &Subject { group, history, address },
+                    &Subject { row: i, group, history, address },
                     *seed,
                     grid.length(),
                     |draw, purchases, rng| {

@@ -37,8 +37,9 @@ impl<'a> Gpu<'a> {
     ) -> Result<Self> {
         settings.check()?;
         population.check(summary)?;
-        if population.dropout != Dropout::AfterRepeat {
-            return Err(Error::new("devices simulate the futures of BG/NBD alone").advice("predict on the CPU"));
+        if population.dropout != Dropout::AfterRepeat || population.covariates.is_some() {
+            return Err(Error::new("devices simulate the futures of BG/NBD without covariates alone")
+                .advice("predict on the CPU"));
         }
         labellings.iter().try_for_each(|labelling| labelling.check(summary))?;
         let grid = settings.grid();

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
 use super::laws::{Law, Laws};
-use super::{Grid, Population, Settings};
+use super::{CovariateDraws, Grid, Population, Settings};
 use crate::data::Summary;
 use crate::error::Result;
 use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
@@ -92,10 +92,48 @@ impl MeansByCell {
 
 /// The means of every customer over the periods of `grid`.
 pub(super) fn purchase_means(summary: &Summary, population: &Population, grid: &Grid) -> MeansByCell {
-    let cells = CellIndex::new(summary);
-    let by_block: Vec<Vec<PurchaseMeans>> =
-        cells.blocks().into_par_iter().map(|block| block_means(&cells.cells[block], population, grid)).collect();
-    MeansByCell { means: by_block.into_iter().flatten().collect(), of_customer: cells.of_customer }
+    let kinds = population.covariates.as_ref().map(CovariateDraws::kinds);
+    let cells = CellIndex::new(summary, kinds.as_deref());
+    let means = if kinds.is_some() {
+        let draws = enough(population.draws(), cells.cells.len());
+        cells.cells.par_iter().map(|cell| own_means(cell, population, grid, &draws)).collect()
+    } else {
+        let blocks = cells.blocks().into_par_iter();
+        let by_block: Vec<Vec<PurchaseMeans>> =
+            blocks.map(|block| block_means(&cells.cells[block], population, grid)).collect();
+        by_block.into_iter().flatten().collect()
+    };
+    MeansByCell { means, of_customer: cells.of_customer }
+}
+
+/// Expectations of cells with parameters of their own, times draws, that are worth their time: half a minute on two cores.
+const EVALUATIONS: usize = 20_000_000;
+
+/// Draws that are never left out.
+const FEWEST_DRAWS: usize = 16;
+
+/// The draws that means of so many cells with parameters of their own are taken over, evenly thinned. The more customers there are,
+/// the closer are the draws to one another, and the fewer are needed.
+fn enough(draws: usize, cells: usize) -> Vec<usize> {
+    let count = (EVALUATIONS / cells.max(1)).max(FEWEST_DRAWS).min(draws);
+    (0..count).map(|i| i * draws / count).collect()
+}
+
+/// Means of one cell whose customers have parameters of their own.
+fn own_means(cell: &Cell, population: &Population, grid: &Grid, draws: &[usize]) -> PurchaseMeans {
+    let horizons: Vec<f64> = (1..=grid.periods()).map(|k| k as f64 * grid.width).collect();
+    let mut expected = vec![0.0; grid.periods()];
+    let mut sum = PurchaseMeans::default();
+    for &draw in draws {
+        let params = population.purchase_of(draw, cell.group, cell.customer);
+        purchases_alive(population.dropout, params, cell.x, cell.age, &horizons, &mut expected);
+        let p_alive = Law::new(population.dropout, params).p_alive(cell.x, cell.recency, cell.age);
+        sum.p_alive += p_alive;
+        sum.purchases += p_alive * expected[grid.periods() - 1];
+        sum.discounted += p_alive * discounted(&expected, &grid.discount);
+    }
+    let n = draws.len() as f64;
+    PurchaseMeans { p_alive: sum.p_alive / n, purchases: sum.purchases / n, discounted: sum.discounted / n }
 }
 
 /// E[spend per purchase] of every customer, averaged over draws: p (v + x m)/(p x + q − 1) has no logarithm, only one division.
@@ -112,22 +150,28 @@ fn mean_spend(summary: &Summary, laws: &Laws) -> Vec<f64> {
         .collect()
 }
 
-/// One distinct (group, x, T, t_x).
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// One distinct (group, x, T, t_x), and kind where there are covariates.
+#[derive(Debug, Clone, Copy)]
 struct Cell {
     group: usize,
     x: u32,
     age: f64,
     recency: f64,
+    /// Number of its row of covariates among the distinct ones.
+    kind: u32,
+    /// Some customer of the cell.
+    customer: usize,
 }
 
 impl Cell {
-    fn of(summary: &Summary, i: usize) -> Self {
+    fn of(summary: &Summary, kinds: Option<&[u32]>, i: usize) -> Self {
         Self {
             group: summary.group[i] as usize,
             x: summary.frequency[i],
             age: summary.age[i],
             recency: summary.recency[i],
+            kind: kinds.map_or(0, |kinds| kinds[i]),
+            customer: i,
         }
     }
 
@@ -136,6 +180,7 @@ impl Cell {
             .cmp(&(other.group, other.x))
             .then(self.age.total_cmp(&other.age))
             .then(self.recency.total_cmp(&other.recency))
+            .then(self.kind.cmp(&other.kind))
     }
 }
 
@@ -146,16 +191,15 @@ struct CellIndex {
 }
 
 impl CellIndex {
-    fn new(summary: &Summary) -> Self {
+    fn new(summary: &Summary, kinds: Option<&[u32]>) -> Self {
+        let of = |i: u32| Cell::of(summary, kinds, i as usize);
         let mut order: Vec<u32> = (0..summary.len() as u32).collect();
-        order.par_sort_unstable_by(|&i, &j| {
-            Cell::of(summary, i as usize).order(&Cell::of(summary, j as usize)).then(i.cmp(&j))
-        });
+        order.par_sort_unstable_by(|&i, &j| of(i).order(&of(j)).then(i.cmp(&j)));
         let mut cells: Vec<Cell> = Vec::new();
         let mut of_customer = vec![0; summary.len()];
         for i in order {
-            let cell = Cell::of(summary, i as usize);
-            if cells.last() != Some(&cell) {
+            let cell = of(i);
+            if cells.last().is_none_or(|last| last.order(&cell).is_ne()) {
                 cells.push(cell);
             }
             of_customer[i as usize] = (cells.len() - 1) as u32;

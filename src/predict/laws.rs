@@ -6,7 +6,7 @@
 use ndarray::Axis;
 use rayon::prelude::*;
 
-use super::Population;
+use super::{CovariateDraws, Population};
 use crate::kernels::pareto_nbd;
 use crate::model::Dropout;
 
@@ -58,8 +58,9 @@ impl Law {
 
 /// Every draw of every group, a group's draws side by side.
 #[derive(Debug)]
-pub(super) struct Laws {
+pub(super) struct Laws<'a> {
     draws: usize,
+    covariates: Option<&'a CovariateDraws>,
     has_spend: bool,
     laws: Vec<Law>,
     /// The box of each law.
@@ -78,8 +79,8 @@ struct Bounds {
     dropout: Dropout,
 }
 
-impl Laws {
-    pub fn new(population: &Population) -> Self {
+impl<'a> Laws<'a> {
+    pub fn new(population: &'a Population) -> Self {
         let (draws, groups) = (population.draws(), population.groups());
         let has_spend = population.spend.is_some();
         let boxes_per_group = (draws / DRAWS_PER_BOX).next_power_of_two().clamp(1, MAX_BOXES);
@@ -106,7 +107,8 @@ impl Laws {
                     members.iter().for_each(|&draw| box_of[draw as usize] = number as u8);
                 });
             });
-        Self { draws, has_spend, laws, box_of, boxes_per_group, boxes }
+        let covariates = population.covariates.as_ref();
+        Self { draws, covariates, has_spend, laws, box_of, boxes_per_group, boxes }
     }
 
     pub fn draws(&self) -> usize {
@@ -122,14 +124,30 @@ impl Laws {
         &self.laws[group as usize * self.draws..][..self.draws]
     }
 
+    /// The laws of a customer of a group, by draw; `room` holds those that are the customer's own.
+    pub fn of_customer<'l>(&'l self, group: u32, customer: usize, room: &'l mut Vec<Law>) -> &'l [Law] {
+        let Some(covariates) = self.covariates else { return self.of(group) };
+        room.clear();
+        room.extend(self.of(group).iter().enumerate().map(|(draw, law)| {
+            let [first, second] = law.leaving;
+            let own = covariates.own(law.dropout, [law.r, law.alpha, first, second], draw, customer);
+            Law { spend: law.spend, ..Law::new(law.dropout, own) }
+        }));
+        room
+    }
+
     /// The box of every draw of a group.
     pub fn boxes_of(&self, group: u32) -> &[u8] {
         &self.box_of[group as usize * self.draws..][..self.draws]
     }
 
     /// For each box of the group, a bound on P(any purchase in the horizon), as the first 32 binary places of a uniform number:
-    /// one whose places are above it means no purchase under any draw of the box. Boxes the group does not have stay untouched.
+    /// one whose places are above it means no purchase under any draw of the box. Boxes the group does not have stay untouched. Where
+    /// customers have parameters of their own, nothing is ruled out.
     pub fn bounds(&self, group: u32, x: u32, recency: f64, age: f64, horizon: f64, out: &mut [u32; MAX_BOXES]) {
+        if self.covariates.is_some() {
+            return out.fill(u32::MAX);
+        }
         let boxes = &self.boxes[group as usize * self.boxes_per_group..][..self.boxes_per_group];
         for (bounds, out) in boxes.iter().zip(out) {
             let greatest = bounds.any_purchase(f64::from(x), recency, age, horizon) * (1.0 + SLACK) + SLACK;

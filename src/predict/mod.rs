@@ -11,6 +11,7 @@
 //! Memory: a few numbers per customer and `chunk_customers × draws` of scratch ([`Settings::scratch_bytes`]); never customers ×
 //! draws.
 
+mod covariates;
 mod cpu;
 mod customers;
 mod decimal;
@@ -33,6 +34,7 @@ use crate::data::Summary;
 use crate::error::{Error, Result};
 use crate::model::Dropout;
 
+pub use covariates::CovariateDraws;
 pub use cpu::Cpu;
 pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
 pub use device::Gpu;
@@ -53,6 +55,8 @@ pub struct Population {
     pub purchase: Array3<f64>,
     /// `[draw, group, 3]`: Gamma-Gamma p, q, v; v in currency. `None` without amounts.
     pub spend: Option<Array3<f64>>,
+    /// How covariates move each customer's purchase parameters; `None` where all of a group share them.
+    pub covariates: Option<CovariateDraws>,
 }
 
 impl Population {
@@ -66,7 +70,7 @@ impl Population {
         self.purchase.dim().1
     }
 
-    /// P(alive) of a customer with the history (x, t_x, T), under one draw and group.
+    /// P(alive) of an average customer with the history (x, t_x, T), under one draw and group.
     pub fn p_alive(&self, draw: usize, group: usize, (x, recency, age): (u32, f64, f64)) -> f64 {
         laws::Law::new(self.dropout, self.purchase_at(draw, group)).p_alive(x, recency, age)
     }
@@ -74,6 +78,15 @@ impl Population {
     /// The purchase parameters of one draw and group.
     fn purchase_at(&self, draw: usize, group: usize) -> [f64; 4] {
         std::array::from_fn(|k| self.purchase[[draw, group, k]])
+    }
+
+    /// The purchase parameters of one draw and customer of a group.
+    fn purchase_of(&self, draw: usize, group: usize, customer: usize) -> [f64; 4] {
+        let theta = self.purchase_at(draw, group);
+        match &self.covariates {
+            Some(covariates) => covariates.own(self.dropout, theta, draw, customer),
+            None => theta,
+        }
     }
 
     /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, a finite mean spend.
@@ -100,6 +113,13 @@ impl Population {
             )
             .seen(format!("{:?} beside {:?}", spend.dim(), self.purchase.dim()))
             .advice("thin both fits to the same number of draws"));
+        }
+        if let Some(c) = &self.covariates
+            && (c.gamma.dim() != (draws, c.terms.len()) || c.values.nrows() != summary.len())
+        {
+            return Err(Error::new("the covariates must have a row per customer and a coefficient per draw and term")
+                .seen(format!("{:?} and {:?} for {} customers", c.gamma.dim(), c.values.dim(), summary.len()))
+                .advice("predict with the covariates that were fitted"));
         }
         let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
         if let Some(value) = self.purchase.iter().chain(self.spend.iter().flatten()).find(bad) {

@@ -125,7 +125,7 @@ fn bounds_hold_for_every_draw() {
         base.purchase[[d, 0, k]] * ((0.05 + 0.9 * g as f64) * z).exp()
     });
     for dropout in [Dropout::AfterRepeat, Dropout::AfterAny, Dropout::AnyTime] {
-        assert_bounds_hold(&Population { dropout, purchase: purchase.clone(), spend: None });
+        assert_bounds_hold(&Population { dropout, purchase: purchase.clone(), spend: None, covariates: None });
     }
 }
 
@@ -254,6 +254,7 @@ fn posterior(draws: usize, groups: usize) -> Population {
         spend: Some(ndarray::Array3::from_shape_fn((draws, groups, 3), |(d, g, k)| {
             CDNOW_SPEND[k] * jitter(d, g, 4 + k)
         })),
+        covariates: None,
     }
 }
 

@@ -2,7 +2,7 @@
 //! comparison per draw; nothing is decided here that a draw would not decide for itself.
 
 use super::future::{History, Outlook, Purchases};
-use super::laws::{Laws, MAX_BOXES};
+use super::laws::{Law, Laws, MAX_BOXES};
 use crate::kernels::rng::{Ahead, Purpose, first_blocks};
 
 /// Room for one customer after another.
@@ -11,11 +11,14 @@ pub(super) struct Sieve {
     blocks: Vec<[u32; 4]>,
     bounds: [u32; MAX_BOXES],
     candidates: Vec<u32>,
+    /// The laws of a customer with parameters of its own.
+    own: Vec<Law>,
 }
 
-/// Where a customer stands: group, history and address.
+/// Where a customer stands: row of the summary, group, history and address.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject {
+    pub row: usize,
     pub group: u32,
     pub history: History,
     pub address: u64,
@@ -23,7 +26,7 @@ pub(super) struct Subject {
 
 impl Sieve {
     pub fn new(draws: usize) -> Self {
-        Self { blocks: vec![[0; 4]; draws], bounds: [0; MAX_BOXES], candidates: vec![0; draws] }
+        Self { blocks: vec![[0; 4]; draws], bounds: [0; MAX_BOXES], candidates: vec![0; draws], own: Vec::new() }
     }
 
     /// Calls `made` for every draw in which the subject buys within `horizon`, in order, with the stream its spend continues from.
@@ -35,7 +38,7 @@ impl Sieve {
         horizon: f64,
         mut made: impl FnMut(usize, Purchases, &mut Ahead),
     ) {
-        let Subject { group, history, address } = subject;
+        let Subject { row, group, history, address } = subject;
         laws.bounds(*group, history.x, history.recency, history.age, horizon, &mut self.bounds);
         first_blocks(seed, Purpose::Prediction, *address, &mut self.blocks);
         // Without a branch: a place is written for every draw and kept for the candidates. The second word of a block is the
@@ -45,7 +48,7 @@ impl Sieve {
             self.candidates[candidates] = draw;
             candidates += usize::from(block[1] <= self.bounds[usize::from(of) % MAX_BOXES]);
         }
-        let by_draw = laws.of(*group);
+        let by_draw = laws.of_customer(*group, *row, &mut self.own);
         for &draw in &self.candidates[..candidates] {
             let at = draw as usize;
             let mut rng = Ahead::begun(seed, Purpose::Prediction, *address, draw, self.blocks[at]);

@@ -57,6 +57,7 @@ fn varied(draws: usize, groups: usize) -> Population {
         dropout: Dropout::AfterRepeat,
         purchase: Array3::from_shape_fn((draws, groups, 4), |(d, g, k)| CDNOW[k] * jitter(d, g, k)),
         spend: Some(Array3::from_shape_fn((draws, groups, 3), |(d, g, k)| CDNOW_SPEND[k] * jitter(d, g, 4 + k))),
+        covariates: None,
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn population(draws: usize, purchase: [f64; 4], spend: Option<[f64; 3
         dropout: Dropout::AfterRepeat,
         purchase: Array3::from_shape_fn((draws, 1, 4), |(_, _, k)| purchase[k]),
         spend: spend.map(|spend| Array3::from_shape_fn((draws, 1, 3), |(_, _, k)| spend[k])),
+        covariates: None,
     }
 }
 

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::future::{History, Outlook, Purchases, address_of, binomial};
 use super::laws::Law;
-use super::{Interval, Population};
+use super::{CovariateDraws, Interval, Population};
 use crate::data::{Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
 use crate::kernels::rng::{Ahead, Purpose};
@@ -113,7 +113,8 @@ pub fn track(
             )));
     }
     let draws = thinned(population.draws(), settings.draws);
-    let cohorts = cohorts(summary, weekly);
+    let kinds = population.covariates.as_ref().map(CovariateDraws::kinds);
+    let cohorts = cohorts(summary, weekly, kinds.as_deref());
     let mut replicates = Vec::with_capacity(draws.len());
     for draws in draws.chunks(DRAWS_AT_ONCE) {
         replicates.par_extend(draws.par_iter().map(|&draw| replicate(&cohorts, weeks, population, settings, draw)));
@@ -175,7 +176,7 @@ fn class(x: u64) -> usize {
     (x as usize).min(CLASSES - 1)
 }
 
-/// Customers of one group who bought first on the same day and were observed equally long.
+/// Customers of one group who bought first on the same day and were observed equally long; with equal covariates, where there are some.
 #[derive(Debug, Clone, Copy)]
 struct Cohort {
     group: usize,
@@ -183,29 +184,38 @@ struct Cohort {
     /// Days from the start of the first week to the first purchase.
     first_day: i32,
     customers: u64,
+    /// One of them.
+    customer: usize,
     /// Of its random numbers: a hash of what makes it a cohort.
     address: u64,
 }
 
+/// Group, age (its bits), first day and kind.
+type Key = (u32, u64, i32, u32);
+
 /// The cohorts of a summary, in order. A source that was itself a summary has neither dates nor weeks: all buy first on day 0.
-fn cohorts(summary: &Summary, weekly: &WeeklyRepeats) -> Vec<Cohort> {
+fn cohorts(summary: &Summary, weekly: &WeeklyRepeats, kinds: Option<&[u32]>) -> Vec<Cohort> {
     let first_day = |i: usize| match (weekly.week_start.first(), summary.first_purchase.get(i)) {
         (Some(start), Some(first)) => (*first - *start).num_days() as i32,
         _ => 0,
     };
     // Ages are not negative, so their bits sort as they do.
-    let mut keys: Vec<(u32, u64, i32)> = (0..summary.len())
-        .into_par_iter()
-        .map(|i| (summary.group[i], summary.age[i].to_bits(), first_day(i)))
-        .collect();
-    keys.par_sort_unstable();
-    let cohort = |same: &[(u32, u64, i32)]| {
-        let (group, age, first_day) = same[0];
-        let label = summary.groups.labels[group as usize].bytes();
-        let address = address_of(label.chain(age.to_le_bytes()).chain(first_day.to_le_bytes()));
-        Cohort { group: group as usize, age: f64::from_bits(age), first_day, customers: same.len() as u64, address }
+    let key = |i: usize| -> (Key, u32) {
+        let kind = kinds.map_or(0, |kinds| kinds[i]);
+        ((summary.group[i], summary.age[i].to_bits(), first_day(i), kind), i as u32)
     };
-    keys.chunk_by(|one, next| one == next).map(cohort).collect()
+    let mut keys: Vec<(Key, u32)> = (0..summary.len()).into_par_iter().map(key).collect();
+    keys.par_sort_unstable();
+    let cohort = |same: &[(Key, u32)]| {
+        let ((group, age, first_day, kind), customer) = same[0];
+        let label = summary.groups.labels[group as usize].bytes();
+        // Customers without covariates are all of the kind 0, which leaves the address as it is.
+        let kind = kind.to_le_bytes().into_iter().filter(|_| kind > 0);
+        let address = address_of(label.chain(age.to_le_bytes()).chain(first_day.to_le_bytes()).chain(kind));
+        let (group, age) = (group as usize, f64::from_bits(age));
+        Cohort { group, age, first_day, customers: same.len() as u64, customer: customer as usize, address }
+    };
+    keys.chunk_by(|one, next| one.0 == next.0).map(cohort).collect()
 }
 
 /// One replicated data set.
@@ -226,7 +236,7 @@ fn replicate(
     let mut replicate = Replicate { by_week: vec![0; weeks], by_frequency: [0; CLASSES] };
     let mut times = Vec::new();
     for cohort in cohorts {
-        let law = Law::new(population.dropout, population.purchase_at(draw, cohort.group));
+        let law = Law::new(population.dropout, population.purchase_of(draw, cohort.group, cohort.customer));
         simulate_cohort(cohort, &law, settings, draw, &mut times, &mut replicate);
     }
     replicate

@@ -107,7 +107,7 @@ pub fn predict_window(
 fn window_of(
     summary: &Summary,
     holdout: &Holdout,
-    laws: &Laws,
+    laws: &Laws<'_>,
     seed: u64,
     means: &MeansByCell,
     rows: Range<usize>,
@@ -119,7 +119,7 @@ fn window_of(
     let customers = rows
         .map(|i| {
             let (history, group) = (History::of(summary, i), summary.group[i]);
-            let subject = Subject { group, history, address: customer_address(&summary.customer_id[i]) };
+            let subject = Subject { row: i, group, history, address: customer_address(&summary.customer_id[i]) };
             counts.clear();
             sieve.each_buying_draw(laws, &subject, seed, holdout.length, |draw, purchases, _| {
                 totals[draw] += u64::from(purchases.made);

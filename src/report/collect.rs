@@ -201,8 +201,8 @@ fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<v
         .map(|(p, picture)| {
             debug_assert!(p.name == picture.name && p.fit == picture.fit, "both follow the schema's order");
             // What groups share is a population parameter; its label belongs to its name.
-            let shared = p.coords.get(run::PARAMETER_DIM);
-            let coords = p.coords.iter().filter(|(dim, _)| *dim != run::PARAMETER_DIM);
+            let shared = p.coords.iter().find(|(dim, _)| run::is_shared_dim(dim)).map(|(_, label)| label);
+            let coords = p.coords.iter().filter(|(dim, _)| !run::is_shared_dim(dim));
             view::Parameter {
                 fit: p.fit.clone(),
                 name: shared.map_or_else(|| p.name.clone(), |label| format!("{}[{label}]", p.name)),

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::backend::Place;
 use super::fit::open_store;
-use super::models::{PURCHASE, likelihood, model_name};
-use super::summarize::{read_observations, read_summary};
+use super::models::{PURCHASE, likelihood, model_name, regression};
+use super::summarize::read_summary;
 use super::{Observer, RunDir, telemetry};
 use crate::compare::{LeftOut, Loo, difference, k_limit, leave_out, loo, stacking_weights};
-use crate::data::{Cells, Summary};
+use crate::data::{Cells, Observations, Summary};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::{Error, Result};
 use crate::evaluate::HoldoutScores;
@@ -116,7 +116,9 @@ fn same_customers(first: &Summary, other: &Summary, dir: &RunDir) -> Result<()> 
 }
 
 fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said> {
-    let observed = read_observations(dir)?;
+    // With covariates hardly two customers are alike: every customer is a row of its own.
+    let by_customer = dir.plan.purchase.covariates.is_some();
+    let observed = Observations::read(dir.root(), dir.plan.compute.merge_cells && !by_customer)?;
     let model = family(&dir.plan.purchase.model)?;
     let store = open_store(dir)?;
     if !store.is_complete(PURCHASE) {
@@ -125,10 +127,15 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
             .advice("finish it with longrun resume"));
     }
     let diagnostics: Diagnostics = dir.read_json("diagnostics.json", "diagnose")?;
-    let params = model.parameters_of(&store.entry(PURCHASE)?.schema, store.thinned(PURCHASE, draws)?.view())?;
+    let (schema, thinned) = (&store.entry(PURCHASE)?.schema, store.thinned(PURCHASE, draws)?);
+    let params = model.parameters_of(schema, thinned.view())?;
     let draws = params.dim().0;
-    let shared = Array2::zeros((draws, 0));
-    let mut likelihood = likelihood(model, &observed, &Place::Cpu)?;
+    let regression = regression(model, &observed, dir.plan.purchase.covariates.as_ref())?;
+    let shared = match &regression {
+        Some(regression) => regression.of_draws(schema, thinned.view())?,
+        None => Array2::zeros((draws, 0)),
+    };
+    let mut likelihood = likelihood(model, &observed, regression.as_ref(), &Place::Cpu)?;
     let rows = observed.cells.len();
     let block = (AT_ONCE / draws).max(1);
     let mut cells: Vec<LeftOut> = Vec::with_capacity(rows);
@@ -144,7 +151,7 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
             .map_err(|e| Error::new(e.what).advice(e.advice))?;
         cells.extend(leave_rows_out(out.log_lik.view()));
     }
-    let customers = of_customers(summary, &observed.cells, &cells)?;
+    let customers = if by_customer { cells } else { of_customers(summary, &observed.cells, &cells)? };
     let fit_s = telemetry::read(dir).fits.get(PURCHASE).map(|fit| fit.wall_s);
     let holdout = if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None };
     Ok(Said {

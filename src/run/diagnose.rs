@@ -4,7 +4,7 @@ use super::fit::open_store;
 use super::{RunDir, models, telemetry};
 use crate::diagnose::{FitInput, Thresholds, diagnose_fit, verdict};
 use crate::error::Result;
-use crate::model::PARAMETER_DIM;
+use crate::model::is_shared_dim;
 use crate::target::Schema;
 
 /// Judges every fit and writes `diagnostics.json`.
@@ -42,5 +42,5 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
 /// The dimension along which a variable has one value per group, if it has.
 fn group_dim<'a>(schema: &'a Schema, variable: &str) -> Option<&'a str> {
     let variable = schema.variables.iter().find(|v| v.name == variable)?;
-    variable.dims.iter().map(String::as_str).find(|&dim| dim != PARAMETER_DIM)
+    variable.dims.iter().map(String::as_str).find(|dim| !is_shared_dim(dim))
 }

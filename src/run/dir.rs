@@ -31,6 +31,8 @@ const OWN_FILES: &[&str] = &[
     "spend.parquet",
     "holdout.parquet",
     "weekly.parquet",
+    "covariates.parquet",
+    "covariate_rejects.csv",
     "facts.json",
     "diagnostics.json",
     "customers.parquet",

@@ -3,6 +3,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::data::DesignColumn;
+
 /// A mean with the ends of its 90 % interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -63,6 +65,12 @@ pub struct DataFacts {
     /// Digest of `summary.parquet`, which the draws name.
     #[serde(default)]
     pub summary_sha256: String,
+    /// Digest of `covariates.parquet`, if there is one.
+    #[serde(default)]
+    pub covariates_sha256: Option<String>,
+    /// What its columns are.
+    #[serde(default)]
+    pub covariates: Vec<DesignColumn>,
     /// What else is worth knowing, in words.
     pub notes: Vec<String>,
 }

@@ -9,10 +9,10 @@ use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
 use super::{Observer, RunDir, models};
 use crate::config::{Plan, SamplerKind};
-use crate::dist::{Prior, PriorSpec};
+use crate::dist::{CovariateSpec, Prior, PriorSpec};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
-use crate::model::{Posterior, Scale, family};
+use crate::model::family;
 use crate::sampler::{self, Kind, ModeSearch, Settings, Start, Watch};
 use crate::target::LogDensity;
 use serde::{Deserialize, Serialize};
@@ -86,7 +86,7 @@ fn store(dir: &RunDir) -> Result<DrawStore> {
     if dir.has("draws/manifest.json") {
         open_store(dir)
     } else {
-        DrawStore::create(&dir.path("draws"), identity(dir, &summary_sha256(dir)?))
+        DrawStore::create(&dir.path("draws"), own_identity(dir)?)
     }
 }
 
@@ -94,7 +94,7 @@ fn store(dir: &RunDir) -> Result<DrawStore> {
 pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
     let path = dir.path("draws");
     let store = DrawStore::open(&path)?;
-    if *store.identity() != identity(dir, &summary_sha256(dir)?) {
+    if *store.identity() != own_identity(dir)? {
         return Err(Error::new("the draws belong to another plan, to other data or to another version of longrun")
             .at(path.display())
             .advice("undo the change to plan.toml, or start a new run from config.toml"));
@@ -102,10 +102,10 @@ pub(super) fn open_store(dir: &RunDir) -> Result<DrawStore> {
     Ok(store)
 }
 
-/// Removes draws that do not belong to the summary of that digest; says whether there were any.
-pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str) -> Result<bool> {
+/// Removes draws that do not belong to the summary and the covariates of those digests; says whether there were any.
+pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str, covariates_sha256: Option<&str>) -> Result<bool> {
     if !dir.has("draws/manifest.json")
-        || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir, summary_sha256)
+        || *DrawStore::open(&dir.path("draws"))?.identity() == identity(dir, summary_sha256, covariates_sha256)
     {
         return Ok(false);
     }
@@ -114,11 +114,12 @@ pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str) -> Result<b
 }
 
 /// What the draws depend on, and nothing else: the program, the data, the models with their priors, the sampler, the backend.
-fn identity(dir: &RunDir, summary_sha256: &str) -> serde_json::Value {
+fn identity(dir: &RunDir, summary_sha256: &str, covariates_sha256: Option<&str>) -> serde_json::Value {
     let plan = &dir.plan;
     serde_json::json!({
         "longrun": env!("CARGO_PKG_VERSION"),
         "summary_sha256": summary_sha256,
+        "covariates_sha256": covariates_sha256,
         "purchase": plan.purchase,
         "spend": plan.spend,
         "sampler": plan.sampler,
@@ -129,8 +130,9 @@ fn identity(dir: &RunDir, summary_sha256: &str) -> serde_json::Value {
     })
 }
 
-fn summary_sha256(dir: &RunDir) -> Result<String> {
-    Ok(dir.read_json::<DataFacts>("facts.json", "summarize")?.summary_sha256)
+fn own_identity(dir: &RunDir) -> Result<serde_json::Value> {
+    let facts: DataFacts = dir.read_json("facts.json", "summarize")?;
+    Ok(identity(dir, &facts.summary_sha256, facts.covariates_sha256.as_deref()))
 }
 
 fn settings(plan: &Plan, fit: &str) -> Settings {
@@ -176,10 +178,9 @@ pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
         .map(|(name, plan)| {
             let family = family(&plan.model)?;
             let priors = family.parameters.iter().map(|p| (p.name.to_owned(), Prior::Flat)).collect();
-            let spec = PriorSpec { priors, hierarchy: None };
-            let likelihood = models::likelihood(family, &observed, &Place::Cpu)?;
-            let posterior = Posterior::new(family, likelihood, &observed.groups, &spec, &Scale::of(&observed))?;
-            let mut posterior = posterior.jacobian(false);
+            let covariates = plan.covariates.clone().map(|c| CovariateSpec { prior: Prior::Flat, ..c });
+            let spec = PriorSpec { priors, hierarchy: None, covariates };
+            let mut posterior = models::posterior_of(family, &observed, &spec, &Place::Cpu)?.jacobian(false);
             let start = posterior.start();
             let mode = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())?;
             let point = mode.point.view();

@@ -20,7 +20,7 @@ mod segment;
 mod summarize;
 mod telemetry;
 
-pub use crate::model::PARAMETER_DIM;
+pub use crate::model::is_shared_dim;
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
@@ -36,6 +36,7 @@ pub use telemetry::{FitCost, PredictionCost, StepCost, Telemetry, read as read_t
 
 use serde::{Deserialize, Serialize};
 
+use crate::data::COVARIATES_FILE;
 use crate::error::Result;
 use crate::sampler::Progress;
 
@@ -86,6 +87,7 @@ impl Step {
                 "spend.parquet",
                 "holdout.parquet",
                 "weekly.parquet",
+                COVARIATES_FILE,
                 "facts.json",
             ],
             Self::Fit => &[],

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use super::backend::Place;
 use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
-use crate::dist::{Centring, PriorSpec};
+use crate::dist::{Centring, CovariateSpec, PriorSpec};
 use crate::error::{Error, Result};
-use crate::kernels::{Likelihood, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
-use crate::model::{self, Family, Pilot, Posterior, Scale, family};
+use crate::kernels::{Covariates, KernelError, Likelihood, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd};
+use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
 /// Name of the purchase fit.
@@ -80,10 +80,40 @@ pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
 pub(super) fn posterior(plan: &ModelPlan, observed: &Observations, place: &Place) -> Result<Posterior> {
     let family = family(&plan.model)?;
     let scale = Scale::of(observed);
-    let likelihood = likelihood(family, observed, place)?;
-    let posterior = Posterior::new(family, likelihood, &observed.groups, &plan.spec(), &scale)?;
+    let posterior = posterior_of(family, observed, &plan.spec(), place)?;
     let whole = plan.hierarchy.as_ref().is_some_and(|h| h.centring == Centring::Auto);
     Ok(if whole { posterior.informed(pilot(family, observed, &scale)?, &scale) } else { posterior })
+}
+
+/// The posterior of a family under some priors, with covariates where these have them, in the coordinates that nothing is known of.
+pub(super) fn posterior_of(
+    family: &'static Family,
+    observed: &Observations,
+    spec: &PriorSpec,
+    place: &Place,
+) -> Result<Posterior> {
+    let regression = regression(family, observed, spec.covariates.as_ref())?;
+    let likelihood = likelihood(family, observed, regression.as_ref(), place)?;
+    let posterior = Posterior::new(family, likelihood, &observed.groups, spec, &Scale::of(observed))?;
+    Ok(match regression {
+        Some(regression) => posterior.with_regression(regression),
+        None => posterior,
+    })
+}
+
+/// The coefficients of a fit with covariates.
+pub(super) fn regression(
+    family: &Family,
+    observed: &Observations,
+    spec: Option<&CovariateSpec>,
+) -> Result<Option<Regression>> {
+    let Some(spec) = spec else { return Ok(None) };
+    let design = observed.covariates.as_ref().ok_or_else(|| {
+        Error::new("the run has no table of covariates")
+            .at("covariates.parquet")
+            .advice("run `longrun summarize` on the run directory again")
+    })?;
+    Regression::new(family, spec, &design.columns).map(Some)
 }
 
 /// What each group's own data make of its parameters: the mode and curvature of the group alone, in f64, under default priors.
@@ -96,7 +126,7 @@ fn pilot(family: &'static Family, observed: &Observations, scale: &Scale) -> Res
         .into_par_iter()
         .map(|group| -> Result<_> {
             // A group without a single row of this family.
-            let Ok(likelihood) = likelihood(family, &group, &Place::Cpu) else { return Ok(None) };
+            let Ok(likelihood) = likelihood(family, &group, None, &Place::Cpu) else { return Ok(None) };
             let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), scale)?;
             let start = posterior.start();
             let found = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())
@@ -129,9 +159,42 @@ macro_rules! on {
     };
 }
 
-/// The likelihood of a family on a backend.
-pub(super) fn likelihood(family: &Family, observed: &Observations, place: &Place) -> Result<Box<dyn Likelihood>> {
+/// The likelihood of a family whose customers have parameters of their own, on a place.
+macro_rules! with_covariates {
+    ($place:expr, $law:ty, $cells:expr, $covariates:expr) => {
+        match $place {
+            Place::Cpu => {
+                covariates::Simd::<$law>::new($cells, $covariates).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>)
+            }
+            Place::Gpu(..) => {
+                Err(KernelError::new("covariates are not computed on devices yet", "set compute.backend = \"cpu\""))
+            }
+        }
+    };
+}
+
+/// The likelihood of a family on a backend, with the terms of `regression` where there are covariates.
+pub(super) fn likelihood(
+    family: &Family,
+    observed: &Observations,
+    regression: Option<&Regression>,
+    place: &Place,
+) -> Result<Box<dyn Likelihood>> {
     let cells = || model::cells(observed.cells.clone(), &observed.groups);
+    if let Some((regression, design)) = regression.zip(observed.covariates.as_ref()) {
+        let known = Covariates { values: design.values.clone(), terms: regression.terms() };
+        let made = match family.key {
+            "bg_nbd" => with_covariates!(place, bg_nbd::BgNbd, cells(), known),
+            "mbg_nbd" => with_covariates!(place, mbg_nbd::MbgNbd, cells(), known),
+            "pareto_nbd" => with_covariates!(place, pareto_nbd::ParetoNbd, cells(), known),
+            other => {
+                return Err(Error::new("no run with covariates can be made with this model")
+                    .seen(other)
+                    .advice("leave [covariates] out, or use bg_nbd, mbg_nbd or pareto_nbd"));
+            }
+        };
+        return made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e));
+    }
     let rows = || model::gamma_gamma::rows(observed.spend.clone(), &observed.groups);
     let made = match family.key {
         "bg_nbd" => on!(place, bg_nbd, Simd, cells()),

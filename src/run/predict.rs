@@ -10,11 +10,13 @@ use super::summarize::read_summary;
 use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
 use crate::config::Plan;
-use crate::data::{Holdout, Summary, WeeklyRepeats};
+use crate::data::{COVARIATES_FILE, Design, Holdout, Summary, WeeklyRepeats};
+use crate::draws::DrawStore;
 use crate::error::{Error, Result};
-use crate::model::{Dropout, Role, family};
+use crate::model::{Dropout, Regression, Role, family};
 use crate::predict::{
-    self, CustomerWriter, Engine, Expectations, Labelling, Population, Settings, Total, Totals, TrackingSettings,
+    self, CovariateDraws, CustomerWriter, Engine, Expectations, Labelling, Population, Settings, Total, Totals,
+    TrackingSettings,
 };
 use crate::segment::{self, ValueTiers};
 
@@ -137,7 +139,21 @@ pub(super) fn population(dir: &RunDir) -> Result<Population> {
     };
     let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
     let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;
-    Ok(Population { dropout: dropout(&dir.plan)?, purchase, spend })
+    Ok(Population { dropout: dropout(&dir.plan)?, purchase, spend, covariates: covariates(dir, &store)? })
+}
+
+/// How covariates move customers, where the purchase model has some.
+fn covariates(dir: &RunDir, store: &DrawStore) -> Result<Option<CovariateDraws>> {
+    let Some(spec) = &dir.plan.purchase.covariates else { return Ok(None) };
+    let Design { columns, values } = Design::read(dir.root())?.ok_or_else(|| {
+        Error::new("the run has no table of covariates")
+            .at(dir.path(COVARIATES_FILE).display())
+            .advice("`longrun summarize` writes it again")
+    })?;
+    let regression = Regression::new(family(&dir.plan.purchase.model)?, spec, &columns)?;
+    let rows = store.thinned(PURCHASE, dir.plan.predict.draws)?;
+    let gamma = regression.of_draws(&store.entry(PURCHASE)?.schema, rows.view())?;
+    Ok(Some(CovariateDraws { gamma, terms: regression.terms(), values }))
 }
 
 /// How customers stop buying, in the plan's purchase model.

@@ -9,7 +9,8 @@ use super::facts::DataFacts;
 use super::{Observer, RunDir, Step, fit, models};
 use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
-    self, Column, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summary, TransactionTable, Window,
+    self, Column, CovariateTable, DesignColumn, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summary,
+    TransactionTable, Window,
 };
 use crate::error::{Error, Result};
 
@@ -107,11 +108,13 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     if facts.group_missing > 0 {
         notes.push(format!("{} customers have no value in the group column", facts.group_missing));
     }
+    let covariates = covariates(dir, &mut notes, &reading)?;
     let observed = Observations::read(dir.root(), true)?;
     models::resolve_priors(&mut dir.plan, &observed)?;
     dir.write_plan()?;
     let summary_sha256 = sha256(&dir.path("summary.parquet"))?;
-    if fit::drop_foreign_draws(dir, &summary_sha256)? {
+    let covariates_sha256 = covariates.as_ref().map(|_| sha256(&dir.path(data::COVARIATES_FILE))).transpose()?;
+    if fit::drop_foreign_draws(dir, &summary_sha256, covariates_sha256.as_deref())? {
         notes.push("the data or the plan changed since the draws were made: the draws were removed".to_owned());
     }
     notes.iter().for_each(|note| observer.note(note));
@@ -125,7 +128,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             customers: facts.customers,
             repeat_purchases: facts.repeat_purchases,
             one_time_customers: facts.one_time_customers,
-            cells: facts.cells,
+            cells: observed.cells.len() as u64,
             spenders: facts.spend_customers,
             spend_rows: observed.spend.len() as u64,
             group_column: groups.column,
@@ -137,9 +140,63 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             holdout_length,
             holdout_only_customers: facts.new_customers,
             summary_sha256,
+            covariates_sha256,
+            covariates: covariates.unwrap_or_default(),
             notes,
         },
     )
+}
+
+/// A covariate this many standard deviations from its mean says that the mean says little.
+const FAR: f64 = 20.0;
+
+/// Writes `covariates.parquet` where the plan has covariates, and says what its columns are.
+fn covariates(
+    dir: &RunDir,
+    notes: &mut Vec<String>,
+    reading: &(dyn Fn(IngestProgress) + Sync),
+) -> Result<Option<Vec<DesignColumn>>> {
+    let Some(plan) = &dir.plan.covariates else { return Ok(None) };
+    let table = CovariateTable {
+        source: Source {
+            paths: plan.paths.clone(),
+            format: plan.format,
+            delimiter: delimiter(&plan.delimiter),
+            columns: data::Columns { customer: plan.customer.clone(), ..data::Columns::default() },
+            ..Source::default()
+        },
+        continuous: plan.continuous.clone(),
+        categorical: plan.categorical.clone(),
+        missing: plan.missing,
+        max_reject_share: dir.plan.data.max_reject_share,
+    };
+    let summary = read_summary(dir)?;
+    let (design, facts) = data::read_covariates(&table, &summary.customer_id, dir.root(), reading)?;
+    design.write(dir.root())?;
+    if facts.conflicts > 0 {
+        notes.push(format!("{} customers have rows with different covariates; the first row counts", facts.conflicts));
+    }
+    if facts.rejected > 0 {
+        notes.push(format!(
+            "{} rows of the covariates could not be used: covariate_rejects.csv says why",
+            facts.rejected
+        ));
+    }
+    notes.extend(facts.missing.iter().map(|(name, count)| format!("{count} customers have no value of `{name}`")));
+    notes.extend(design.columns.iter().filter(|c| c.farthest > FAR).map(|c| {
+        format!(
+            "a customer lies {:.0} standard deviations from the mean of `{}`: its logarithm may explain more",
+            c.farthest, c.name
+        )
+    }));
+    Ok(Some(design.columns))
+}
+
+fn delimiter(written: &str) -> data::Delimiter {
+    match written.as_bytes() {
+        [byte] => data::Delimiter::Byte(*byte),
+        _ => data::Delimiter::Whitespace,
+    }
 }
 
 /// The summary that this step left.
@@ -187,10 +244,7 @@ fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
         kind: plan.kind,
         paths: plan.paths.clone(),
         format: plan.format,
-        delimiter: match plan.delimiter.as_bytes() {
-            [byte] => data::Delimiter::Byte(*byte),
-            _ => data::Delimiter::Whitespace,
-        },
+        delimiter: delimiter(&plan.delimiter),
         header: plan.header,
         columns,
         date_format: plan.date_format.clone(),

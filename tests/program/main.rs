@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod cdnow;
+mod covariates;
 mod density;
 mod families;
 mod millions;

@@ -9,6 +9,7 @@
 
 use rand_distr::{Beta, Distribution, Gamma};
 
+use super::covariates::{Factors, values};
 use super::groups::{GroupTruth, LapseTruth};
 use super::spec::{PurchaseLaw, SimulateSpec};
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ struct GroupLaw {
     /// Upper end of the group in the cumulated shares, 0 to 1.
     upto: f64,
     rate: Gamma<f64>,
+    truth: LapseTruth,
     lapse: Lapse,
     spend_rate: Gamma<f64>,
     /// Shape of an amount.
@@ -35,6 +37,23 @@ struct GroupLaw {
 enum Lapse {
     Chance(Beta<f64>),
     Rate(Gamma<f64>),
+}
+
+impl Lapse {
+    fn of(truth: LapseTruth) -> Option<Self> {
+        match truth {
+            LapseTruth::Chance { a, b } => Beta::new(a, b).ok().map(Self::Chance),
+            LapseTruth::Rate { s, beta } => Gamma::new(s, 1.0 / beta).ok().map(Self::Rate),
+        }
+    }
+
+    /// A customer's chance of lapsing and rate of lapsing; one of them is none.
+    fn sample(&self, rng: &mut Stream) -> (f64, f64) {
+        match self {
+            Self::Chance(law) => (law.sample(rng), 0.0),
+            Self::Rate(law) => (0.0, law.sample(rng)),
+        }
+    }
 }
 
 /// How all customers of a simulation live.
@@ -70,14 +89,8 @@ impl<'a> Law<'a> {
             Ok(GroupLaw {
                 upto,
                 rate: Gamma::new(truth.r, 1.0 / truth.alpha).map_err(|e| refused("r, alpha").because(e))?,
-                lapse: match truth.lapse {
-                    LapseTruth::Chance { a, b } => {
-                        Lapse::Chance(Beta::new(a, b).map_err(|e| refused("a, b").because(e))?)
-                    }
-                    LapseTruth::Rate { s, beta } => {
-                        Lapse::Rate(Gamma::new(s, 1.0 / beta).map_err(|e| refused("s, beta").because(e))?)
-                    }
-                },
+                truth: truth.lapse,
+                lapse: Lapse::of(truth.lapse).ok_or_else(|| refused("parameters of lapsing"))?,
                 spend_rate: Gamma::new(truth.q, 1.0 / truth.v).map_err(|e| refused("q, v").because(e))?,
                 p: truth.p,
             })
@@ -93,10 +106,14 @@ impl<'a> Law<'a> {
         // Rounding may leave the last sum of shares a little below 1.
         let group = self.groups.partition_point(|g| g.upto <= place).min(self.groups.len() - 1);
         let law = &self.groups[group];
-        let lambda = law.rate.sample(&mut rng);
-        let (chance, mu) = match &law.lapse {
-            Lapse::Chance(law) => (law.sample(&mut rng), 0.0),
-            Lapse::Rate(law) => (0.0, law.sample(&mut rng)),
+        let mut lambda = law.rate.sample(&mut rng);
+        let (chance, mu) = if spec.covariates.is_empty() {
+            law.lapse.sample(&mut rng)
+        } else {
+            let factors = Factors::of(&spec.covariates, values(spec.seed, customer, spec.covariates.len()));
+            lambda *= factors.purchase;
+            // Finite covariates keep positive parameters positive.
+            Lapse::of(factors.lapse(law.truth)).map_or((0.0, 0.0), |own| own.sample(&mut rng))
         };
         let nu = law.spend_rate.sample(&mut rng);
         // A spend rate so small that its inverse overflows would need q near 0; the largest amount stands for it.

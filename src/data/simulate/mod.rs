@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `spec` | what to simulate, checked |
 //! | `groups` | the true parameters of groups: a few chosen ones, or many drawn from a hierarchy |
+//! | `covariates` | what is known of customers beside their purchases, and what it does |
 //! | `customers` | the law: one customer's life, purchase by purchase |
 //! | `rows` | lives laid out as transactions or as one row per customer |
 //! | `output` | rows made in parallel and written in order, as CSV or Parquet |
@@ -14,12 +15,14 @@
 //! ([`Counting`]): it is, bit for bit, what [`super::TransactionTable::summarize`] makes of the transactions of the same seed, with
 //! the last observed day as the calibration end.
 
+mod covariates;
 mod customers;
 mod groups;
 mod output;
 mod rows;
 mod spec;
 
+pub use covariates::CovariateTruth;
 pub use groups::{GroupHierarchy, GroupTruth, LapseTruth, Normal, shop_groups};
 pub use output::{SimulateReport, simulate};
 pub use spec::{Counting, PurchaseLaw, SimulateSpec};

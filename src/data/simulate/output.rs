@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::customers::Law;
-use super::rows::{Customers, Names, Rows, Transactions};
+use super::rows::{CovariateRows, Customers, Names, Rows, Transactions};
 use super::spec::SimulateSpec;
 use crate::data::source::Kind;
 use crate::data::table_file::io_cause;
@@ -41,6 +41,9 @@ pub struct SimulateReport {
     pub kind: Kind,
     /// The parameters, as JSON: the [`SimulateSpec`].
     pub truth_path: PathBuf,
+    /// The table of covariates, if there are some: `customer_id` and their columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covariates_path: Option<PathBuf>,
     /// Number of customers.
     pub customers: u64,
     /// Number of purchases that they made; each is a row of transactions.
@@ -76,6 +79,11 @@ pub fn simulate(
     if truth_path.exists() {
         std::fs::remove_file(&truth_path).map_err(|e| failed("remove the truth of older data", &truth_path, e))?;
     }
+    let covariates_path =
+        (!spec.covariates.is_empty()).then(|| path.with_file_name("covariates").with_extension(format.ending()));
+    if let Some(path) = &covariates_path {
+        Job { law: Law::of(spec)?, format, path, progress: &|_| {} }.write::<CovariateRows>()?;
+    }
     let job = Job { law, format, path, progress };
     let purchases = match kind {
         Kind::Transactions => job.write::<Transactions>()?,
@@ -87,7 +95,8 @@ pub fn simulate(
     beside(&truth_path, |partial| {
         std::fs::write(partial, truth + "\n").map_err(|e| failed("write the truth", partial, e))
     })?;
-    Ok(SimulateReport { path: path.to_owned(), kind, truth_path, customers: spec.customers, purchases })
+    let path = path.to_owned();
+    Ok(SimulateReport { path, kind, truth_path, covariates_path, customers: spec.customers, purchases })
 }
 
 /// How a file is laid out.
@@ -95,6 +104,15 @@ pub fn simulate(
 enum Format {
     Csv,
     Parquet,
+}
+
+impl Format {
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+        }
+    }
 }
 
 /// One file to write.
@@ -130,7 +148,7 @@ impl Job<'_> {
             match self.format {
                 Format::Csv => {
                     let mut file = BufWriter::new(file);
-                    file.write_all(R::HEADER.as_bytes()).map_err(broken)?;
+                    file.write_all(R::header(&names).as_bytes()).map_err(broken)?;
                     let lines = |chunk| Ok(rows(chunk).csv(&names));
                     in_order(chunks, lines, |text| {
                         file.write_all(text.as_bytes()).map_err(broken)?;

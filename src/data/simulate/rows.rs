@@ -9,6 +9,7 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, RecordBatch, StringArray, UInt32Array};
 use chrono::Days;
 
+use super::covariates::values;
 use super::customers::{Law, Purchase};
 use super::spec::{Counting, SimulateSpec};
 use crate::data::amount::UNITS;
@@ -24,7 +25,7 @@ pub(super) trait Rows: Sized + Send {
     const ONE_PER_CUSTOMER: bool;
 
     /// First line of a CSV file.
-    const HEADER: &'static str;
+    fn header(names: &Names) -> String;
 
     /// The rows of a range of customers.
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self;
@@ -52,6 +53,7 @@ pub(super) struct Names {
     labels: Vec<String>,
     /// Labels as CSV fields.
     fields: Vec<String>,
+    covariates: Vec<String>,
 }
 
 impl Names {
@@ -63,6 +65,7 @@ impl Names {
             dates: (0..spec.observe_days).map(|d| (spec.start + Days::new(u64::from(d))).to_string()).collect(),
             fields: labels.iter().map(|label| csv_field(label)).collect(),
             labels,
+            covariates: spec.covariates.iter().map(|c| c.name.clone()).collect(),
         }
     }
 
@@ -105,7 +108,10 @@ pub(super) struct Transactions {
 
 impl Rows for Transactions {
     const ONE_PER_CUSTOMER: bool = false;
-    const HEADER: &'static str = "customer_id,date,amount,group\n";
+
+    fn header(_: &Names) -> String {
+        "customer_id,date,amount,group\n".to_owned()
+    }
 
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
         let mut rows = Self::default();
@@ -205,7 +211,10 @@ impl History {
 
 impl Rows for Customers {
     const ONE_PER_CUSTOMER: bool = true;
-    const HEADER: &'static str = "customer_id,frequency,recency,age,monetary,group\n";
+
+    fn header(_: &Names) -> String {
+        "customer_id,frequency,recency,age,monetary,group\n".to_owned()
+    }
 
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
         let mut rows = Self { first: customers.start, ..Self::default() };
@@ -266,5 +275,62 @@ impl Rows for Customers {
             ("monetary", Arc::new(Float64Array::from_iter_values(self.monetary.iter().copied()))),
             ("group", names.groups(&self.group)),
         ])
+    }
+}
+
+/// A row per customer: `customer_id` and what is known of the customer.
+#[derive(Default)]
+pub(super) struct CovariateRows {
+    first: u64,
+    customers: usize,
+    /// `[customer, covariate]`, flat.
+    values: Vec<f64>,
+}
+
+impl Rows for CovariateRows {
+    const ONE_PER_CUSTOMER: bool = true;
+
+    fn header(names: &Names) -> String {
+        let columns: String = names.covariates.iter().flat_map(|name| [",", name]).collect();
+        format!("customer_id{columns}\n")
+    }
+
+    fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
+        let SimulateSpec { seed, covariates, .. } = law.spec;
+        let (first, count) = (customers.start, customers.end - customers.start);
+        let values = customers.flat_map(|customer| values(*seed, customer, covariates.len())).collect();
+        Self { first, customers: count as usize, values }
+    }
+
+    fn len(&self) -> usize {
+        self.customers
+    }
+
+    fn purchases(&self) -> u64 {
+        0
+    }
+
+    fn csv(&self, names: &Names) -> String {
+        let mut lines = String::with_capacity(self.len() * (names.digits + 20 * names.covariates.len()));
+        let mut text = [0; 24];
+        for (customer, row) in (self.first..).zip(self.values.chunks(names.covariates.len().max(1))) {
+            lines.push_str(names.id(customer, &mut text));
+            // Writing to a string cannot fail; floats are written so that they read back as the same bits.
+            row.iter().for_each(|z| {
+                let _ = write!(lines, ",{z}");
+            });
+            lines.push('\n');
+        }
+        lines
+    }
+
+    fn batch(&self, names: &Names) -> Result<RecordBatch> {
+        let width = names.covariates.len();
+        let column = |c: usize| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values(self.values.iter().skip(c).step_by(width.max(1)).copied()))
+        };
+        let mut columns = vec![("customer_id", names.ids((0..self.customers).map(|i| self.first + i as u64)))];
+        columns.extend(names.covariates.iter().enumerate().map(|(c, name)| (name.as_str(), column(c))));
+        batch(columns)
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+use super::covariates::CovariateTruth;
 use super::groups::{GroupHierarchy, GroupTruth, LapseTruth, shop_groups};
 use crate::error::{Error, Result};
 
@@ -60,6 +61,9 @@ pub struct SimulateSpec {
     pub hierarchy: Option<GroupHierarchy>,
     /// The groups that customers come from.
     pub groups: Vec<GroupTruth>,
+    /// What is known of every customer, and what it does. Written to a table of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub covariates: Vec<CovariateTruth>,
 }
 
 impl SimulateSpec {
@@ -76,6 +80,7 @@ impl SimulateSpec {
             seed,
             hierarchy: None,
             groups: vec![GroupTruth::cdnow("all")],
+            covariates: Vec::new(),
         }
     }
 
@@ -93,6 +98,7 @@ impl SimulateSpec {
             seed,
             hierarchy,
             groups,
+            covariates: Vec::new(),
         }
     }
 

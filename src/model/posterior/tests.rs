@@ -1,5 +1,6 @@
 //! The posterior against finite differences, closed forms and its own prior draws, on simulated customers.
 
+mod covariates;
 mod world;
 
 use std::collections::BTreeMap;

@@ -155,7 +155,11 @@ pub(super) fn published() -> PriorSpec {
 }
 
 pub(super) fn all_flat(names: &[&str]) -> PriorSpec {
-    PriorSpec { priors: names.iter().map(|n| ((*n).to_owned(), Prior::Flat)).collect(), hierarchy: None }
+    PriorSpec {
+        priors: names.iter().map(|n| ((*n).to_owned(), Prior::Flat)).collect(),
+        hierarchy: None,
+        covariates: None,
+    }
 }
 
 pub(super) fn evaluate(p: &mut Posterior, points: ArrayView2<'_, f64>) -> Evaluation {
