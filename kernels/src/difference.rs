@@ -33,11 +33,11 @@ mod stopwatch;
 
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 use rayon::prelude::*;
 
 pub use arrangement::{ARRANGEMENT_RULE, Arrangement, Options};
-use engine::{BUFFER_BYTES, Engine};
+use engine::{BUFFER_BYTES, Engine, Sizes};
 use lanes::Lanes;
 
 use crate::device::{Adapter, Device};
@@ -108,6 +108,32 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
 
     /// A point as the shader wants it; differences are formed in f64.
     fn difference(theta: &[f64; K], reference: &[f64; K]) -> Self::Point;
+
+    /// How the driver's part of the shader sees rows, points and sums: more than the family's, where rows have parameters of their own.
+    fn lane_wgsl(&self) -> String {
+        include_str!("../../shaders/lib/plain.wgsl").to_owned()
+    }
+
+    /// Numbers that follow the struct of every row, and that of every point.
+    fn tails(&self) -> [usize; 2] {
+        [0, 0]
+    }
+
+    /// What follows a sorted row.
+    fn row_tail(&self, _row: usize, _reference: &[f64; K], _tail: &mut [f32]) {}
+
+    /// What follows a point.
+    fn point_tail(&self, _theta: &[f64; K], _reference: &[f64; K], _tail: &mut [f32]) {}
+
+    /// Whether the device can tell the difference of a point.
+    fn is_near(&self, theta: &[f64; K], reference: &[f64; K]) -> bool {
+        within_reach(theta, reference)
+    }
+}
+
+/// Whether no number is beyond [`REACH`].
+pub(crate) fn within_reach(theta: &[f64], reference: &[f64]) -> bool {
+    theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
 }
 
 fn add<S: AsRef<[f64]> + AsMut<[f64]>>(sums: &mut S, part: &S) {
@@ -125,10 +151,36 @@ pub(crate) const HEAVY_MASS: f64 = 65_536.0;
 pub(crate) const MOST_STEPS: usize = lanes::MOST_LANE_STEPS;
 
 /// The whole shader of a family.
-fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement, is_software: bool) -> String {
+fn wgsl<const K: usize, D: Difference<K>>(
+    lane_wgsl: &str,
+    numbers: usize,
+    arrangement: Arrangement,
+    is_software: bool,
+) -> String {
     let log1p_expm1 = include_str!("../../shaders/lib/log1p_expm1.wgsl");
     let lanes = include_str!("../../shaders/lib/lanes.wgsl");
-    [D::WGSL, log1p_expm1, lanes, &arrangement.constants(is_software), arrangement.wgsl()].concat()
+    [D::WGSL, log1p_expm1, lanes, lane_wgsl, &arrangement.constants(is_software, numbers), arrangement.wgsl()].concat()
+}
+
+/// How many numbers a row, a point and a row's results are.
+fn sizes<const K: usize, D: Difference<K>>(judge: &D) -> Sizes {
+    let numbers = |bytes: usize| bytes / size_of::<f32>();
+    let ([of_row, of_point], extent) = (judge.tails(), judge.extent());
+    Sizes {
+        row: numbers(size_of::<D::Row>()) + of_row,
+        point: numbers(size_of::<D::Point>()) + of_point,
+        result: 1 + extent.per_group + extent.shared,
+    }
+}
+
+/// The whole shader of a family's rows, for tests.
+#[cfg(test)]
+pub(crate) fn whole_wgsl<const K: usize, D: Difference<K>>(
+    judge: &D,
+    arrangement: Arrangement,
+    is_software: bool,
+) -> String {
+    wgsl::<K, D>(&judge.lane_wgsl(), sizes::<K, D>(judge).result, arrangement, is_software)
 }
 
 /// A likelihood on a device, with the f64 likelihood of the same rows, its judge, beside it.
@@ -139,7 +191,7 @@ fn wgsl<const K: usize, D: Difference<K>>(arrangement: Arrangement, is_software:
 pub struct Differenced<const K: usize, D: Difference<K>> {
     judge: D,
     heavy: D,
-    engine: Engine<D::Row, D::Point>,
+    engine: Engine,
     reference: Vec<Reference<K, D::Sums>>,
     evaluations: u64,
 }
@@ -176,8 +228,9 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
         let heavy: Vec<u32> = (0..layout.n_rows()).filter(|row| !is_light(*row)).map(|row| layout.order[row]).collect();
         let (is_brief, steps) = (|row: usize| judge.is_brief(row), |row: usize| judge.steps(row));
         let lanes = Lanes::new(layout, is_light, is_brief, steps, arrangement.least_lane_rows());
-        let wgsl = wgsl::<K, D>(arrangement, device.adapter().is_software());
-        let engine = Engine::new(device, (D::STEM, &wgsl), K + 1, lanes, arrangement, (chunk_bytes, budget_bytes));
+        let sizes = sizes::<K, D>(&judge);
+        let wgsl = wgsl::<K, D>(&judge.lane_wgsl(), sizes.result, arrangement, device.adapter().is_software());
+        let engine = Engine::new(device, (D::STEM, &wgsl), sizes, lanes, arrangement, (chunk_bytes, budget_bytes));
         let first = vec![judge.first_reference(); layout.n_groups()];
         let heavy = judge.only(&heavy)?;
         let mut new = Self { judge, heavy, engine, reference: Vec::new(), evaluations: 0 };
@@ -219,6 +272,12 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
     fn refer_to(&mut self, groups: &[[f64; K]]) -> Result<(), KernelError> {
         let points: Vec<_> = groups.iter().enumerate().map(|(group, theta)| Point { group, theta: *theta }).collect();
         let (all, heavy) = (sum_rows(&self.judge, &points), sum_rows(&self.heavy, &points));
+        if let Some(group) = all.iter().position(|sum| !sum.value.is_finite()) {
+            return Err(KernelError::new(
+                format!("the reference is impossible for a customer of group {group}"),
+                "pass one nearer to what fits the data",
+            ));
+        }
         self.reference = (groups.iter().zip(all).zip(heavy))
             .map(|((theta, all), heavy)| Reference {
                 theta: *theta,
@@ -226,19 +285,22 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
                 sums: D::Sums::default(),
             })
             .collect();
-        let (judge, reference) = (&self.judge, &mut self.reference);
+        let (judge, reference, size) = (&self.judge, &mut self.reference, sizes::<K, D>(&self.judge).row);
         self.engine.write_rows(|lanes, run, mut rows| {
             let mut tasks = Vec::with_capacity(run.len());
             for lane in &lanes.lanes[run] {
-                let (own, others) = rows.split_at_mut(lane.rows.len());
+                let (own, others) = rows.split_at_mut(lane.rows.len() * size);
                 tasks.push((lane, own));
                 rows = others;
             }
-            let of_lane = |(lane, rows): (&lanes::Lane, &mut [D::Row])| {
+            let of_lane = |(lane, rows): (&lanes::Lane, &mut [f32])| {
                 let mut sums = D::Sums::default();
-                for (row, sorted) in rows.iter_mut().zip(&lanes.order[lane.rows.clone()]) {
-                    let part;
-                    (*row, part) = judge.reference_row(lane.group, *sorted as usize, &groups[lane.group]);
+                for (row, sorted) in rows.chunks_exact_mut(size).zip(&lanes.order[lane.rows.clone()]) {
+                    let (sorted, at) = (*sorted as usize, &groups[lane.group]);
+                    let (head, tail) = row.split_at_mut(size_of::<D::Row>() / size_of::<f32>());
+                    let (computed, part) = judge.reference_row(lane.group, sorted, at);
+                    head.copy_from_slice(bytemuck::cast_slice(&[computed]));
+                    judge.row_tail(sorted, at, tail);
                     add(&mut sums, &part);
                 }
                 (lane.group, sums)
@@ -252,8 +314,7 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
 
     /// Whether the device can tell the difference of a point.
     fn is_near(&self, point: &Point<K>) -> bool {
-        let reference = &self.reference[point.group].theta;
-        point.theta.iter().zip(reference).all(|(p, at)| *p <= at * REACH && *p >= at / REACH)
+        self.judge.is_near(&point.theta, &self.reference[point.group].theta)
     }
 
     /// The light rows' sum at a point: the device's part, the reference and what the host keeps of the way between.
@@ -265,19 +326,25 @@ impl<const K: usize, D: Difference<K>> Differenced<K, D> {
     }
 
     /// The points of `chains` as the device wants them, `[group, chain]`; zero where a point is not near or not finite in f32.
-    fn device_points(&self, params: ParamBatch<'_>, chains: &[usize]) -> Vec<D::Point> {
-        let (groups, extent) = (self.reference.len(), self.judge.extent());
-        let at = |i: usize| {
+    fn device_points(&self, params: ParamBatch<'_>, chains: &[usize]) -> Vec<f32> {
+        let (groups, extent, size) = (self.reference.len(), self.judge.extent(), sizes::<K, D>(&self.judge).point);
+        let at = |(i, numbers): (usize, &mut [f32])| {
             let (group, chain) = (i / chains.len(), chains[i % chains.len()]);
             let point = extent.point::<K>(params, chain, group);
             if !self.is_near(&point) {
-                return D::Point::zeroed();
+                return;
             }
-            let point = D::difference(&point.theta, &self.reference[group].theta);
-            let is_finite = bytemuck::cast_slice::<_, f32>(&[point]).iter().all(|part| part.is_finite());
-            if is_finite { point } else { D::Point::zeroed() }
+            let reference = &self.reference[group].theta;
+            let (head, tail) = numbers.split_at_mut(size_of::<D::Point>() / size_of::<f32>());
+            head.copy_from_slice(bytemuck::cast_slice(&[D::difference(&point.theta, reference)]));
+            self.judge.point_tail(&point.theta, reference, tail);
+            if !numbers.iter().all(|number| number.is_finite()) {
+                numbers.fill(0.0);
+            }
         };
-        (0..groups * chains.len()).into_par_iter().with_min_len(4096).map(at).collect()
+        let mut points = vec![0.0; groups * chains.len() * size];
+        points.par_chunks_exact_mut(size).enumerate().with_min_len(4096).for_each(at);
+        points
     }
 }
 

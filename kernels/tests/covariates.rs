@@ -116,7 +116,7 @@ fn sums_are_those_of_customers_one_by_one() {
     }
 }
 
-/// Whoever has every kind of history, α and β on either side of each other, and factors up to e^12.
+/// Every kind of history, α and β on either side of each other, and factors far beyond any fit's.
 #[test]
 fn extremes_agree_one_by_one() {
     each_case!(check);
@@ -360,4 +360,31 @@ fn what_cannot_be_is_refused_in_words() {
     let at = ParamBatch { per_group: params.view(), shared: gamma.view() };
     let error = judge.evaluate(at, &mut out).expect_err("one term, two coefficients");
     assert!(error.what.contains("coefficients of shape (2, 2) for 2 chains and 1 terms"), "{error}");
+}
+
+/// Figures of docs/math/covariates.md: nanoseconds of one core for a row and a chain, value and gradient, five columns.
+#[test]
+#[ignore = "a measurement of some seconds: run alone, in release"]
+fn speeds_measured() {
+    fn measure<L: Personal>(case: &Case) {
+        let (rows, chains) = (200_000, 8);
+        let (data, known) = (cells(1, rows, 0.0), known(rows, 5, case.parameters));
+        let (params, gamma) = (batch::<4>(chains, 1, case.centre, 0.1), gammas(chains, known.terms.len(), 0.1));
+        let both: [(&str, Box<dyn Likelihood>); 2] = [
+            ("judge", Box::new(Cpu::<L>::new(data.clone(), known.clone()).expect("rows"))),
+            ("simd", Box::new(Simd::<L>::new(data, known).expect("rows"))),
+        ];
+        let core = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+        for (name, mut likelihood) in both {
+            let once = || {
+                let start = std::time::Instant::now();
+                std::hint::black_box(core.install(|| evaluate(likelihood.as_mut(), &params, &gamma)));
+                start.elapsed().as_secs_f64()
+            };
+            let best = std::iter::repeat_with(once).take(5).fold(f64::INFINITY, f64::min);
+            let each = best * 1e9 / (rows as f64 * chains as f64);
+            eprintln!("{} {:?} {name}: {each:.1} ns per row and chain", L::NAME, case.parameters);
+        }
+    }
+    each_case!(measure);
 }

@@ -17,23 +17,23 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     }
     let lane_index = shape.first_lane + workgroup.x;
     let lane = lanes[lane_index];
-    var point: array<Point, TILE>;
-    var total: array<Terms, TILE>;
+    var point: array<LanePoint, TILE>;
+    var total: array<Sums, TILE>;
     for (var i = 0u; i < TILE; i++) {
         // Beyond the last chain, the last is computed once more and thrown away.
         point[i] = points[lane.group * shape.chains + min(first_chain + i, shape.chains - 1u)];
-        total[i] = Terms(0.0, vec4<f32>(0.0));
+        total[i] = nothing();
     }
     let split = lane.split - shape.first_row;
     let end = lane.end - shape.first_row;
     var row = lane.first - shape.first_row;
     while row < split {
-        var part = array<Terms, TILE>();
+        var part = array<Sums, TILE>();
         let stop = min(row + BLOCK, split);
         for (; row < stop; row++) {
             let constants = rows[row];
             for (var i = 0u; i < TILE; i++) {
-                part[i] = add(part[i], brief_terms(constants, point[i]));
+                part[i] = add(part[i], brief_sums(constants, point[i]));
             }
         }
         for (var i = 0u; i < TILE; i++) {
@@ -41,12 +41,12 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         }
     }
     while row < end {
-        var part = array<Terms, TILE>();
+        var part = array<Sums, TILE>();
         let stop = min(row + BLOCK, end);
         for (; row < stop; row++) {
             let constants = rows[row];
             for (var i = 0u; i < TILE; i++) {
-                part[i] = add(part[i], full_terms(constants, point[i]));
+                part[i] = add(part[i], full_sums(constants, point[i]));
             }
         }
         for (var i = 0u; i < TILE; i++) {
@@ -56,10 +56,9 @@ fn main(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     for (var i = 0u; i < TILE; i++) {
         let chain = first_chain + i;
         if chain < shape.chains {
-            let sum = total[i];
-            let each = array<f32, 5>(sum.value, sum.slopes.x, sum.slopes.y, sum.slopes.z, sum.slopes.w);
-            for (var k = 0u; k < TERMS; k++) {
-                sums[(lane_index * TERMS + k) * shape.chains + chain] = each[k];
+            var each = numbers(total[i]);
+            for (var k = 0u; k < NUMBERS; k++) {
+                sums[(lane_index * NUMBERS + k) * shape.chains + chain] = each[k];
             }
         }
     }

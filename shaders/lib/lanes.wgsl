@@ -6,6 +6,10 @@
 //                      fn full_terms(row: Row, point: Point) -> Terms     of all others
 //   lib/log1p_expm1.wgsl
 //   this file
+//   lib/plain.wgsl, or, where rows have parameters of their own, what the host writes for their terms, with
+//                      struct LaneRow, LanePoint, Sums                    of which the above are parts
+//                      const NUMBERS, fn numbers(sum: Sums)               the value, its slopes, then those in what groups share
+//                      fn brief_sums, full_sums, nothing, add
 //   lib/rows.wgsl or lib/chains.wgsl, the loops.
 // Counterpart: kernels/src/difference.rs, which adds the sums of lanes in f64, in lane order.
 
@@ -32,13 +36,9 @@ struct Lane {
 }
 
 @group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> rows: array<Row>;
+@group(0) @binding(1) var<storage, read> rows: array<LaneRow>;
 @group(0) @binding(2) var<storage, read> lanes: array<Lane>;
 // [group, chain]
-@group(0) @binding(3) var<storage, read> points: array<Point>;
-// [lane, term, chain]
+@group(0) @binding(3) var<storage, read> points: array<LanePoint>;
+// [lane, number, chain]
 @group(0) @binding(4) var<storage, read_write> sums: array<f32>;
-
-fn add(a: Terms, b: Terms) -> Terms {
-    return Terms(a.value + b.value, a.slopes + b.slopes);
-}

@@ -1,8 +1,11 @@
 //! What BG/NBD and MBG/NBD tell [`crate::covariates`]: which parameters may be a customer's own, and what rows add there.
 
+use super::device::{self, Point, Row};
 use super::simd::{add_age, add_repeat};
 use super::{K, Law};
+use crate::cells::Cells;
 use crate::covariates::{Case, Parts, Personal, Scale};
+use crate::rows::Sum;
 use crate::simd::gamma::rise_from;
 use crate::simd::{Sums, V};
 
@@ -26,7 +29,7 @@ impl<L: Law> Parts for L {
 
     /// No chance to leave.
     fn is_brief(x: u32, _t_x: f64, _t: f64) -> bool {
-        x + L::AT_START == 0
+        x == 0 && L::AT_START == 0
     }
 
     /// w [ −n ln(α+T) + n L + ln(c E + a) − ln c ], and ln (b)_{y−1} − ln (a+b)_y with − ln c in it.
@@ -47,5 +50,36 @@ impl<L: Law> Parts for L {
             sums.slopes[2] = w.times_from(slope_ab, sums.slopes[2]);
             sums.slopes[3] = w.times_plus(slope_b - slope_ab, sums.slopes[3]);
         }
+    }
+
+    const STEM: &'static str = <L as Law>::STEM;
+    const WGSL: &'static str = <L as Law>::WGSL;
+    const OWN_WGSL: &'static str = include_str!("../../../shaders/beta_geometric/covariates.wgsl");
+    /// No sum over fixed nodes: what f32 keeps of a row far from its reference is its six or seven digits.
+    const REACH_OF_ONE: f64 = 256.0;
+    type Row = Row;
+    type Point = Point;
+    /// Σ w ln(α₀ᵢ+T).
+    type Sums = [f64; 1];
+
+    fn first_reference(cells: &Cells) -> [f64; K] {
+        device::first_reference(cells)
+    }
+
+    /// Eight factors of (b)_y and of (a+b)_y at most.
+    fn steps(x: u32, own_chances: bool) -> usize {
+        if own_chances { 1 + 2 * x.saturating_add(L::AT_START).min(8) as usize } else { 1 }
+    }
+
+    fn device_row(row: (f64, f64, f64, f64), own: &[f64; K]) -> (Row, [f64; 1]) {
+        device::row::<L>(row, own)
+    }
+
+    fn kept(sums: &[f64; 1], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+        device::kept(sums, theta, reference)
+    }
+
+    fn device_point(theta: &[f64; K], reference: &[f64; K]) -> Point {
+        device::point(theta, reference)
     }
 }

@@ -34,6 +34,11 @@ pub trait Law: std::fmt::Debug + Clone + Copy + Send + Sync + 'static {
     /// Chances to leave before any repeat purchase: y − x.
     const AT_START: u32;
 
+    /// Stem of the shader, and the family's part of it.
+    const STEM: &'static str;
+    /// See [`Law::STEM`].
+    const WGSL: &'static str;
+
     /// Log-likelihood of one customer; −∞ when a parameter is not positive and finite.
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64;
 

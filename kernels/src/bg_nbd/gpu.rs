@@ -2,14 +2,14 @@
 
 use super::{BgNbd, Cpu, K};
 use crate::KernelError;
+use crate::beta_geometric::Law;
 use crate::beta_geometric::device::{self, Point, Row};
 use crate::difference::{Difference, Differenced};
 use crate::rows::Sum;
 
 impl Difference<K> for Cpu {
-    const STEM: &'static str = "bg_nbd";
-    const WGSL: &'static str =
-        concat!(include_str!("../../../shaders/bg_nbd.wgsl"), include_str!("../../../shaders/lib/beta_geometric.wgsl"));
+    const STEM: &'static str = BgNbd::STEM;
+    const WGSL: &'static str = BgNbd::WGSL;
     type Row = Row;
     type Point = Point;
     /// Σ w ln(α₀+T).

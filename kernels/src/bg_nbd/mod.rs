@@ -41,6 +41,9 @@ pub struct BgNbd;
 impl Law for BgNbd {
     const NAME: &'static str = "BG/NBD";
     const AT_START: u32 = 0;
+    const STEM: &'static str = "bg_nbd";
+    const WGSL: &'static str =
+        concat!(include_str!("../../../shaders/bg_nbd.wgsl"), include_str!("../../../shaders/lib/beta_geometric.wgsl"));
 
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
         log_lik(params, x, t_x, t)

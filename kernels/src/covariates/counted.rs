@@ -7,9 +7,11 @@
 //! Σ w [ ln (b)_{y−m} − ln (a+b)_y ],   y = x + chances        from the histogram of x, where a and b are the group's
 //! ```
 
+use super::customers::Part;
 use super::{Customers, K, N, Personal, Scale, Term};
 use crate::cells::RisingSum;
 use crate::rows::Sum;
+use crate::special::{digamma_rising, ln_rising};
 
 /// Totals of every group.
 #[derive(Debug, Clone)]
@@ -80,5 +82,22 @@ impl Counted {
             sum.gradient[3] += slope_b - slope_ab;
         }
         sum
+    }
+
+    /// What is counted of one customer, at parameters of their own, with m = 0.
+    pub fn of_one<L: Personal>(own: &[f64; K], x: u32, own_chances: bool) -> Part {
+        let mut part = Part { value: ln_rising(own[0], x), slopes: [digamma_rising(own[0], x), 0.0, 0.0, 0.0] };
+        for Scale { shape, scale } in L::SCALES {
+            part.value += own[*shape] * own[*scale].ln();
+            part.slopes[*shape] += own[*scale].ln();
+            part.slopes[*scale] += own[*shape] / own[*scale];
+        }
+        if let Some(start) = L::CHANCES.filter(|_| !own_chances) {
+            let (b, ab, y) = (own[3], own[2] + own[3], x.saturating_add(start));
+            part.value += ln_rising(b, y) - ln_rising(ab, y);
+            part.slopes[2] -= digamma_rising(ab, y);
+            part.slopes[3] += digamma_rising(b, y) - digamma_rising(ab, y);
+        }
+        part
     }
 }

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use super::counted::Counted;
 use super::customers::Part;
-use super::{Covariates, Customers, N, Personal};
+use super::{Covariates, Customers, K, N, Personal};
 use crate::cells::Cells;
 use crate::rows::{self, CPU_LANE_ROWS, Density, Extent, Layout, Sum};
 use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
@@ -15,7 +16,10 @@ use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch
 /// impossible, −∞, where a parameter of any customer's own is not positive and finite.
 #[derive(Debug, Clone)]
 pub struct Cpu<L> {
-    customers: Customers<L>,
+    pub(super) customers: Customers<L>,
+    /// For a device: what it leaves to the host, and the largest norm of z among the terms of each parameter.
+    pub(super) counted: Counted,
+    pub(super) longest: [f64; K],
 }
 
 impl<L: Personal> Cpu<L> {
@@ -26,7 +30,17 @@ impl<L: Personal> Cpu<L> {
     /// or not as many as rows; no terms or more than [`MOST_TERMS`](super::MOST_TERMS), terms that name a parameter the family does not move, a column
     /// that is not there, or both as another term does.
     pub fn new(cells: Cells, covariates: Covariates) -> Result<Self, KernelError> {
-        Ok(Self { customers: Customers::new(cells, covariates, CPU_LANE_ROWS)? })
+        Ok(Self::of(Customers::new(cells, covariates, CPU_LANE_ROWS)?))
+    }
+
+    pub(super) fn of(customers: Customers<L>) -> Self {
+        let square = |k: usize, row: usize| {
+            let of_k = customers.covariates.terms.iter().filter(|term| term.parameter == k);
+            of_k.map(|term| customers.known(row)(term.column).powi(2)).sum::<f64>()
+        };
+        let rows = customers.cells.group.len();
+        let longest = |k: usize| (0..rows).map(|row| square(k, row)).fold(0.0, f64::max).sqrt();
+        Self { counted: Counted::new(&customers, 0), longest: std::array::from_fn(longest), customers }
     }
 
     /// The cells as handed in.
@@ -50,7 +64,7 @@ impl<L: Personal> Likelihood for Cpu<L> {
     }
 
     fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
+        rows::evaluate(&Whole(&self.customers), params, out)
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
@@ -67,15 +81,18 @@ impl<L: Personal> Likelihood for Cpu<L> {
     }
 }
 
-impl<L: Personal> Density<N> for Cpu<L> {
+/// All of the density, row by row.
+struct Whole<'a, L>(&'a Customers<L>);
+
+impl<L: Personal> Density<N> for Whole<'_, L> {
     type Prepared = ();
 
     fn layout(&self) -> &Layout {
-        &self.customers.layout
+        &self.0.layout
     }
 
     fn extent(&self) -> Extent {
-        self.customers.extent()
+        self.0.extent()
     }
 
     fn prepare(&self, _group: usize, _point: &[f64; N]) {}
@@ -85,15 +102,10 @@ impl<L: Personal> Density<N> for Cpu<L> {
     }
 
     fn rows_sum(&self, (): &(), point: &[f64; N], rows: Range<usize>) -> Sum<N> {
-        let mut sum = Sum::ZERO;
-        for row in &self.customers.layout.order[rows] {
-            let row = *row as usize;
-            let own = self.customers.own(point, row);
-            let (x, t_x, t, _) = self.customers.history(row);
-            let (value, slopes) = L::log_lik_gradient(own, x, t_x, t);
-            self.customers.add(&mut sum, point, row, &own, &Part { value, slopes });
-        }
-        sum
+        self.0.sum(point, rows, |own, x, t_x, t| {
+            let (value, slopes) = L::log_lik_gradient(*own, x, t_x, t);
+            Part { value, slopes }
+        })
     }
 
     fn group_sum(&self, _group: usize, _point: &[f64; N]) -> Sum<N> {

@@ -1,6 +1,7 @@
 //! Histories with what is known of each customer, checked and sorted by group. Not what they add up to.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::{Covariates, K, MOST_TERMS, N, Personal, Term};
 use crate::KernelError;
@@ -65,7 +66,7 @@ impl<L: Personal> Customers<L> {
 
     /// Adds a row's value and its slopes in the parameters of its own, `weight` times, as slopes in those of its group and in the
     /// coefficients.
-    pub fn add(&self, sum: &mut Sum<N>, point: &[f64; N], row: usize, own: &[f64; K], part: &Part) {
+    fn add(&self, sum: &mut Sum<N>, point: &[f64; N], row: usize, own: &[f64; K], part: &Part) {
         let weight = self.cells.weight[row];
         sum.value += weight * part.value;
         for k in 0..K {
@@ -75,6 +76,24 @@ impl<L: Personal> Customers<L> {
             let z = self.covariates.values[[row, *column]];
             sum.gradient[K + t] += weight * part.slopes[*k] * own[*k] * L::SIGNS[*k] * z;
         }
+    }
+    /// The rows at `keep`, in that order.
+    pub fn select(&self, keep: &[u32], lane_rows: usize) -> Result<Self, KernelError> {
+        let rows: Vec<usize> = keep.iter().map(|row| *row as usize).collect();
+        let values = self.covariates.values.select(ndarray::Axis(0), &rows);
+        Self::new(self.cells.select(keep), Covariates { values, terms: self.covariates.terms.clone() }, lane_rows)
+    }
+
+    /// The sum of what `part` says of each sorted row at parameters of its own, as a function of a point.
+    pub fn sum(&self, point: &[f64; N], rows: Range<usize>, part: impl Fn(&[f64; K], u32, f64, f64) -> Part) -> Sum<N> {
+        let mut sum = Sum::ZERO;
+        for row in &self.layout.order[rows] {
+            let row = *row as usize;
+            let own = self.own(point, row);
+            let (x, t_x, t, _) = self.history(row);
+            self.add(&mut sum, point, row, &own, &part(&own, x, t_x, t));
+        }
+        sum
     }
 }
 

@@ -16,11 +16,14 @@
 mod counted;
 mod cpu;
 mod customers;
+mod gpu;
 mod parts;
+mod shader;
 mod simd;
 
 pub use cpu::Cpu;
 use customers::Customers;
+pub use gpu::Gpu;
 pub(crate) use parts::{Case, Parts, Scale};
 pub use simd::Simd;
 

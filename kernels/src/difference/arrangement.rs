@@ -50,18 +50,19 @@ impl Arrangement {
     }
 
     /// What the host declares for the driver's part of the shader.
-    pub(crate) fn constants(self, is_software: bool) -> String {
+    pub(crate) fn constants(self, is_software: bool, numbers: usize) -> String {
         match self {
-            Self::Rows => String::new(),
+            Self::Rows => format!("const CHAINS: u32 = {}u;\n", self.chains_per_workgroup(numbers)),
             // llvmpipe reads a shared row thread by thread; two chains for each reading halve that (measured: 1.3 times as fast).
             Self::Chains => format!("const TILE: u32 = {}u;\n", if is_software { 2 } else { 1 }),
         }
     }
 
-    /// Chains that one workgroup serves; `CHAINS` in the shader.
-    pub(crate) fn chains_per_workgroup(self) -> usize {
+    /// Chains that one workgroup serves, for so many numbers per row; `CHAINS` in the shader.
+    pub(crate) fn chains_per_workgroup(self, numbers: usize) -> usize {
         match self {
-            Self::Rows => 8,
+            // A thread for each sum, of which there are 64, and 16 KiB of workgroup memory.
+            Self::Rows => (60 / numbers).clamp(1, 8),
             Self::Chains => 64,
         }
     }

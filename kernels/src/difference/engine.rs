@@ -1,5 +1,5 @@
-//! Rows on a device, and one evaluation of them: submit, let the host work, read back. Knows buffers, chunks and dispatches;
-//! what a row or a point means, and what the host adds, it does not know.
+//! Rows on a device, and one evaluation of them: submit, let the host work, read back. Knows buffers, chunks, dispatches and how
+//! many numbers a row or a point has; what they mean, and what the host adds, it does not know.
 //!
 //! A chunk is a run of whole lanes whose rows share a buffer. All chunks lie on the device, or, beyond a budget, pass through a
 //! ring of [`RING`] buffers: the device computes one while the host copies the next. A dispatch covers a part of a chunk, so
@@ -8,7 +8,6 @@
 
 use std::ops::Range;
 
-use bytemuck::Pod;
 use wgpu::BufferUsages;
 
 use super::arrangement::Arrangement;
@@ -39,22 +38,37 @@ pub(super) const BUFFER_BYTES: u64 = 128 << 20;
 /// Buffers that streamed chunks take turns in: one computed, one on its way, one being filled.
 const RING: usize = 3;
 
-/// Rows of type `R` on a device, evaluated at points of type `P`.
+/// How many numbers of f32 there are of what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sizes {
+    pub row: usize,
+    pub point: usize,
+    /// A row's results: what comes back per lane and chain.
+    pub result: usize,
+}
+
+impl Sizes {
+    /// Bytes of so many numbers.
+    fn bytes(numbers: usize) -> usize {
+        numbers * size_of::<f32>()
+    }
+}
+
+/// Rows on a device, evaluated at points.
 #[derive(Debug)]
-pub(super) struct Engine<R, P> {
+pub(super) struct Engine {
     device: Device,
     pipeline: Pipeline,
     arrangement: Arrangement,
-    /// Numbers that come back per lane and chain.
-    terms: usize,
+    sizes: Sizes,
     pub lanes: Lanes,
     pub chunks: Vec<Range<usize>>,
     /// A buffer per chunk, or the ring.
-    slots: Vec<Buffer<R>>,
+    slots: Vec<Buffer<f32>>,
     /// All rows in device order, when they are streamed.
-    streamed: Option<Vec<R>>,
+    streamed: Option<Vec<f32>>,
     lane_table: Buffer<DeviceLane>,
-    points: Buffer<P>,
+    points: Buffer<f32>,
     sums: Buffer<f32>,
     readback: Readback<f32>,
     stopwatch: Option<Stopwatch>,
@@ -83,12 +97,12 @@ pub(super) struct Running {
     pending: Option<(Pending, Option<Pending>)>,
 }
 
-impl<R: Pod, P: Pod> Engine<R, P> {
+impl Engine {
     /// Room for the rows of `lanes`; they are still to be written.
     pub fn new(
         device: &Device,
         (stem, wgsl): (&str, &str),
-        terms: usize,
+        sizes: Sizes,
         lanes: Lanes,
         arrangement: Arrangement,
         (chunk_bytes, budget_bytes): (u64, Option<u64>),
@@ -96,13 +110,14 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         use Binding::{Input, Output, Uniform};
         let pipeline = Pipeline::new(device, stem, wgsl, &[Uniform, Input, Input, Input, Output]);
         let whole = 0..lanes.lanes.len();
-        let all_bytes = size_of_val(lanes.order.as_slice()) / size_of::<u32>() * size_of::<R>();
+        let row_bytes = Sizes::bytes(sizes.row);
+        let all_bytes = lanes.order.len() * row_bytes;
         let streams = budget_bytes.is_some_and(|budget| budget < all_bytes as u64);
         let most_bytes = chunk_bytes.min(most_buffer_bytes(device.adapter()));
         let most_bytes = budget_bytes.filter(|_| streams).map_or(most_bytes, |b| most_bytes.min(b / RING as u64));
-        let chunks = lanes.runs(whole, usize::MAX, |lane| lane.rows.len(), most_bytes as usize / size_of::<R>());
+        let chunks = lanes.runs(whole, usize::MAX, |lane| lane.rows.len(), most_bytes as usize / row_bytes);
         let longest = chunks.iter().map(|chunk| lanes.rows_of(chunk).len()).max().unwrap_or(0);
-        let room = |rows| Buffer::new(device, "rows", BufferUsages::STORAGE, rows);
+        let room = |rows| Buffer::new(device, "rows", BufferUsages::STORAGE, rows * sizes.row);
         let slots = if streams {
             (0..RING.min(chunks.len())).map(|_| room(longest)).collect()
         } else {
@@ -113,10 +128,10 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         Self {
             pipeline,
             arrangement,
-            terms,
+            sizes,
             chunks,
             slots,
-            streamed: streams.then(|| vec![R::zeroed(); lanes.order.len()]),
+            streamed: streams.then(|| vec![0.0; lanes.order.len() * sizes.row]),
             lanes,
             lane_table,
             points: Buffer::new(device, "points", BufferUsages::STORAGE, 1),
@@ -149,15 +164,15 @@ impl<R: Pod, P: Pod> Engine<R, P> {
     }
 
     /// Lets `fill` write the rows of each chunk in turn, and keeps or uploads them.
-    pub fn write_rows(&mut self, mut fill: impl FnMut(&Lanes, Range<usize>, &mut [R])) -> Result<(), KernelError> {
+    pub fn write_rows(&mut self, mut fill: impl FnMut(&Lanes, Range<usize>, &mut [f32])) -> Result<(), KernelError> {
         let mut buffer = Vec::new();
         for (chunk, lanes) in self.chunks.iter().enumerate() {
-            let rows = self.lanes.rows_of(lanes);
+            let rows = numbers_of(self.lanes.rows_of(lanes), self.sizes.row);
             if let Some(streamed) = &mut self.streamed {
                 fill(&self.lanes, lanes.clone(), &mut streamed[rows]);
                 continue;
             }
-            buffer.resize(rows.len(), R::zeroed());
+            buffer.resize(rows.len(), 0.0);
             fill(&self.lanes, lanes.clone(), &mut buffer);
             self.slots[chunk].write(&self.device, &buffer);
             self.work.bytes_up += size_of_val(buffer.as_slice()) as u64;
@@ -172,24 +187,24 @@ impl<R: Pod, P: Pod> Engine<R, P> {
     /// Bytes on the device while `chains` chains are evaluated together, and the host's copy of the sums.
     pub fn scratch_bytes(&self, chains: usize) -> u64 {
         let pass = chains.min(self.most_chains());
-        let sums = 2 * pass * self.lanes.lanes.len() * self.terms * size_of::<f32>();
-        let points = pass * self.lanes.n_groups() * size_of::<P>();
+        let sums = Sizes::bytes(2 * pass * self.lanes.lanes.len() * self.sizes.result);
+        let points = Sizes::bytes(pass * self.lanes.n_groups() * self.sizes.point);
         self.slots.iter().map(Buffer::bytes).sum::<u64>() + self.lane_table.bytes() + (sums + points) as u64
     }
 
     /// Chains that one evaluation may hold, by the adapter's limits and a whole number of workgroups.
     pub fn most_chains(&self) -> usize {
         let bytes = most_buffer_bytes(self.device.adapter()) as usize;
-        let by_sums = bytes / (self.lanes.lanes.len().max(1) * self.terms * size_of::<f32>());
-        let by_points = bytes / (self.lanes.n_groups().max(1) * size_of::<P>());
-        let width = self.arrangement.chains_per_workgroup();
+        let by_sums = bytes / Sizes::bytes(self.lanes.lanes.len().max(1) * self.sizes.result);
+        let by_points = bytes / Sizes::bytes(self.lanes.n_groups().max(1) * self.sizes.point);
+        let width = self.arrangement.chains_per_workgroup(self.sizes.result);
         let by_grid = self.device.adapter().max_workgroups as usize * width;
         let most = by_sums.min(by_points).min(by_grid);
         if most < width { most.max(1) } else { most / width * width }
     }
 
     /// Begins an evaluation at points `[group, chain]`, and does not wait.
-    pub fn begin(&mut self, points: &[P], chains: usize) -> Running {
+    pub fn begin(&mut self, points: &[f32], chains: usize) -> Running {
         self.make_ready(chains);
         self.points.write(&self.device, points);
         self.work.bytes_up += size_of_val(points) as u64;
@@ -209,8 +224,9 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         let Some((sums, laps)) = running.pending else {
             return Ok(vec![Sum::ZERO; chains * self.lanes.n_groups()]);
         };
-        self.work.bytes_down += (chains * self.lanes.lanes.len() * self.terms * size_of::<f32>()) as u64;
-        let added = self.readback.finish(&self.device, sums, |sums| self.lanes.add_up(sums, chains))?;
+        self.work.bytes_down += Sizes::bytes(chains * self.lanes.lanes.len() * self.sizes.result) as u64;
+        let added =
+            self.readback.finish(&self.device, sums, |sums| self.lanes.add_up(sums, self.sizes.result, chains))?;
         if let (Some(stopwatch), Some(laps)) = (&mut self.stopwatch, laps) {
             *self.work.device_ns.get_or_insert(0) += stopwatch.read(&self.device, laps)?;
         }
@@ -225,20 +241,20 @@ impl<R: Pod, P: Pod> Engine<R, P> {
             if let Some(before) = chunk.checked_sub(self.slots.len()) {
                 device.wait_for(running.submitted[before].clone());
             }
-            let rows = &streamed[self.lanes.rows_of(&self.chunks[chunk])];
+            let rows = &streamed[numbers_of(self.lanes.rows_of(&self.chunks[chunk]), self.sizes.row)];
             self.slots[chunk % self.slots.len()].write(device, rows);
             self.work.bytes_up += size_of_val(rows) as u64;
         }
         let mut encoders = Vec::new();
         for part in self.parts.iter().filter(|part| part.chunk == chunk) {
             let mut encoder = device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-            let columns = running.chains.div_ceil(self.arrangement.chains_per_workgroup());
+            let columns = running.chains.div_ceil(self.arrangement.chains_per_workgroup(self.sizes.result));
             let size = [part.lanes.len() as u32, columns as u32];
             let lap = self.stopwatch.as_mut().and_then(Stopwatch::lap);
             self.pipeline.dispatch_timed(&mut encoder, &part.bindings, size, lap);
             encoders.push(encoder);
         }
-        let items = running.chains * self.lanes.lanes.len() * self.terms;
+        let items = running.chains * self.lanes.lanes.len() * self.sizes.result;
         let is_last = chunk + 1 == self.chunks.len();
         if let (true, Some(encoder)) = (is_last, encoders.last_mut()) {
             self.readback.copy(device, encoder, &self.sums, items);
@@ -261,8 +277,8 @@ impl<R: Pod, P: Pod> Engine<R, P> {
     fn make_ready(&mut self, chains: usize) {
         let (device, lanes) = (&self.device, &self.lanes);
         let grown = [
-            self.points.reserve(device, chains * lanes.n_groups()),
-            self.sums.reserve(device, chains * lanes.lanes.len() * self.terms),
+            self.points.reserve(device, chains * lanes.n_groups() * self.sizes.point),
+            self.sums.reserve(device, chains * lanes.lanes.len() * self.sizes.result),
         ];
         if grown.contains(&true) || chains > self.cut_for {
             self.cut_for = self.cut_for.max(chains);
@@ -302,6 +318,11 @@ impl<R: Pod, P: Pod> Engine<R, P> {
         let others = self.lane_table.bytes() + self.points.bytes() + self.sums.bytes() + self.readback.bytes();
         self.work.device_bytes = self.work.device_bytes.max(rows + shapes + others);
     }
+}
+
+/// Where the numbers of a run of rows lie.
+fn numbers_of(rows: Range<usize>, each: usize) -> Range<usize> {
+    rows.start * each..rows.end * each
 }
 
 fn most_buffer_bytes(adapter: &Adapter) -> u64 {

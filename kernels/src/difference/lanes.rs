@@ -137,11 +137,10 @@ impl Lanes {
         self.lanes.iter().map(lane).collect()
     }
 
-    /// Adds the device's `[lane, term, chain]` sums up in f64, in lane order: `[group, chain]`.
-    pub fn add_up<const K: usize>(&self, sums: &[f32], chains: usize) -> Vec<Sum<K>> {
+    /// Adds the device's `[lane, number, chain]` sums up in f64, in lane order: `[group, chain]`. A value and at most K slopes each.
+    pub fn add_up<const K: usize>(&self, sums: &[f32], numbers: usize, chains: usize) -> Vec<Sum<K>> {
         /// Neighbouring chains that one task adds up: a cache line of f32.
         const BLOCK: usize = 16;
-        let terms = K + 1;
         let blocks: Vec<(usize, usize)> = (0..self.n_groups())
             .flat_map(|group| (0..chains).step_by(BLOCK).map(move |chain| (group, chain)))
             .collect();
@@ -149,8 +148,8 @@ impl Lanes {
             let width = BLOCK.min(chains - first);
             let (mut values, mut slopes) = ([0.0; BLOCK], [[0.0; BLOCK]; K]);
             for lane in self.lanes_of[group].clone() {
-                for (k, totals) in std::iter::once(&mut values).chain(&mut slopes).enumerate() {
-                    let from = &sums[(lane * terms + k) * chains + first..][..width];
+                for (k, totals) in std::iter::once(&mut values).chain(&mut slopes).take(numbers).enumerate() {
+                    let from = &sums[(lane * numbers + k) * chains + first..][..width];
                     totals.iter_mut().zip(from).for_each(|(total, sum)| *total += f64::from(*sum));
                 }
             }

@@ -22,13 +22,13 @@ fn structs_are_declared_alike_on_both_sides() {
         assert_eq!(*span as usize, size_of::<C>(), "{}", C::NAME);
     }
     fn family<const K: usize, D: Difference<K>>(arrangement: Arrangement) {
-        let wgsl = wgsl::<K, D>(arrangement, true);
+        let wgsl = wgsl::<K, D>(include_str!("../../../shaders/lib/plain.wgsl"), K + 1, arrangement, true);
         let module = naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&wgsl)));
         check::<Shape>(&module);
         check::<DeviceLane>(&module);
         check::<D::Row>(&module);
         check::<D::Point>(&module);
-        for (name, expected) in [("TERMS", K + 1), ("CHAINS", arrangement.chains_per_workgroup())] {
+        for (name, expected) in [("TERMS", K + 1), ("CHAINS", arrangement.chains_per_workgroup(K + 1))] {
             let (_, constant) = (module.constants.iter())
                 .find(|(_, constant)| constant.name.as_deref() == Some(name))
                 .unwrap_or_else(|| panic!("the shader has no {name}"));

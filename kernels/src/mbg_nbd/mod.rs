@@ -49,6 +49,11 @@ pub struct MbgNbd;
 impl Law for MbgNbd {
     const NAME: &'static str = "MBG/NBD";
     const AT_START: u32 = 1;
+    const STEM: &'static str = "mbg_nbd";
+    const WGSL: &'static str = concat!(
+        include_str!("../../../shaders/mbg_nbd.wgsl"),
+        include_str!("../../../shaders/lib/beta_geometric.wgsl")
+    );
 
     fn log_lik(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
         log_lik(params, x, t_x, t)

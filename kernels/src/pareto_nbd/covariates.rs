@@ -1,8 +1,12 @@
 //! What Pareto/NBD tells [`crate::covariates`]: which parameters may be a customer's own, and what rows add there.
 
+use super::gpu::{self, Point, Row, STEPS};
 use super::simd::{add_age, add_death};
 use super::{K, ParetoNbd};
+use crate::cells::Cells;
 use crate::covariates::{Case, Parts, Personal, Scale};
+use crate::difference::REACH;
+use crate::rows::Sum;
 use crate::simd::{Sums, V};
 
 impl Personal for ParetoNbd {
@@ -36,5 +40,35 @@ impl Parts for ParetoNbd {
         if !case.is_brief {
             add_death(theta, row, sums);
         }
+    }
+
+    const STEM: &'static str = "pareto_nbd";
+    const WGSL: &'static str = include_str!("../../../shaders/pareto_nbd.wgsl");
+    const OWN_WGSL: &'static str = include_str!("../../../shaders/pareto_nbd/covariates.wgsl");
+    /// The nodes are those of the reference.
+    const REACH_OF_ONE: f64 = REACH;
+    type Row = Row;
+    type Point = Point;
+    /// Σ w ln(α₀ᵢ+T) and Σ w ln(β₀ᵢ+T).
+    type Sums = [f64; 2];
+
+    fn first_reference(cells: &Cells) -> [f64; K] {
+        gpu::first_reference(cells)
+    }
+
+    fn steps(_x: u32, _own_chances: bool) -> usize {
+        STEPS
+    }
+
+    fn device_row(row: (f64, f64, f64, f64), own: &[f64; K]) -> (Row, [f64; 2]) {
+        gpu::device_row(row, own)
+    }
+
+    fn kept(sums: &[f64; 2], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+        gpu::kept(sums, theta, reference)
+    }
+
+    fn device_point(theta: &[f64; K], reference: &[f64; K]) -> Point {
+        gpu::point(theta, reference)
     }
 }

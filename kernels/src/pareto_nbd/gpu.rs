@@ -59,6 +59,9 @@ crossing! {
 /// of θ₀'s shapes and twice its scales falls to the fourth root only. Up to three panels, for frequent buyers long gone.
 const FALL: f64 = 84.0;
 
+/// Sixteen nodes to a panel, of which there is almost always one.
+pub(super) const STEPS: usize = 16;
+
 /// ln(D/A) of a cell that cannot have died: exp of it is 0, and nothing overflows.
 const NEVER: f32 = -1e4;
 
@@ -70,17 +73,8 @@ impl Difference<K> for Cpu {
     /// Σ w ln(α₀+T) and Σ w ln(β₀+T).
     type Sums = [f64; 2];
 
-    /// Everybody's purchase rate, shapes below one, a mean observation time and a half until as many have died as not.
     fn first_reference(&self) -> [f64; K] {
-        let Cells { frequency, age, weight, .. } = self.cells();
-        let (mut purchases, mut time, mut customers) = (0.0, 0.0, 0.0);
-        for ((x, t), w) in frequency.iter().zip(age).zip(weight) {
-            purchases += w * f64::from(*x);
-            time += w * t;
-            customers += w;
-        }
-        let rate = (purchases + 1.0) / (time + 1.0);
-        [0.5, 0.5 / rate, 0.5, 0.5 * (time + 1.0) / (customers + 1.0)]
+        first_reference(self.cells())
     }
 
     fn mass(&self, row: usize) -> f64 {
@@ -94,9 +88,8 @@ impl Difference<K> for Cpu {
         row.t_x == row.t
     }
 
-    /// Sixteen nodes to a panel, of which there is almost always one.
     fn steps(&self, row: usize) -> usize {
-        if self.is_brief(row) { 1 } else { 16 }
+        if self.is_brief(row) { 1 } else { STEPS }
     }
 
     fn only(&self, rows: &[u32]) -> Result<Self, KernelError> {
@@ -104,63 +97,91 @@ impl Difference<K> for Cpu {
     }
 
     fn reference_row(&self, _group: usize, row: usize, theta: &[f64; K]) -> (Row, [f64; 2]) {
-        let [_, alpha, _, beta] = *theta;
         let super::cpu::Row { x, t_x, t, weight } = self.row(row);
-        let (late_alpha, late_beta) = (alpha + t, beta + t);
-        let sums = [weight * late_alpha.ln(), weight * late_beta.ln()];
-        let always = Row {
-            weight: weight as f32,
-            frequency: x as f32,
-            per_age_alpha: (1.0 / late_alpha) as f32,
-            per_age_beta: (1.0 / late_beta) as f32,
-            log_gap_alpha: 0.0,
-            log_gap_beta: 0.0,
-            early: 1.0,
-            per_ratio: 1.0,
-            half: 0.0,
-            panels: 0.0,
-            log_total: 0.0,
-            log_odds: NEVER,
-        };
-        if t_x == t {
-            return (always, sums);
-        }
-        let (span, log_total) = nodes(theta, x, t_x, t);
-        let gap = t - t_x;
-        let row = Row {
-            log_gap_alpha: (gap / (alpha + t_x)).ln_1p() as f32,
-            log_gap_beta: (gap / (beta + t_x)).ln_1p() as f32,
-            early: span.early as f32,
-            per_ratio: (span.early / (alpha.max(beta) + t_x)) as f32,
-            half: span.half as f32,
-            panels: span.panels as f32,
-            log_total: log_total as f32,
-            log_odds: Death::between(*theta, x, t_x, t).log_odds.max(f64::from(NEVER)) as f32,
-            ..always
-        };
-        (row, sums)
+        device_row((x, t_x, t, weight), theta)
     }
 
-    fn kept(&[ln_alpha, ln_beta]: &[f64; 2], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
-        let (delta_r, delta_s) = (theta[0] - reference[0], theta[2] - reference[2]);
-        Sum { value: -delta_r * ln_alpha - delta_s * ln_beta, gradient: [-ln_alpha, 0.0, -ln_beta, 0.0] }
+    fn kept(sums: &[f64; 2], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+        kept(sums, theta, reference)
     }
 
-    fn difference(&[r, alpha, s, beta]: &[f64; K], at: &[f64; K]) -> Point {
-        Point {
-            r: r as f32,
-            s: s as f32,
-            delta_r: (r - at[0]) as f32,
-            delta_alpha: (alpha - at[1]) as f32,
-            delta_s: (s - at[2]) as f32,
-            delta_beta: (beta - at[3]) as f32,
-            r_0: at[0] as f32,
-            s_0: at[2] as f32,
-            log_ratio_s: ((s - at[2]) / at[2]).ln_1p() as f32,
-            per_s: (1.0 / s) as f32,
-            beta_is_less: f32::from(u8::from(at[3] < at[1])),
-            unused: 0.0,
-        }
+    fn difference(theta: &[f64; K], reference: &[f64; K]) -> Point {
+        point(theta, reference)
+    }
+}
+
+/// Everybody's purchase rate, shapes below one, a mean observation time and a half until as many have died as not.
+pub(super) fn first_reference(cells: &Cells) -> [f64; K] {
+    let Cells { frequency, age, weight, .. } = cells;
+    let (mut purchases, mut time, mut customers) = (0.0, 0.0, 0.0);
+    for ((x, t), w) in frequency.iter().zip(age).zip(weight) {
+        purchases += w * f64::from(*x);
+        time += w * t;
+        customers += w;
+    }
+    let rate = (purchases + 1.0) / (time + 1.0);
+    [0.5, 0.5 / rate, 0.5, 0.5 * (time + 1.0) / (customers + 1.0)]
+}
+
+/// A cell (x, t_x, T, weight), and its parts of Σ w ln(α₀+T) and Σ w ln(β₀+T), which the host keeps.
+pub(super) fn device_row((x, t_x, t, weight): (f64, f64, f64, f64), theta: &[f64; K]) -> (Row, [f64; 2]) {
+    let [_, alpha, _, beta] = *theta;
+    let (late_alpha, late_beta) = (alpha + t, beta + t);
+    let sums = [weight * late_alpha.ln(), weight * late_beta.ln()];
+    let always = Row {
+        weight: weight as f32,
+        frequency: x as f32,
+        per_age_alpha: (1.0 / late_alpha) as f32,
+        per_age_beta: (1.0 / late_beta) as f32,
+        log_gap_alpha: 0.0,
+        log_gap_beta: 0.0,
+        early: 1.0,
+        per_ratio: 1.0,
+        half: 0.0,
+        panels: 0.0,
+        log_total: 0.0,
+        log_odds: NEVER,
+    };
+    if t_x == t {
+        return (always, sums);
+    }
+    let (span, log_total) = nodes(theta, x, t_x, t);
+    let gap = t - t_x;
+    let row = Row {
+        log_gap_alpha: (gap / (alpha + t_x)).ln_1p() as f32,
+        log_gap_beta: (gap / (beta + t_x)).ln_1p() as f32,
+        early: span.early as f32,
+        per_ratio: (span.early / (alpha.max(beta) + t_x)) as f32,
+        half: span.half as f32,
+        panels: span.panels as f32,
+        log_total: log_total as f32,
+        log_odds: Death::between(*theta, x, t_x, t).log_odds.max(f64::from(NEVER)) as f32,
+        ..always
+    };
+    (row, sums)
+}
+
+/// What the host adds to a group's difference: what is linear in the shapes.
+pub(super) fn kept(&[ln_alpha, ln_beta]: &[f64; 2], theta: &[f64; K], reference: &[f64; K]) -> Sum<K> {
+    let (delta_r, delta_s) = (theta[0] - reference[0], theta[2] - reference[2]);
+    Sum { value: -delta_r * ln_alpha - delta_s * ln_beta, gradient: [-ln_alpha, 0.0, -ln_beta, 0.0] }
+}
+
+/// A point seen from the reference `at`.
+pub(super) fn point(&[r, alpha, s, beta]: &[f64; K], at: &[f64; K]) -> Point {
+    Point {
+        r: r as f32,
+        s: s as f32,
+        delta_r: (r - at[0]) as f32,
+        delta_alpha: (alpha - at[1]) as f32,
+        delta_s: (s - at[2]) as f32,
+        delta_beta: (beta - at[3]) as f32,
+        r_0: at[0] as f32,
+        s_0: at[2] as f32,
+        log_ratio_s: ((s - at[2]) / at[2]).ln_1p() as f32,
+        per_s: (1.0 / s) as f32,
+        beta_is_less: f32::from(u8::from(at[3] < at[1])),
+        unused: 0.0,
     }
 }
 
