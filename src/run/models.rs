@@ -8,7 +8,7 @@ use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, CovariateSpec, PriorSpec};
 use crate::error::{Error, Result};
-use crate::kernels::{Covariates, KernelError, Likelihood, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd};
+use crate::kernels::{Covariates, Likelihood, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd};
 use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
@@ -166,9 +166,9 @@ macro_rules! with_covariates {
             Place::Cpu => {
                 covariates::Simd::<$law>::new($cells, $covariates).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>)
             }
-            Place::Gpu(..) => {
-                Err(KernelError::new("covariates are not computed on devices yet", "set compute.backend = \"cpu\""))
-            }
+            Place::Gpu(device, options) => covariates::Cpu::<$law>::new($cells, $covariates)
+                .and_then(|judge| covariates::Gpu::<$law>::with(judge, device, options))
+                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
         }
     };
 }
