@@ -23,9 +23,10 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value = "5000", value_parser = customers, allow_negative_numbers = true)]
     customers: u64,
 
-    /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy.
-    #[arg(long, default_value = "3", value_parser = groups, allow_negative_numbers = true)]
-    groups: u32,
+    /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy. 4x3 makes 4
+    /// countries of 3 channels each, 4x3x2 these of 2 campaigns each, drawn level by level.
+    #[arg(long, default_value = "3", value_parser = nested_groups, allow_negative_numbers = true)]
+    groups: GroupCounts,
 
     /// When customers lapse: after a repeat purchase, after any purchase, or at any time.
     #[arg(long, value_enum, default_value_t = Model::BgNbd)]
@@ -109,7 +110,7 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
             Count::EveryPurchase => Counting::EveryPurchase,
         },
         covariates: CovariateTruth::some(args.covariates),
-        ..SimulateSpec::shop(args.customers, args.groups, args.seed).with_model(match args.model {
+        ..SimulateSpec::nested_shop(args.customers, &args.groups.0, args.seed)?.with_model(match args.model {
             Model::BgNbd => PurchaseLaw::BgNbd,
             Model::MbgNbd => PurchaseLaw::MbgNbd,
             Model::ParetoNbd => PurchaseLaw::ParetoNbd,
@@ -158,6 +159,24 @@ pub(super) fn groups(text: &str) -> Result<u32, String> {
     count(text, 100_000).map(|n| n as u32)
 }
 
+/// Groups on every level, from the top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct GroupCounts(Vec<u32>);
+
+/// How many groups on how many levels, as typed: 12, 4x3, 4x3x2.
+fn nested_groups(text: &str) -> Result<GroupCounts, String> {
+    let counts = text.split('x').map(groups).collect::<Result<Vec<u32>, String>>()?;
+    if counts.len() > 3 {
+        return Err("has more than three levels".to_owned());
+    }
+    let all: u64 = counts.iter().map(|&n| u64::from(n)).product();
+    if all > 100_000 {
+        Err(format!("makes {} groups, more than 100,000", HumanCount(all)))
+    } else {
+        Ok(GroupCounts(counts))
+    }
+}
+
 /// A whole number from 1 to `most`, as 1000000, 1_000_000 or 1e6.
 fn count(text: &str, most: u64) -> Result<u64, String> {
     let unreadable = || "is not a count; write 1000000, 1_000_000 or 1e6".to_owned();
@@ -185,5 +204,10 @@ mod tests {
         }
         assert!(groups("100001").unwrap_err().contains("100,000"));
         assert_eq!(groups("100_000"), Ok(100_000));
+        assert_eq!(nested_groups("12"), Ok(GroupCounts(vec![12])));
+        assert_eq!(nested_groups("4x3x2"), Ok(GroupCounts(vec![4, 3, 2])));
+        for (text, told) in [("4x", "is not a count"), ("2x2x2x2", "three levels"), ("1000x1000", "1,000,000 groups")] {
+            assert!(nested_groups(text).unwrap_err().contains(told), "{text}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 
+use super::one_or_many::OneOrMany;
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
 use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
 use super::source::Source;
@@ -276,24 +277,19 @@ impl Checker<'_> {
 
     fn groups(&self) -> Result<GroupsPlan> {
         let g = &self.source.config.groups;
-        if g.column.is_some() && g.by != GroupBy::Column {
-            return Err(self.fail(
-                "groups.by",
-                "\"column\" when groups.column is set",
-                format!("{:?}", g.by),
-                "add by = \"column\"",
-            ));
+        let by = g.by.to_vec();
+        let seen = || by.iter().map(|by| by.name()).collect::<Vec<_>>().join(", ");
+        let (by_column, by_cohort) = (by.contains(&GroupBy::Column), by.contains(&GroupBy::Cohort));
+        if g.column.is_some() && !by_column {
+            let must = "\"column\" when groups.column is set";
+            return Err(self.fail("groups.by", must, seen(), "add by = \"column\""));
         }
-        if g.cohort_days.is_some() && g.by != GroupBy::Cohort {
-            let advice = "add by = \"cohort\"";
-            return Err(self.fail(
-                "groups.by",
-                "\"cohort\" when groups.cohort_days is set",
-                format!("{:?}", g.by),
-                advice,
-            ));
+        if g.cohort_days.is_some() && !by_cohort {
+            let must = "\"cohort\" when groups.cohort_days is set";
+            let advice = if by_column { "by = [\"column\", \"cohort\"]" } else { "add by = \"cohort\"" };
+            return Err(self.fail("groups.by", must, seen(), advice));
         }
-        if self.source.config.data.kind == Kind::Summary && g.by == GroupBy::Cohort {
+        if self.source.config.data.kind == Kind::Summary && by_cohort {
             let advice = "a summary has no purchase dates; use by = \"column\"";
             return Err(self.fail(
                 "groups.by",
@@ -302,21 +298,36 @@ impl Checker<'_> {
                 advice,
             ));
         }
-        match g.by {
-            GroupBy::None => Ok(GroupsPlan::None),
-            GroupBy::Rfm => Ok(GroupsPlan::Rfm),
-            GroupBy::Cohort => {
-                let cohort_days = g.cohort_days.unwrap_or(7);
-                self.require(cohort_days >= 1, "groups.cohort_days", "at least 1", cohort_days, "7 is the default")?;
-                Ok(GroupsPlan::Cohort { cohort_days })
+        match &by[..] {
+            [GroupBy::None] => return Ok(GroupsPlan::None),
+            [GroupBy::Rfm] => return Ok(GroupsPlan::Rfm),
+            [GroupBy::Column | GroupBy::Cohort] | [GroupBy::Column, GroupBy::Cohort] => {}
+            _ => {
+                let must = "\"none\", \"column\", \"cohort\", \"rfm\" or [\"column\", \"cohort\"]";
+                return Err(self.fail("groups.by", must, seen(), "levels go from the top: columns, then cohorts"));
             }
-            GroupBy::Column => match &g.column {
-                Some(column) => Ok(GroupsPlan::Column { column: column.clone() }),
-                None => {
-                    Err(self.fail("groups.column", "set when groups.by is \"column\"", "nothing", "name the column"))
-                }
-            },
         }
+        let columns = g.column.as_ref().map(OneOrMany::to_vec).unwrap_or_default();
+        if by_column && columns.is_empty() {
+            return Err(self.fail("groups.column", "set when groups.by is \"column\"", "nothing", "name the column"));
+        }
+        let cohort_days = match (&g.cohort_days, by_cohort) {
+            (Some(days), _) => days.to_vec(),
+            (None, by_cohort) => vec![7; usize::from(by_cohort)],
+        };
+        let shortest = cohort_days.iter().copied().min();
+        let set = shortest.is_some_and(|days| days >= 1) || !by_cohort;
+        let found = shortest.map_or("nothing".to_owned(), |days| days.to_string());
+        self.require(set, "groups.cohort_days", "at least 1", found, "7 is the default")?;
+        let plan = GroupsPlan::Levels { columns, cohort_days };
+        let grouping = plan.grouping();
+        grouping.check().map_err(|e| e.at(self.source.place("groups.cohort_days")))?;
+        let names = grouping.level_names();
+        if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| names[..i].contains(name).then_some(name)) {
+            let must = "levels of different names";
+            return Err(self.fail("groups.column", must, format!("{twice} twice"), "rename the column in the data"));
+        }
+        Ok(plan)
     }
 
     fn spend(&self, data: &DataPlan) -> Result<Option<ModelPlan>> {

@@ -1,8 +1,8 @@
 //! Covariates as written: where they stand, and which of them move what.
 
 use super::check::Checker;
+use super::one_or_many::OneOrMany;
 use super::plan::{CovariatesPlan, DataPlan};
-use super::sections::OneOrMany;
 use crate::data::{Column, Format};
 use crate::dist::{CovariateSpec, Prior};
 use crate::error::Result;

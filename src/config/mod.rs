@@ -11,16 +11,18 @@
 mod check;
 mod covariates;
 mod day;
+mod one_or_many;
 mod plan;
 mod sections;
 mod source;
 
 pub use check::check;
 pub use day::Day;
+pub use one_or_many::OneOrMany;
 pub use plan::{Backend, ComputePlan, CovariatesPlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
 pub use sections::{
     BackendChoice, ClvConfig, Columns, ComputeSection, CovariatesSection, DataSection, Delimiter, DiagnoseSection,
-    GroupBy, GroupsSection, LayoutChoice, NamedTimeUnit, OneOrMany, OutputSection, PredictSection, PurchaseModel,
-    PurchaseSection, SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
+    GroupBy, GroupsSection, LayoutChoice, NamedTimeUnit, OutputSection, PredictSection, PurchaseModel, PurchaseSection,
+    SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
 };
 pub use source::{Source, json_schema};

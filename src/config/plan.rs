@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Day;
 use super::sections::{DiagnoseSection, PredictSection, SamplerSection};
-use crate::data::{Column, Format, Kind, MissingValues, NegativeAmounts, Resolution, TimeZone, ZeroAmounts};
+use crate::data::{
+    Column, Format, Grouping, Kind, MissingValues, NegativeAmounts, RESERVED_COLUMNS, Resolution, TimeZone, ZeroAmounts,
+};
 use crate::dist::{CovariateSpec, HierarchySpec, Prior, PriorSpec};
 
 /// A checked configuration. Whoever holds one need not ask again whether a number is positive or a file format known.
@@ -98,18 +100,42 @@ pub struct DataPlan {
 pub enum GroupsPlan {
     /// One group.
     None,
-    /// One group per value of a column.
-    Column {
-        /// The column.
-        column: Column,
-    },
-    /// One group per cohort of first purchases.
-    Cohort {
-        /// Length of a cohort in days.
-        cohort_days: u32,
+    /// Groups within groups, from the top; a single level is groups.
+    Levels {
+        /// A level per column: one group per value.
+        columns: Vec<Column>,
+        /// Below them, a level per length in days: one group per cohort of first purchases.
+        cohort_days: Vec<u32>,
     },
     /// Classes of recency and frequency.
     Rfm,
+}
+
+impl GroupsPlan {
+    /// The columns of the data that are levels, with what they are called from here on: their own name, or `group` where the file has
+    /// no names (`group_3` where there are several); a name that the results use themselves gets `_group` behind it.
+    pub fn columns(&self) -> Vec<(String, Column)> {
+        let Self::Levels { columns, .. } = self else { return Vec::new() };
+        let name = |column: &Column| match column {
+            Column::Index(_) if columns.len() == 1 => "group".to_owned(),
+            Column::Index(index) => format!("group_{index}"),
+            Column::Name(name) if RESERVED_COLUMNS.contains(&name.as_str()) => format!("{name}_group"),
+            Column::Name(name) => name.clone(),
+        };
+        columns.iter().map(|column| (name(column), column.clone())).collect()
+    }
+
+    /// The same as the data room knows it.
+    pub fn grouping(&self) -> Grouping {
+        match self {
+            Self::None => Grouping::None,
+            Self::Rfm => Grouping::RfmClass,
+            Self::Levels { cohort_days, .. } => Grouping::Levels {
+                columns: self.columns().into_iter().map(|(name, _)| name).collect(),
+                cohort_days: cohort_days.clone(),
+            },
+        }
+    }
 }
 
 /// Where covariates stand and how to read them. What they move stands with the model.

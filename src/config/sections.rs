@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
+use super::one_or_many::OneOrMany;
 use crate::data::{Column, Format, Kind, MissingValues, NegativeAmounts, Resolution, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior};
 
@@ -53,7 +54,7 @@ pub struct DataSection {
     #[serde(default)]
     pub kind: Kind,
     /// A file, folder or glob, or a list of them; relative paths start at the working directory.
-    pub path: OneOrMany,
+    pub path: OneOrMany<String>,
     /// `auto` decides by the file's first bytes: Parquet, or text, plain or gzipped.
     #[serde(default)]
     pub format: Format,
@@ -131,15 +132,17 @@ pub struct Columns {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupsSection {
-    /// `none`, `column` (any column of the data), `cohort` (date of first purchase) or `rfm` (classes of recency and frequency).
+    /// `none`, `column` (any column of the data), `cohort` (date of first purchase), `rfm` (classes of recency and frequency), or
+    /// `["column", "cohort"]`: cohorts within the groups of columns.
     #[serde(default)]
-    pub by: GroupBy,
-    /// The column, with `by = "column"`.
+    pub by: OneOrMany<GroupBy>,
+    /// The column, with `by = "column"`; or several, from the top: `["country", "channel"]` are channels within countries.
     #[serde(default)]
-    pub column: Option<Column>,
-    /// Length of a cohort in days, with `by = "cohort"`; default 7, counted from the first purchase in the data.
+    pub column: Option<OneOrMany<Column>>,
+    /// Length of a cohort in days, with `by = "cohort"`; default 7, counted from the first purchase in the data. Or several, each
+    /// dividing the one before: `[28, 7]` are weeks within four weeks.
     #[serde(default)]
-    pub cohort_days: Option<u32>,
+    pub cohort_days: Option<OneOrMany<u32>>,
 }
 
 /// Static covariates: what is known of a customer and does not change. docs/guide/covariates.md says how to read what comes of them.
@@ -148,7 +151,7 @@ pub struct GroupsSection {
 pub struct CovariatesSection {
     /// A file, folder or glob of rows that say something of customers; default `data.path`. A customer's first row counts.
     #[serde(default)]
-    pub path: Option<OneOrMany>,
+    pub path: Option<OneOrMany<String>>,
     /// One character, `"\t"`, or `"whitespace"`; default `data.delimiter`. The first line names the columns.
     #[serde(default)]
     pub delimiter: Option<Delimiter>,
@@ -330,26 +333,6 @@ pub struct OutputSection {
     pub title: Option<String>,
 }
 
-/// One path or several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// A single path.
-    One(String),
-    /// Several paths.
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// All paths.
-    pub fn to_vec(&self) -> Vec<String> {
-        match self {
-            Self::One(path) => vec![path.clone()],
-            Self::Many(paths) => paths.clone(),
-        }
-    }
-}
-
 /// What separates fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
@@ -402,6 +385,18 @@ pub enum GroupBy {
     Cohort,
     /// Classes of recency and frequency.
     Rfm,
+}
+
+impl GroupBy {
+    /// The word in configurations.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Column => "column",
+            Self::Cohort => "cohort",
+            Self::Rfm => "rfm",
+        }
+    }
 }
 
 /// The purchase models.

@@ -1,8 +1,9 @@
-//! Which customers pool with which: by a column of the source, by when they first bought, by a coarse RFM class, or all together.
+//! Which customers pool with which: by columns of the source, by when they first bought, by a coarse RFM class, or all together.
 
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 
+use super::group_tree::path;
 use super::rfm::quintile_scores;
 use super::summary::{Groups, Summary};
 use crate::error::{Error, Result};
@@ -17,12 +18,13 @@ pub enum Grouping {
     /// One group of everyone.
     #[default]
     None,
-    /// An extra column of the source: a customer's first value in time, within the calibration window.
-    Column(String),
-    /// The period of the first purchase, `days` long, counted from the earliest first purchase; labels are first days.
-    FirstPurchaseCohort {
-        /// Length of a cohort's period in days.
-        days: u32,
+    /// Levels from the top, at least one: groups within groups.
+    Levels {
+        /// Extra columns of the source: a customer's first value in time of each, within the calibration window.
+        columns: Vec<String>,
+        /// Below them, periods of the first purchase of so many days each, counted from the earliest first purchase; labels are
+        /// first days. Each length divides the one before it.
+        cohort_days: Vec<u32>,
     },
     /// Four classes by the sum of recency, frequency and monetary quintile scores in the calibration window.
     ///
@@ -31,42 +33,98 @@ pub enum Grouping {
 }
 
 impl Grouping {
-    /// The column's name in tables and reports; none without grouping.
-    pub fn column(&self) -> Option<&str> {
+    /// One level: a column of the source.
+    pub fn by_column(name: impl Into<String>) -> Self {
+        Self::Levels { columns: vec![name.into()], cohort_days: Vec::new() }
+    }
+
+    /// One level: periods of the first purchase, so many days long.
+    pub fn by_cohort(days: u32) -> Self {
+        Self::Levels { columns: Vec::new(), cohort_days: vec![days] }
+    }
+
+    /// The names of the levels from the top; none without grouping. A single level of cohorts is called `cohort`, several
+    /// `cohort_28d`, `cohort_7d` and so on.
+    pub fn level_names(&self) -> Vec<String> {
         match self {
-            Self::None => None,
-            Self::Column(name) => Some(name),
-            Self::FirstPurchaseCohort { .. } => Some("cohort"),
-            Self::RfmClass => Some("rfm_class"),
+            Self::None => Vec::new(),
+            Self::RfmClass => vec!["rfm_class".to_owned()],
+            Self::Levels { columns, cohort_days } => {
+                let cohort = |days: &u32| match &cohort_days[..] {
+                    [_] => "cohort".to_owned(),
+                    _ => format!("cohort_{days}d"),
+                };
+                columns.iter().cloned().chain(cohort_days.iter().map(cohort)).collect()
+            }
         }
     }
 
-    /// Sets the groups of a summary whose other columns are complete. `labels` are the values of the grouping column, by customer,
-    /// and used by [`Grouping::Column`] alone.
-    pub(super) fn apply(&self, summary: &mut Summary, labels: &[String]) -> Result<()> {
-        let labels = match self {
-            Self::None => {
-                summary.group = vec![0; summary.len()];
-                summary.groups = Groups::all();
-                return Ok(());
-            }
-            Self::Column(_) => labels.to_vec(),
-            Self::FirstPurchaseCohort { days } => cohort_labels(&summary.first_purchase, *days)?,
-            Self::RfmClass => rfm_labels(summary),
+    /// The grouping's name in tables and reports, the path of its levels' names; none without grouping.
+    pub fn column(&self) -> Option<String> {
+        let names = self.level_names();
+        (!names.is_empty()).then(|| path(names.iter().map(String::as_str)))
+    }
+
+    /// The extra columns that are levels.
+    pub(super) fn columns(&self) -> &[String] {
+        match self {
+            Self::Levels { columns, .. } => columns,
+            Self::None | Self::RfmClass => &[],
+        }
+    }
+
+    /// The lengths of the periods that are levels.
+    pub(super) fn cohort_days(&self) -> &[u32] {
+        match self {
+            Self::Levels { cohort_days, .. } => cohort_days,
+            Self::None | Self::RfmClass => &[],
+        }
+    }
+
+    /// Refuses cohorts without a day, and those that do not nest.
+    ///
+    /// # Errors
+    /// As said.
+    pub fn check(&self) -> Result<()> {
+        self.cohort_days().iter().try_for_each(|&days| check_cohort(days))?;
+        match self.cohort_days().windows(2).find(|pair| pair[0] % pair[1] != 0 || pair[0] == pair[1]) {
+            None => Ok(()),
+            Some(pair) => Err(Error::new("a cohort's length must divide the one of the level above")
+                .at("groups.cohort_days")
+                .seen(format!("{} within {}", pair[1], pair[0]))
+                .advice("e.g. [28, 7]: weeks within four weeks")),
+        }
+    }
+
+    /// Sets the groups of a summary whose other columns are complete. `labels` are those of the groups, by customer, and used by
+    /// [`Grouping::Levels`] alone.
+    pub(super) fn apply(&self, summary: &mut Summary, labels: &[String]) {
+        let Some(column) = self.column() else {
+            summary.group = vec![0; summary.len()];
+            summary.groups = Groups::all();
+            return;
         };
-        let column = self.column().unwrap_or_default();
-        (summary.groups, summary.group) = Groups::of_labels(column, &labels);
-        Ok(())
+        (summary.groups, summary.group) = match self {
+            Self::RfmClass => Groups::of_labels(&column, &rfm_labels(summary)),
+            Self::None | Self::Levels { .. } => Groups::of_labels(&column, labels),
+        };
     }
 }
 
-/// Refuses cohorts without a day.
-pub(super) fn check_cohort(days: u32) -> Result<()> {
+/// The label of a group with these parts from the top, which may be missing; none where the only part is.
+pub(super) fn group_label<'a>(parts: &[Option<&'a str>]) -> Option<std::borrow::Cow<'a, str>> {
+    match parts {
+        [only] => only.map(std::borrow::Cow::Borrowed),
+        parts => Some(path(parts.iter().map(|part| part.unwrap_or(MISSING_LABEL))).into()),
+    }
+}
+
+fn check_cohort(days: u32) -> Result<()> {
     if days > 0 {
         return Ok(());
     }
     Err(Error::new("a cohort must be at least one day long")
-        .at("groups.column")
+        .at("groups.cohort_days")
         .seen("0 days")
         .advice("7 makes weekly cohorts"))
 }
@@ -76,14 +134,6 @@ pub(super) fn cohorts_need_dates() -> Error {
     Error::new("first-purchase cohorts need dates, and a customer summary has none")
         .at("groups.column")
         .advice("group by a column, or give transactions")
-}
-
-fn cohort_labels(first_purchase: &[NaiveDate], days: u32) -> Result<Vec<String>> {
-    check_cohort(days)?;
-    let Some(&anchor) = first_purchase.iter().min() else {
-        return Err(cohorts_need_dates());
-    };
-    Ok(first_purchase.iter().map(|date| cohort_label(anchor, cohort_period(anchor, *date, days), days)).collect())
 }
 
 /// The number of the cohort of a first purchase.
@@ -127,10 +177,29 @@ mod tests {
 
     #[test]
     fn cohorts_are_anchored_at_the_earliest_first_purchase() {
-        let labels = cohort_labels(&[day(9), day(3), day(10), day(16), day(17)], 7).unwrap();
+        let labels = [9, 3, 10, 16, 17].map(|d| cohort_label(day(3), cohort_period(day(3), day(d), 7), 7));
         assert_eq!(labels, ["2020-01-03", "2020-01-03", "2020-01-10", "2020-01-10", "2020-01-17"]);
-        assert!(cohort_labels(&[day(1)], 0).unwrap_err().to_string().contains("at least one day"));
-        assert!(cohort_labels(&[], 7).unwrap_err().to_string().contains("need dates"));
+        assert!(Grouping::by_cohort(0).check().unwrap_err().to_string().contains("at least one day"));
+    }
+
+    #[test]
+    fn cohorts_nest_where_their_lengths_divide() {
+        let nested = |days: &[u32]| Grouping::Levels { columns: vec!["country".into()], cohort_days: days.to_vec() };
+        assert!(nested(&[28, 7]).check().is_ok());
+        for wrong in [&[28, 5][..], &[7, 28], &[7, 7]] {
+            assert!(nested(wrong).check().unwrap_err().to_string().contains("must divide"), "{wrong:?}");
+        }
+        assert_eq!(nested(&[28, 7]).column().unwrap(), "country > cohort_28d > cohort_7d");
+        assert_eq!(nested(&[7]).column().unwrap(), "country > cohort");
+        assert_eq!(Grouping::by_column("a > b").column().unwrap(), "a \\> b");
+        assert_eq!(Grouping::None.column(), None);
+    }
+
+    #[test]
+    fn labels_are_paths_where_there_are_levels() {
+        assert_eq!(group_label(&[Some("Home > Garden")]).unwrap(), "Home > Garden");
+        assert_eq!(group_label(&[None]), None);
+        assert_eq!(group_label(&[None, Some("web")]).unwrap(), "(missing) > web");
     }
 
     #[test]
@@ -143,7 +212,7 @@ mod tests {
             monetary: (0..10).map(f64::from).collect(),
             ..Summary::default()
         };
-        Grouping::RfmClass.apply(&mut summary, &[]).unwrap();
+        Grouping::RfmClass.apply(&mut summary, &[]);
         assert_eq!(summary.groups.labels, ["1-low", "2-middle", "3-high", "4-top"]);
         assert_eq!((summary.group[0], summary.group[9]), (0, 3));
         assert!(summary.group.is_sorted());

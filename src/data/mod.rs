@@ -20,6 +20,7 @@ mod csv_reader;
 mod customer_rows;
 mod dates;
 mod field;
+mod group_tree;
 mod grouping;
 mod holdout;
 mod ids;
@@ -58,6 +59,7 @@ pub use cells::Cells;
 pub use covariates::{
     COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
 };
+pub use group_tree::GroupLevel;
 pub use grouping::Grouping;
 pub use holdout::Holdout;
 pub use ids::Ids;

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::UNITS;
 use super::field::date_of;
-use super::grouping::{Grouping, MISSING_LABEL};
+use super::grouping::{Grouping, MISSING_LABEL, cohort_label, cohort_period, group_label};
 use super::holdout::Holdout;
 use super::rules::{Resolution, Rules};
 use super::summary::Summary;
@@ -97,7 +97,8 @@ pub(super) struct Customer {
     pub(super) last: NaiveDate,
     pub(super) x: u32,
     repeat_units: i128,
-    pub(super) group: Option<String>,
+    /// First value of each level's column.
+    pub(super) groups: Vec<Option<String>>,
     pub(super) group_conflict: bool,
     holdout_last: Option<NaiveDate>,
     pub(super) holdout_purchases: u32,
@@ -119,13 +120,13 @@ impl TransactionTable {
     /// # Errors
     /// When the windows do not fit the data, the grouping column is not in the table, or the table cannot be read.
     pub fn summarize(&self, window: &Window, rules: &Rules, grouping: &Grouping) -> Result<Summarized> {
-        let (windows, column) = self.judge(window, rules, grouping)?;
+        let windows = self.judge(window, rules, grouping)?;
         let parts: Vec<(Vec<Customer>, Folded)> = self
             .parts
             .par_iter()
             .map(|part| {
                 let mut customers = Vec::new();
-                let folded = self.fold_part(part, &windows, column, |customer| {
+                let folded = self.fold_part(part, &windows, grouping.columns(), |customer| {
                     customers.push(customer.clone());
                     Ok(())
                 })?;
@@ -147,10 +148,20 @@ impl TransactionTable {
         customers.par_sort_unstable_by(|a, b| a.id.cmp(&b.id));
 
         let group_conflicts = customers.iter().filter(|c| c.group_conflict).count() as u64;
-        let group_missing =
-            if column.is_some() { customers.iter().filter(|c| c.group.is_none()).count() as u64 } else { 0 };
-        let labels: Vec<String> =
-            customers.iter_mut().map(|c| c.group.take().unwrap_or_else(|| MISSING_LABEL.to_owned())).collect();
+        let group_missing = customers.iter().filter(|c| c.groups.iter().any(Option::is_none)).count() as u64;
+        let anchor = customers.iter().filter_map(|c| c.first).min().unwrap_or_default();
+        let label = |c: &Customer| {
+            let first = c.first.unwrap_or_default();
+            let cohorts: Vec<String> = grouping
+                .cohort_days()
+                .iter()
+                .map(|&days| cohort_label(anchor, cohort_period(anchor, first, days), days))
+                .collect();
+            let parts: Vec<Option<&str>> =
+                c.groups.iter().map(Option::as_deref).chain(cohorts.iter().map(|c| Some(c.as_str()))).collect();
+            group_label(&parts).map_or_else(|| MISSING_LABEL.to_owned(), std::borrow::Cow::into_owned)
+        };
+        let labels: Vec<String> = customers.iter().map(label).collect();
         let holdout = holdout_end.map(|end| Holdout {
             length: rules.units_between(calibration_end, end),
             purchases: customers.iter().map(|c| c.holdout_purchases).collect(),
@@ -158,7 +169,7 @@ impl TransactionTable {
             new_customers,
         });
         let mut summary = rows(customers, calibration_end, rules);
-        grouping.apply(&mut summary, &labels)?;
+        grouping.apply(&mut summary, &labels);
 
         let facts = SummaryFacts {
             holdout_purchases: holdout.as_ref().map_or(0, |h| h.purchases.iter().map(|&n| u64::from(n)).sum()),
@@ -170,19 +181,14 @@ impl TransactionTable {
         Ok(Summarized { summary, holdout, weekly, facts })
     }
 
-    /// The windows, and the column to group by if there is one, checked against the table.
-    pub(super) fn judge<'a>(
-        &self,
-        window: &Window,
-        rules: &'a Rules,
-        grouping: &'a Grouping,
-    ) -> Result<(Windows<'a>, Option<&'a str>)> {
+    /// The windows; they and the columns to group by are checked against the table.
+    pub(super) fn judge<'a>(&self, window: &Window, rules: &'a Rules, grouping: &Grouping) -> Result<Windows<'a>> {
         rules.check()?;
+        grouping.check()?;
         let windows = self.windows(window, rules)?;
-        match grouping {
-            Grouping::Column(name) if !self.extra.contains(name) => Err(self.no_such_group(name)),
-            Grouping::Column(name) => Ok((windows, Some(name.as_str()))),
-            _ => Ok((windows, None)),
+        match grouping.columns().iter().find(|name| !self.extra.contains(name)) {
+            Some(unknown) => Err(self.no_such_group(unknown)),
+            None => Ok(windows),
         }
     }
 
@@ -284,7 +290,7 @@ impl TransactionTable {
         &self,
         part: &std::path::Path,
         windows: &Windows<'_>,
-        column: Option<&str>,
+        columns: &[String],
         mut close: impl FnMut(&Customer) -> Result<()>,
     ) -> Result<Folded> {
         let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], new_customers: 0 };
@@ -300,7 +306,7 @@ impl TransactionTable {
                 folded.new_customers += 1;
             }
         };
-        self.read_part(part, column, |id, day, units, group| {
+        self.read_part(part, columns, |id, day, units, groups| {
             if !begun || customer.id != id {
                 if begun {
                     end(&customer, &mut folded);
@@ -312,7 +318,7 @@ impl TransactionTable {
             }
             // The table's dates were dates when it was written.
             let date = date_of(day.into()).unwrap_or_default();
-            customer.buy(date, units, group, windows, &mut folded.weekly);
+            customer.buy(date, units, groups, windows, &mut folded.weekly);
         })?;
         if begun {
             end(&customer, &mut folded);
@@ -333,7 +339,7 @@ impl Customer {
     }
 
     /// Adds one purchase; dates do not decrease from call to call.
-    fn buy(&mut self, date: NaiveDate, units: i64, group: Option<&str>, windows: &Windows<'_>, weekly: &mut [u64]) {
+    fn buy(&mut self, date: NaiveDate, units: i64, groups: &[Option<&str>], windows: &Windows<'_>, weekly: &mut [u64]) {
         let period = windows.rules.resolution.period_start(date);
         let week = weeks_between(windows.weekly.week_start[0], date);
         if date <= windows.calibration_end {
@@ -352,10 +358,13 @@ impl Customer {
             if self.x > 0 {
                 self.repeat_units += i128::from(units);
             }
-            match (&self.group, group) {
-                (None, Some(value)) => self.group = Some(value.to_owned()),
-                (Some(known), Some(value)) if known != value => self.group_conflict = true,
-                _ => {}
+            self.groups.resize(groups.len(), None);
+            for (known, group) in self.groups.iter_mut().zip(groups) {
+                match (&known, group) {
+                    (None, Some(value)) => *known = Some((*value).to_owned()),
+                    (Some(first), Some(value)) if first != value => self.group_conflict = true,
+                    _ => {}
+                }
             }
         } else if windows.holdout_end.is_some_and(|end| date <= end) {
             if self.holdout_last != Some(period) {

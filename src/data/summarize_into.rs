@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use rayon::prelude::*;
 
 use super::customer_rows::{CustomerRow, CustomerRows, NO_LABEL, Shape};
-use super::grouping::{Grouping, RFM_LABELS, check_cohort, cohort_label, cohort_period};
+use super::grouping::{Grouping, RFM_LABELS, cohort_label, cohort_period, group_label};
 use super::labels::{LabelReader, Labels};
 use super::rejects::lock;
 use super::rfm_scores::RfmCounts;
@@ -25,7 +25,6 @@ use crate::error::{Error, Result};
 struct Folding<'a> {
     table: &'a TransactionTable,
     windows: &'a Windows<'a>,
-    column: Option<&'a str>,
     grouping: &'a Grouping,
     shape: Shape,
     labels: &'a Labels,
@@ -73,10 +72,7 @@ impl TransactionTable {
         progress: &(dyn Fn(IngestProgress) + Sync),
         budget: &Budget,
     ) -> Result<PendingSummary> {
-        let (windows, column) = self.judge(window, rules, grouping)?;
-        if let Grouping::FirstPurchaseCohort { days } = grouping {
-            check_cohort(*days)?;
-        }
+        let windows = self.judge(window, rules, grouping)?;
         let folder = pending_folder(out_dir)?;
         let shape = Shape { addressed: false, dated: true, held_out: windows.holdout_end.is_some() };
         let labels = fixed_labels(grouping);
@@ -88,7 +84,6 @@ impl TransactionTable {
             let folding = Folding {
                 table: self,
                 windows: &windows,
-                column,
                 grouping,
                 shape,
                 labels: &labels,
@@ -113,7 +108,7 @@ impl TransactionTable {
             Some(steps) => &|rows, i| steps.class(rows, i) as u32,
             None => &|rows, i| rows.label[i],
         };
-        let mut files = SummaryFiles::create(out_dir, folder, shape, grouping.column(), budget)?;
+        let mut files = SummaryFiles::create(out_dir, folder, shape, grouping.column().as_deref(), budget)?;
         let meter = Meter::new(bytes.iter().sum(), progress);
         let advanced = |rows| meter.tell_share(rows, sums.customers);
         write_merged(runs.merge()?, &mut files, &labels, group_of, budget, |_, _, _| {}, advanced)?;
@@ -128,7 +123,7 @@ impl TransactionTable {
             ..self.window_facts(calibration_end, holdout_end, rules, SummaryFacts::default())
         };
         let mut pending = files.finish(&labels, &weekly, length, facts, budget)?;
-        if column.is_none() {
+        if grouping.columns().is_empty() {
             pending.facts.group_missing = 0;
         }
         Ok(pending)
@@ -140,7 +135,7 @@ pub(super) fn fixed_labels(grouping: &Grouping) -> Labels {
     match grouping {
         Grouping::None => Labels::begin(&["all"]),
         Grouping::RfmClass => Labels::begin(&RFM_LABELS),
-        Grouping::Column(_) | Grouping::FirstPurchaseCohort { .. } => Labels::begin(&[]),
+        Grouping::Levels { .. } => Labels::begin(&[]),
     }
 }
 
@@ -149,7 +144,8 @@ impl Folding<'_> {
         let mut rows = CustomerRows::new(self.shape);
         let mut labels = PartLabels { reader: LabelReader::new(self.labels), cohorts: HashMap::new() };
         let mut conflicts = 0;
-        let Folded { weekly, new_customers } = self.table.fold_part(part, self.windows, self.column, |customer| {
+        let columns = self.grouping.columns();
+        let Folded { weekly, new_customers } = self.table.fold_part(part, self.windows, columns, |customer| {
             // Only a column's values can change; for other groupings there are none.
             conflicts += u64::from(customer.group_conflict);
             let first = customer.first.unwrap_or_default();
@@ -182,24 +178,25 @@ impl Folding<'_> {
     }
 
     fn label(&self, customer: &Customer, labels: &mut PartLabels<'_>) -> u32 {
-        match self.grouping {
-            Grouping::None | Grouping::RfmClass => 0,
-            Grouping::Column(_) => customer.group.as_ref().map_or(NO_LABEL, |value| labels.reader.number(value)),
-            Grouping::FirstPurchaseCohort { days } => {
-                // The earliest purchase lies in the window (checked), so its customer is the earliest of the summary.
-                let anchor = self.windows.rules.resolution.period_start(self.table.first_date);
-                let period = cohort_period(anchor, customer.first.unwrap_or_default(), *days);
-                let PartLabels { reader, cohorts } = labels;
-                *cohorts.entry(period).or_insert_with(|| reader.number(&cohort_label(anchor, period, *days)))
-            }
+        let Grouping::Levels { cohort_days, .. } = self.grouping else { return 0 };
+        // The earliest purchase lies in the window (checked), so its customer is the earliest of the summary.
+        let anchor = self.windows.rules.resolution.period_start(self.table.first_date);
+        let cohort = |days: u32| (days, cohort_period(anchor, customer.first.unwrap_or_default(), days));
+        let PartLabels { reader, cohorts } = labels;
+        for (days, period) in cohort_days.iter().map(|&days| cohort(days)) {
+            cohorts.entry((days, period)).or_insert_with(|| cohort_label(anchor, period, days));
         }
+        let columns = customer.groups.iter().map(Option::as_deref);
+        let periods = cohort_days.iter().map(|&days| cohorts.get(&cohort(days)).map(String::as_str));
+        let parts: Vec<Option<&str>> = columns.chain(periods).collect();
+        group_label(&parts).map_or(NO_LABEL, |label| reader.number(&label))
     }
 }
 
 struct PartLabels<'a> {
     reader: LabelReader<'a>,
-    /// Numbers of the cohorts' labels, by period.
-    cohorts: HashMap<u64, u32>,
+    /// Labels of cohorts, by length and period.
+    cohorts: HashMap<(u32, u64), String>,
 }
 
 /// Merges runs into files: while some row groups are encoded, the rows of the next ones are merged. `twice` is told of customers

@@ -12,6 +12,7 @@ use arrow_schema::{DataType, Field as ArrowField, Schema as ArrowSchema, SchemaR
 use rayon::prelude::*;
 
 use super::customer_rows::{CustomerRows, NO_LABEL, Shape};
+use super::group_tree::has_part;
 use super::grouping::MISSING_LABEL;
 use super::labels::Labels;
 use super::observation_files::{self, CELLS_FILE, SPEND_FILE};
@@ -305,6 +306,10 @@ impl SummaryFiles {
             column: self.column.clone(),
             labels: numbers.iter().map(|&n| names[n as usize].clone()).collect(),
         };
+        let group_customers: Vec<u64> = numbers.iter().map(|&n| by_label[n as usize]).collect();
+        // On one level customers without a value have no label; a path says it in one of its parts.
+        let in_paths = groups.labels.iter().zip(&group_customers).filter(|(label, _)| has_part(label, MISSING_LABEL));
+        let unlabelled = if groups.is_nested() { in_paths.map(|(_, &n)| n).sum() } else { unlabelled };
         let folder = &self.folder.0;
         let column_fact: Vec<_> = self.column.iter().map(|c| (summary::GROUP_KEY, c.clone())).collect();
         self.summary.finish(&column_fact)?;
@@ -328,7 +333,7 @@ impl SummaryFiles {
                 group_missing: if self.column.is_some() { unlabelled } else { 0 },
                 ..facts
             },
-            group_customers: numbers.iter().map(|&n| by_label[n as usize]).collect(),
+            group_customers,
             groups,
             spend_range,
             holdout_length,

@@ -22,7 +22,7 @@ use super::source::{Kind, Source};
 use super::summarize::SummaryFacts;
 use super::summarize_into::{fixed_labels, write_merged};
 use super::summary_files::{Budget, GroupOf, PendingSummary, SummaryFiles, groups_at_once, pending_folder};
-use super::summary_row::{Checks, group_column};
+use super::summary_row::{Checks, group_columns};
 use super::weekly::WeeklyRepeats;
 use crate::error::{Error, Result};
 
@@ -65,16 +65,19 @@ pub(super) fn ingest_summary_within(
             .advice("transactions are read by ingest"));
     }
     rules.check()?;
-    let group_column = group_column(source, grouping)?;
-    if matches!(grouping, Grouping::FirstPurchaseCohort { .. }) {
+    let group_columns = group_columns(source, grouping)?;
+    if !grouping.cohort_days().is_empty() {
         return Err(cohorts_need_dates());
     }
     // A pattern that no date will ever meet is still told.
     DateReader::new(source.date_format.as_deref(), None, None)?;
     let make = || {
         let reading = Reading::new(source, block_bytes, progress)?;
-        let checks =
-            Checks { labels: labels(&reading.wanted), has_monetary: source.columns.monetary.is_some(), group_column };
+        let checks = Checks {
+            labels: labels(&reading.wanted),
+            has_monetary: source.columns.monetary.is_some(),
+            group_columns: group_columns.clone(),
+        };
         let shared = Shared { checks, labels: fixed_labels(grouping), rejects: RejectLog::default() };
         Ok::<_, Error>(Pass { reading, shared, rules, grouping, out_dir, budget })
     };
@@ -112,7 +115,7 @@ struct Counts {
 
 impl Pass<'_> {
     fn begin_files(&self, folder: std::path::PathBuf, shape: Shape) -> Result<SummaryFiles> {
-        SummaryFiles::create(self.out_dir, folder, shape, self.grouping.column(), self.budget)
+        SummaryFiles::create(self.out_dir, folder, shape, self.grouping.column().as_deref(), self.budget)
     }
 
     /// Writes while reading; gives up, with nothing, at the first customer who is not greater than the one before.
@@ -323,8 +326,8 @@ impl Consumer for Customers<'_> {
         self.seen += 1;
         let label = match &row.group {
             Some(group) => self.labels.number(group),
-            None if self.shared.checks.group_column.is_some() => NO_LABEL,
-            None => 0,
+            None if self.shared.checks.group_columns.is_empty() => 0,
+            None => NO_LABEL,
         };
         self.rows.push(CustomerRow {
             id: &row.id,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::field::Field;
-use super::grouping::Grouping;
+use super::grouping::{Grouping, group_label};
 use super::source::Source;
 use crate::error::{Error, Result};
 
@@ -14,7 +14,7 @@ pub(super) struct SummaryRow<'a> {
     pub(super) t_x: f64,
     pub(super) age: f64,
     pub(super) m: f64,
-    /// The value of the grouping column; none where there is nothing.
+    /// The label of the group; none where there is nothing.
     pub(super) group: Option<Cow<'a, str>>,
 }
 
@@ -23,22 +23,22 @@ pub(super) struct Checks {
     /// How the wanted columns are called in `rejects.csv`.
     pub(super) labels: Vec<String>,
     pub(super) has_monetary: bool,
-    /// Which of the extra columns is the one to group by.
-    pub(super) group_column: Option<usize>,
+    /// Which of the extra columns are the ones to group by, from the top.
+    pub(super) group_columns: Vec<usize>,
 }
 
 /// Which of the source's extra columns `grouping` asks for.
-pub(super) fn group_column(source: &Source, grouping: &Grouping) -> Result<Option<usize>> {
+pub(super) fn group_columns(source: &Source, grouping: &Grouping) -> Result<Vec<usize>> {
     let extra = &source.columns.extra;
-    let Grouping::Column(name) = grouping else { return Ok(None) };
-    let missing = || {
+    let missing = |name: &str| {
         let kept: Vec<&str> = extra.iter().map(|e| e.name.as_str()).collect();
         Error::new(format!("the source has no column {name:?} to group by"))
             .at("groups.column")
             .seen(format!("columns kept: {}", kept.join(", ")))
             .advice("name a column of the file")
     };
-    extra.iter().position(|e| e.name == *name).map(Some).ok_or_else(missing)
+    let position = |name: &String| extra.iter().position(|e| e.name == *name).ok_or_else(|| missing(name));
+    grouping.columns().iter().map(position).collect()
 }
 
 impl Checks {
@@ -71,7 +71,15 @@ impl Checks {
             return Err((4, "is negative".to_owned()));
         }
         let own = 4 + usize::from(self.has_monetary);
-        let group = self.group_column.map(|c| fields[own + c].text()).filter(|g| !g.is_empty());
+        let group = match &self.group_columns[..] {
+            [] => None,
+            [only] => Some(fields[own + only].text()).filter(|g| !g.is_empty()),
+            many => {
+                let texts: Vec<Cow<'_, str>> = many.iter().map(|c| fields[own + c].text()).collect();
+                let parts: Vec<Option<&str>> = texts.iter().map(|text| (!text.is_empty()).then_some(&**text)).collect();
+                group_label(&parts).map(|label| Cow::Owned(label.into_owned()))
+            }
+        };
         // Adding zero turns −0 into 0, so that equal times have equal bits. Spend without a repeat purchase is not repeat spend.
         let m = if x > 0.0 { m + 0.0 } else { 0.0 };
         Ok(SummaryRow { id, x: x as u32, t_x: t_x + 0.0, age: age + 0.0, m, group })

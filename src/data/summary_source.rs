@@ -6,7 +6,8 @@ use std::sync::Mutex;
 
 use super::dates::DateReader;
 use super::field::Field;
-use super::grouping::{Grouping, MISSING_LABEL};
+use super::group_tree::has_part;
+use super::grouping::{Grouping, MISSING_LABEL, cohorts_need_dates};
 use super::ingest::{IngestReport, Sizes, labels};
 use super::rejects::{Reject, RejectLog, lock, shown};
 use super::rows::{Address, Consumer, IngestProgress, Reading};
@@ -14,7 +15,7 @@ use super::rules::Rules;
 use super::source::{Kind, Source};
 use super::summarize::SummaryFacts;
 use super::summary::Summary;
-use super::summary_row::{Checks, SummaryRow, group_column};
+use super::summary_row::{Checks, SummaryRow, group_columns};
 use crate::error::{Error, Result};
 
 /// Reads a source of customer summaries: x a whole number, 0 ≤ t_x ≤ T, t_x = 0 exactly when x = 0, m ≥ 0, everything finite, no
@@ -33,7 +34,11 @@ pub fn ingest_summary(
         return Err(Error::new("this source holds transactions, not customer summaries").at("data.kind"));
     }
     rules.check()?;
-    let group_column = group_column(source, grouping)?;
+    let group_columns = group_columns(source, grouping)?;
+    if !grouping.cohort_days().is_empty() {
+        return Err(cohorts_need_dates());
+    }
+    let (grouped, nested) = (!group_columns.is_empty(), group_columns.len() > 1);
     // A pattern that no date will ever meet is still told.
     DateReader::new(source.date_format.as_deref(), None, None)?;
     let reading = Reading::new(source, Sizes::default().block_bytes, progress)?;
@@ -42,7 +47,7 @@ pub fn ingest_summary(
         checks: Checks {
             labels: labels(&reading.wanted),
             has_monetary: source.columns.monetary.is_some(),
-            group_column,
+            group_columns,
         },
         rejects: RejectLog::default(),
         found: Mutex::default(),
@@ -89,10 +94,11 @@ pub fn ingest_summary(
         summary.recency.push(row.t_x);
         summary.age.push(row.age);
         summary.monetary.push(row.m);
-        group_missing += u64::from(group_column.is_some() && row.group.is_none());
+        let in_path = |label: &String| nested && has_part(label, MISSING_LABEL);
+        group_missing += u64::from(grouped && row.group.as_ref().is_none_or(in_path));
         group_labels.push(row.group.unwrap_or_else(|| MISSING_LABEL.to_owned()));
     }
-    grouping.apply(&mut summary, &group_labels)?;
+    grouping.apply(&mut summary, &group_labels);
     let facts = SummaryFacts { group_missing, ..SummaryFacts::of(&summary) };
     let customers = summary.len() as u64;
     let report = IngestReport {

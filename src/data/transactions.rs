@@ -209,23 +209,26 @@ impl TransactionTable {
     }
 
     /// Hands on the purchases of one part, by customer and date: customer, day since 1970-01-01, amount in ten-thousandths, and
-    /// the value of one extra column, if one is asked for.
+    /// the values of the extra columns that are asked for.
     pub(super) fn read_part(
         &self,
         part: &Path,
-        extra: Option<&str>,
-        mut each: impl FnMut(&str, i32, i64, Option<&str>),
+        extra: &[String],
+        mut each: impl FnMut(&str, i32, i64, &[Option<&str>]),
     ) -> Result<()> {
         TableReader::open(part, VERSION)?.read(|rows| {
             let customers = rows.texts("customer_id")?;
             let days = rows.dates("date")?.values();
             let amounts = rows.decimals("amount")?;
-            let extras = extra.map(|name| rows.texts(name)).transpose()?;
+            let extras = extra.iter().map(|name| rows.texts(name)).collect::<Result<Vec<_>>>()?;
+            let mut values = vec![None; extras.len()];
             for i in 0..rows.len() {
                 // The writer stores 64-bit amounts alone.
                 let units = if amounts.is_null(i) { 0 } else { amounts.value(i) as i64 };
-                let value = extras.filter(|e| e.is_valid(i)).map(|e| e.value(i));
-                each(customers.value(i), days[i], units, value);
+                for (value, column) in values.iter_mut().zip(&extras) {
+                    *value = column.is_valid(i).then(|| column.value(i));
+                }
+                each(customers.value(i), days[i], units, &values);
             }
             Ok(())
         })

@@ -8,5 +8,5 @@ mod spec;
 mod transform;
 
 pub use prior::Prior;
-pub use spec::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
+pub use spec::{Centring, Centrings, Correlation, CovariateSpec, HierarchySpec, PriorSpec};
 pub use transform::{Transform, Transformed};

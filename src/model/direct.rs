@@ -69,6 +69,14 @@ impl Direct {
         total
     }
 
+    /// −∂² ln prior/∂u² of every coordinate, 0 at least, by central differences of the slope.
+    pub fn prior_precision(&self, point: ArrayView1<'_, f64>, jacobian: bool) -> Vec<f64> {
+        const STEP: f64 = 1e-4;
+        let slope = |c: &Coordinate, u: f64| c.log_prior(u, jacobian).1;
+        let precision = |(c, &u): (&Coordinate, &f64)| (slope(c, u - STEP) - slope(c, u + STEP)) / (2.0 * STEP);
+        self.coordinates.iter().zip(point).map(precision).map(|p| p.max(0.0)).collect()
+    }
+
     /// Writes what a row reports beside the natural parameters.
     pub fn report(&self, values: &[f64], out: &mut [f64]) {
         for (&k, x) in self.derived.iter().zip(out) {

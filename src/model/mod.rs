@@ -24,15 +24,15 @@ use crate::error::{Error, Result};
 use crate::kernels::Cells;
 use crate::target::Schema;
 
-pub use hierarchy::{PARAMETER_DIM, Pilot};
+pub use hierarchy::{Effects, LEVEL_DIM, PAIR_DIM, PARAMETER_DIM, Pilot};
 pub use posterior::Posterior;
 pub use priors::{Guess, Scale, Unit};
 pub use regression::{Effect, Moved, Regression};
 
-/// Whether all groups share the values along a dimension of a posterior's variables: those of μ, σ and coefficients. Along any other
-/// there is one per group.
+/// Whether all groups share the values along a dimension of a posterior's variables: those of μ, σ, correlations and coefficients.
+/// Along any other there is one per group.
 pub fn is_shared_dim(dim: &str) -> bool {
-    dim == PARAMETER_DIM || regression::COVARIATE_DIMS.contains(&dim)
+    hierarchy::SHARED_DIMS.contains(&dim) || regression::COVARIATE_DIMS.contains(&dim)
 }
 
 /// Every model family, one row each.

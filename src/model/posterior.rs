@@ -7,11 +7,11 @@ use ndarray::{Array, Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayViewMu
 use rayon::prelude::*;
 
 use super::direct::Direct;
-use super::hierarchy::{Hierarchy, Pilot};
+use super::hierarchy::{Effects, Hierarchy, Pilot};
 use super::regression::Regression;
 use super::{Family, Scale, priors};
 use crate::data::Groups;
-use crate::dist::PriorSpec;
+use crate::dist::{PriorSpec, Transform};
 use crate::error::{Error, Result};
 use crate::kernels::rng::Stream;
 use crate::kernels::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, Work};
@@ -25,7 +25,7 @@ const REACH: std::ops::Range<f64> = 1e-30..1e30;
 #[derive(Debug)]
 enum Layout {
     Direct(Direct),
-    Hierarchy(Hierarchy),
+    Hierarchy(Box<Hierarchy>),
 }
 
 /// From unconstrained points to the family's parameters.
@@ -138,9 +138,9 @@ impl Posterior {
         if let Some(hierarchy) = &spec.hierarchy {
             chart = family.derived_chart();
             let h = Hierarchy::new(family, groups, hierarchy)?;
-            schema = h.schema(family, groups.column.as_deref().unwrap_or("group"), &groups.labels)?;
+            schema = h.schema(family)?;
             start = h.start(&priors::start_values(&family.chart_parameters(&chart), scale));
-            layout = Layout::Hierarchy(h);
+            layout = Layout::Hierarchy(Box::new(h));
         } else {
             chart = family.chart_of(&spec.priors)?;
             let d = Direct::new(family, &chart, &spec)?;
@@ -225,6 +225,31 @@ impl Posterior {
         let (mut natural, mut shared) = (Array2::zeros((self.groups, k)), Array1::zeros(self.coordinates.shared()));
         self.coordinates.map(point, &mut values, flat(&mut natural), shared.view_mut());
         (natural, shared)
+    }
+
+    /// The links of the hierarchy's parameters, from their values to effects; none without a hierarchy.
+    pub fn links(&self) -> &[Transform] {
+        match &self.coordinates.layout {
+            Layout::Direct(_) => &[],
+            Layout::Hierarchy(h) => h.links(),
+        }
+    }
+
+    /// How precisely the priors alone fix each coordinate near one unconstrained point, −∂² ln prior/∂u², 0 at least; none with a
+    /// hierarchy, whose coordinates have no prior each.
+    pub fn prior_precision(&self, point: ArrayView1<'_, f64>) -> Vec<f64> {
+        match &self.coordinates.layout {
+            Layout::Direct(d) => d.prior_precision(point, self.jacobian),
+            Layout::Hierarchy(_) => Vec::new(),
+        }
+    }
+
+    /// The groups' effects at one unconstrained point; none without a hierarchy.
+    pub fn effects(&self, point: ArrayView1<'_, f64>) -> Option<Effects> {
+        match &self.coordinates.layout {
+            Layout::Direct(_) => None,
+            Layout::Hierarchy(h) => Some(h.effects(point)),
+        }
     }
 
     /// Log-likelihood alone at one unconstrained point; −∞ where it is impossible.
@@ -384,7 +409,10 @@ impl LogDensity for Posterior {
         let (rest, coefficients) = rest.split_at_mut(rest.len() - shared.len());
         match &self.coordinates.layout {
             Layout::Direct(d) => d.report(&values, rest),
-            Layout::Hierarchy(h) => h.report(point, rest),
+            Layout::Hierarchy(h) => {
+                let Coordinates { family, chart, .. } = &self.coordinates;
+                h.report(point, |values, natural| (family.to_natural)(chart, values, natural), rest);
+            }
         }
         if let Some(own) = &self.coordinates.regression {
             own.report(point.slice(s![self.coordinates.own..]), coefficients);

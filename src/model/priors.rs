@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Family, Parameter};
 use crate::data::{Groups, Observations};
-use crate::dist::{HierarchySpec, Prior, PriorSpec};
+use crate::dist::{Centring, HierarchySpec, Prior, PriorSpec};
 use crate::error::{Error, Result};
 
 /// The few numbers of a data set that default priors and starting points are measured in.
@@ -131,6 +131,25 @@ impl PriorSpec {
             let names: Vec<&str> = chart.iter().map(|p| p.name).collect();
             check_all(&hierarchy.mu, &within("hierarchy.mu"), &names)?;
             check_all(&hierarchy.sigma, &within("hierarchy.sigma"), &names)?;
+            for (level, priors) in &hierarchy.sigma_at {
+                check_all(priors, &within(&format!("hierarchy.sigma_at.{level}")), &names)?;
+            }
+            if let Some(unknown) = hierarchy.centring.names().find(|name| !names.contains(name)) {
+                return Err(Error::new(format!(
+                    "{}.{unknown} is no parameter of the model",
+                    within("hierarchy.centring")
+                ))
+                .advice(format!("{} has {}", family.key, names.join(", "))));
+            }
+            if let Some(correlation) = hierarchy.correlation {
+                let key = within("hierarchy.correlation");
+                correlation.check(&key)?;
+                if let Some(p) = chart.iter().find(|p| hierarchy.centring.of(p.name) == Centring::Centred) {
+                    return Err(Error::new(format!("{key} goes with coordinates that are auto or non_centred"))
+                        .seen(format!("centring of {} is centred", p.name))
+                        .advice("leave hierarchy.centring out"));
+                }
+            }
         }
         if let Some(covariates) = &self.covariates {
             covariates.prior.check("covariates.prior")?;
@@ -171,12 +190,29 @@ impl PriorSpec {
         }
         let hierarchy = self.hierarchy.clone().unwrap_or_default();
         let chart = family.derived_chart();
+        let levels: Vec<String> = groups.levels().into_iter().map(|level| level.name).collect();
+        if let Some(unknown) = hierarchy.sigma_at.keys().find(|&name| !levels.contains(name)) {
+            return Err(Error::new(format!("hierarchy.sigma_at.{unknown} is no level of the groups"))
+                .advice(format!("the levels are {}", levels.join(", "))));
+        }
+        // What is said of a level goes before what is said of all.
+        let of_level = |name: &String| {
+            let mut priors = hierarchy.sigma.clone();
+            priors.extend(hierarchy.sigma_at.get(name).into_iter().flatten().map(|(p, prior)| (p.clone(), *prior)));
+            complete(&priors, &chart, &|_| DEFAULT_SIGMA)
+        };
+        let (sigma, sigma_at) = match &levels[..] {
+            [only] => (of_level(only), BTreeMap::new()),
+            many => (BTreeMap::new(), many.iter().map(|name| (name.clone(), of_level(name))).collect()),
+        };
         Ok(Self {
             priors: BTreeMap::new(),
             hierarchy: Some(HierarchySpec {
                 centring: hierarchy.centring,
+                correlation: hierarchy.correlation,
                 mu: complete(&hierarchy.mu, &chart, &|p| default_mu(p, scale)),
-                sigma: complete(&hierarchy.sigma, &chart, &|_| DEFAULT_SIGMA),
+                sigma,
+                sigma_at,
             }),
             covariates: self.covariates.clone(),
         })

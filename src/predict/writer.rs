@@ -57,6 +57,8 @@ pub struct CustomerWriter<'a> {
     parquet: ParquetFile,
     /// (written to, renamed to)
     files: [(PathBuf, PathBuf); 2],
+    /// Columns of groups: the label of each group.
+    groups: Vec<(String, Vec<String>)>,
     /// Rows that wait for their batch to fill.
     waiting: Vec<CustomerPosterior>,
     written: usize,
@@ -86,7 +88,8 @@ impl<'a> CustomerWriter<'a> {
                 summary.len()
             )));
         }
-        let schema = Arc::new(Schema::new(fields(summary.groups.column.as_deref())));
+        let groups = summary.groups.columns();
+        let schema = Arc::new(Schema::new(fields(groups.iter().map(|(name, _)| name.as_str()))));
         let files = ["customers.parquet", "customers.csv"]
             .map(|name| (folder.join(format!("{name}.partial")), folder.join(name)));
         let open = |path: &Path| {
@@ -104,7 +107,8 @@ impl<'a> CustomerWriter<'a> {
         }
         header.push(b'\n');
         csv.write_all(&header).map_err(|cause| broken(&files[1].0, cause))?;
-        Ok(Self { summary, placement, schema, csv, parquet, files, waiting: Vec::with_capacity(BATCH), written: 0 })
+        let waiting = Vec::with_capacity(BATCH);
+        Ok(Self { summary, placement, groups, schema, csv, parquet, files, waiting, written: 0 })
     }
 
     /// Appends the next customers, in summary order.
@@ -155,9 +159,9 @@ impl<'a> CustomerWriter<'a> {
     /// Writes what waits.
     fn write_batch(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
-        let columns = columns(self.summary, self.placement, self.written, &waiting);
+        let Self { schema, csv, parquet, groups, .. } = self;
+        let columns = columns(self.summary, groups, self.placement, self.written, &waiting);
         let rows = waiting.len();
-        let Self { schema, csv, parquet, .. } = self;
         let (csv, parquet) = rayon::join(
             || {
                 let starts = (0..rows).into_par_iter().step_by(LINES);
@@ -178,6 +182,7 @@ impl<'a> CustomerWriter<'a> {
 /// The rows from `first` on by column, in the order of the schema.
 fn columns<'a>(
     summary: &'a Summary,
+    groups: &'a [(String, Vec<String>)],
     placement: Placement<'a>,
     first: usize,
     posteriors: &[CustomerPosterior],
@@ -196,9 +201,9 @@ fn columns<'a>(
         values.map_or(Column::Nothing, Column::Number)
     };
     let mut columns = vec![Column::Text(rows.clone().map(|row| &summary.customer_id[row]).collect())];
-    if summary.groups.column.is_some() {
-        let name = |&group: &u32| summary.groups.labels[group as usize].as_str();
-        columns.push(Column::Text(summary.group[rows.clone()].iter().map(name).collect()));
+    for (_, labels) in groups {
+        let label = |&group: &u32| labels[group as usize].as_str();
+        columns.push(Column::Text(summary.group[rows.clone()].iter().map(label).collect()));
     }
     let has_spend = posteriors.iter().all(|c| c.spend.is_some());
     columns.extend([
@@ -307,14 +312,14 @@ fn broken(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>
         .because(cause)
 }
 
-/// The stable columns, in order.
-fn fields(group_column: Option<&str>) -> Vec<Field> {
+/// The stable columns, in order; groups have a column for each level.
+fn fields<'a>(group_columns: impl Iterator<Item = &'a str>) -> Vec<Field> {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let count = |name: &str| Field::new(name, DataType::UInt32, false);
     let number = |name: &str| Field::new(name, DataType::Float64, false);
     let spend = |name: &str| Field::new(name, DataType::Float64, true);
     let mut fields = vec![text("customer_id")];
-    fields.extend(group_column.map(text));
+    fields.extend(group_columns.map(text));
     fields.extend([count("frequency"), number("recency"), number("age"), spend("monetary")]);
     fields.extend(["p_alive", "purchases_mean"].map(number));
     fields.extend(["purchases_q05", "purchases_q25", "purchases_q50", "purchases_q75", "purchases_q95"].map(count));

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::evaluate::{Baseline, HoldoutScores};
 
 use crate::run::{
-    self, CheckFacts, DataFacts, GroupTotal, ParameterPicture, PredictionFacts, RunDir, SegmentFacts, Step, Telemetry,
+    self, CheckFacts, DataFacts, FitShrinkage, GroupTotal, ParameterPicture, PredictionFacts, RunDir, SegmentFacts,
+    ShrinkageFacts, Step, Telemetry,
 };
 
 /// The view of a run whose steps are all done but the report.
@@ -23,6 +24,8 @@ pub fn collect(dir: &RunDir) -> Result<View> {
     let telemetry = run::read_telemetry(dir);
     let holdout: Option<HoldoutScores> =
         if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None };
+    let shrinkage: Option<ShrinkageFacts> =
+        if dir.has("shrinkage.json") { Some(dir.read_json("shrinkage.json", "diagnose")?) } else { None };
     let plan = &dir.plan;
     let unit = time_unit(plan.data.time_unit_days);
     let has_money = predictions.clv.is_some();
@@ -55,6 +58,7 @@ pub fn collect(dir: &RunDir) -> Result<View> {
         holdout: holdout.as_ref().map(|h| holdout_view(h, data.holdout_length.unwrap_or(0.0), &unit)),
         alive: Some(alive(dir)?),
         groups: groups(&data, &predictions.groups),
+        shrinkage: shrinkage.iter().flat_map(|s| &s.fits).map(shrinkage_view).collect(),
         parameters: parameters(&diagnostics, &run::parameter_pictures(dir)?),
         facts: facts(dir, &data, &diagnostics, &telemetry),
     })
@@ -193,6 +197,28 @@ fn groups(data: &DataFacts, totals: &[GroupTotal]) -> Option<view::Groups> {
     Some(view::Groups { column, rows })
 }
 
+fn shrinkage_view(fit: &FitShrinkage) -> view::Shrinkage {
+    let rows = |k: usize| {
+        fit.groups
+            .iter()
+            .map(|g| view::Shrunk {
+                label: g.label.clone(),
+                customers: g.customers,
+                alone: g.alone[k],
+                centre: g.centre[k],
+                pooled: g.pooled[k],
+                share: g.share[k],
+            })
+            .collect()
+    };
+    let parameter = |(k, name): (usize, &String)| view::ShrunkParameter { name: name.clone(), groups: rows(k) };
+    view::Shrinkage {
+        fit: fit.fit.clone(),
+        column: fit.column.clone(),
+        parameters: fit.parameters.iter().enumerate().map(parameter).collect(),
+    }
+}
+
 fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<view::Parameter> {
     diagnostics
         .parameters
@@ -201,11 +227,12 @@ fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<v
         .map(|(p, picture)| {
             debug_assert!(p.name == picture.name && p.fit == picture.fit, "both follow the schema's order");
             // What groups share is a population parameter; its label belongs to its name.
-            let shared = p.coords.iter().find(|(dim, _)| run::is_shared_dim(dim)).map(|(_, label)| label);
+            let shared: Vec<&str> =
+                p.coords.iter().filter(|(dim, _)| run::is_shared_dim(dim)).map(|(_, label)| label.as_str()).collect();
             let coords = p.coords.iter().filter(|(dim, _)| !run::is_shared_dim(dim));
             view::Parameter {
                 fit: p.fit.clone(),
-                name: shared.map_or_else(|| p.name.clone(), |label| format!("{}[{label}]", p.name)),
+                name: if shared.is_empty() { p.name.clone() } else { format!("{}[{}]", p.name, shared.join(", ")) },
                 coords: coords.map(|(dim, label)| (dim.clone(), label.clone())).collect(),
                 mean: p.mean,
                 sd: p.sd,

@@ -47,6 +47,7 @@ pub(super) fn view(groups: usize) -> View {
         holdout: Some(holdout()),
         alive: Some(alive()),
         groups: Some(self::groups(groups)),
+        shrinkage: vec![shrinkage(groups)],
         parameters: parameters(groups),
         facts: facts(),
     }
@@ -291,6 +292,33 @@ fn groups(n: usize) -> Groups {
         })
         .collect();
     Groups { column: "cohort".into(), rows }
+}
+
+fn shrinkage(n: usize) -> Shrinkage {
+    let rows = |parameter: u64| {
+        (0..n)
+            .map(|g| {
+                let mut noise = random(1_000 + 100 * parameter + g as u64);
+                let customers = (5.0 * (6.0 * noise.uniform()).exp()) as u64;
+                let share = 1.0 / (1.0 + customers as f64 / 150.0);
+                let alone = 0.08 * (0.5 * noise.normal() * share.sqrt()).exp();
+                Shrunk {
+                    label: format!("group {g}"),
+                    customers,
+                    alone: Some(alone),
+                    centre: 0.08,
+                    pooled: 0.08 * share + alone * (1.0 - share),
+                    share,
+                }
+            })
+            .collect()
+    };
+    let parameter = |(i, name): (u64, &str)| ShrunkParameter { name: name.into(), groups: rows(i) };
+    Shrinkage {
+        fit: "purchase".into(),
+        column: "cohort".into(),
+        parameters: (0..).zip(["rate", "phi"]).map(parameter).collect(),
+    }
 }
 
 fn parameters(groups: usize) -> Vec<Parameter> {

@@ -24,6 +24,7 @@ mod numbers;
 mod page;
 mod plots;
 mod scales;
+mod shrinkage;
 mod svg;
 mod view;
 mod words;
@@ -38,5 +39,5 @@ pub use html::render;
 pub use numbers::{count, figure, money, percent, short, whole};
 pub use view::{
     AliveMap, Check, Class, Coverage, DataFacts, Density, Facts, FitFacts, Group, Groups, Headline, Holdout, Interval,
-    Parameter, Score, Step, Tracking, Verdict, View,
+    Parameter, Score, Shrinkage, Shrunk, ShrunkParameter, Step, Tracking, Verdict, View,
 };

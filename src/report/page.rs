@@ -10,6 +10,7 @@ use super::numbers::{
     self, count, count_range, decimals_for, fixed, money, money_range, percent, percent_whole, whole,
 };
 use super::plots::{self, Mark, responsive};
+use super::shrinkage::{self, ShrinkagePart};
 use super::view::{Class, Group, Groups, Holdout, Parameter, View};
 use super::words;
 
@@ -41,6 +42,7 @@ pub(super) struct Page {
     holdout: Option<HoldoutPart>,
     alive: Option<AlivePart>,
     groups: Option<GroupPart>,
+    shrinkage: Option<ShrinkagePart>,
     parameters: Option<ParameterPart>,
     chains: Option<ChainPart>,
     facts: FactPart,
@@ -179,6 +181,7 @@ impl Page {
                 map: responsive(|size| plots::heat_map(a, &view.time_unit, size)),
             }),
             groups: view.groups.as_ref().filter(|g| !g.rows.is_empty()).map(|g| groups(g, currency)),
+            shrinkage: shrinkage::part(&view.shrinkage),
             parameters: parameters(&view.parameters),
             chains: chains(&view.parameters),
             facts: facts(&view.facts),

@@ -73,9 +73,9 @@ fn sections_that_a_run_does_not_have_are_absent() {
         assert!(!html.contains(section), "{section}");
     }
     // Taking one section away takes nothing else away.
-    let full = view(1);
+    let full = view(2);
     type TakeAway = fn(&mut View);
-    let without: [(&str, TakeAway); 8] = [
+    let without: [(&str, TakeAway); 9] = [
         ("Where the value is", |v| v.tiers.clear()),
         ("Who to talk to", |v| v.segments.clear()),
         ("Does the model fit?", |v| {
@@ -85,6 +85,7 @@ fn sections_that_a_run_does_not_have_are_absent() {
         ("Did it predict the future?", |v| v.holdout = None),
         ("Who is still a customer?", |v| v.alive = None),
         ("By cohort", |v| v.groups = None),
+        ("How much groups borrow", |v| v.shrinkage.clear()),
         ("The posterior", |v| v.parameters.clear()),
         ("How it was made", |v| v.facts = super::Facts::default()),
     ];
@@ -149,7 +150,7 @@ fn a_refused_result_says_so_loudly_and_gives_no_advice_to_act_on() {
     assert!(html.contains("214 of 4,000 draws diverged"));
     // The parameter to blame is in sight, not folded away.
     let place = |text: &str| html.find(text).unwrap();
-    assert!(place("class=\"why\">R-hat 1.38 above 1.01") < place("<details"));
+    assert!(place("class=\"why\">R-hat 1.38 above 1.01") < place(" parameters of single groups"));
     assert!(html.contains("<figure class=\"panel concern\">"));
     for class in v.tiers.iter().chain(&v.segments) {
         assert!(!html.contains(class.action.as_deref().unwrap()));

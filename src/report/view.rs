@@ -50,6 +50,8 @@ pub struct View {
     pub alive: Option<AliveMap>,
     /// Totals by group of partial pooling.
     pub groups: Option<Groups>,
+    /// How groups borrowed strength from each other, by fit; empty without groups.
+    pub shrinkage: Vec<Shrinkage>,
     /// Posterior of every parameter, population parameters (no coordinates) and group parameters alike.
     pub parameters: Vec<Parameter>,
     /// How the run was made.
@@ -205,6 +207,43 @@ pub struct Group {
     pub purchases: Interval,
     /// Value within the horizon, in currency.
     pub value: Interval,
+}
+
+/// How the groups of one fit borrowed strength.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shrinkage {
+    /// Which fit: `purchase`, `spend`.
+    pub fit: String,
+    /// The column that made the groups: `cohort`, `country > channel`.
+    pub column: String,
+    /// One entry per parameter that is pooled.
+    pub parameters: Vec<ShrunkParameter>,
+}
+
+/// One pooled parameter of every group.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ShrunkParameter {
+    /// Its name: `rate`.
+    pub name: String,
+    /// One row per group.
+    pub groups: Vec<Shrunk>,
+}
+
+/// One parameter of one group, alone and pooled.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Shrunk {
+    /// The group's label.
+    pub label: String,
+    /// Customers whose data it has of its own.
+    pub customers: u64,
+    /// What its own data say alone; `None` where they say nothing.
+    pub alone: Option<f64>,
+    /// The centre that it is pooled towards.
+    pub centre: f64,
+    /// What it is with the others' help.
+    pub pooled: f64,
+    /// The weight of the centre, 0–1.
+    pub share: f64,
 }
 
 /// Posterior and diagnostics of one parameter.

@@ -1,13 +1,15 @@
-//! Step 3: the draws get their verdict.
+//! Step 3: the draws get their verdict, and groups are told how much they borrowed.
 
 use super::fit::open_store;
+use super::shrinkage::{self, ShrinkageFacts};
+use super::summarize::read_observations;
 use super::{RunDir, models, telemetry};
 use crate::diagnose::{FitInput, Thresholds, diagnose_fit, verdict};
 use crate::error::Result;
 use crate::model::is_shared_dim;
 use crate::target::Schema;
 
-/// Judges every fit and writes `diagnostics.json`.
+/// Judges every fit and writes `diagnostics.json`, and `shrinkage.json` where there are groups.
 pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
     let store = open_store(dir)?;
     let d = &dir.plan.diagnose;
@@ -21,8 +23,14 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         ..Thresholds::default()
     };
     let mut judged = Vec::new();
-    for (name, _) in models::fits(&dir.plan) {
+    let mut shrunk = ShrinkageFacts { schema_version: 1, fits: Vec::new() };
+    let grouped = models::fits(&dir.plan).iter().any(|(_, plan)| plan.hierarchy.is_some());
+    let observed = if grouped { Some(read_observations(dir)?) } else { None };
+    for (name, plan) in models::fits(&dir.plan) {
         let draws = store.read(name)?;
+        if let Some(observed) = &observed {
+            shrunk.fits.extend(shrinkage::of_fit(name, plan, observed, &draws)?);
+        }
         let input = FitInput {
             fit: name,
             elements: &draws.schema.elements(),
@@ -35,6 +43,9 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         let least = fit.parameters.iter().map(|p| p.ess_bulk).fold(f64::INFINITY, f64::min);
         telemetry::record_ess(dir, name, least.is_finite().then_some(least))?;
         judged.push(fit);
+    }
+    if !shrunk.fits.is_empty() {
+        dir.write_json("shrinkage.json", &shrunk)?;
     }
     dir.write_json("diagnostics.json", &verdict(judged))
 }

@@ -10,6 +10,7 @@ mod dir;
 mod evaluate;
 mod facts;
 mod fit;
+mod meaning;
 mod meter;
 mod models;
 mod pictures;
@@ -17,6 +18,7 @@ mod predict;
 mod prepare;
 mod prior;
 mod segment;
+mod shrinkage;
 mod summarize;
 mod telemetry;
 
@@ -28,10 +30,12 @@ pub use facts::{
     CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
 };
 pub use fit::{MaximumFacts, maximum};
+pub use meaning::Meaning;
 pub use models::{PURCHASE, SPEND, model_name};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
-pub use prior::{PriorRow, prior};
+pub use prior::{PriorCheck, PriorRow, prior};
+pub use shrinkage::{FitShrinkage, GroupShrinkage, ShrinkageFacts};
 pub use telemetry::{FitCost, PredictionCost, StepCost, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
@@ -91,7 +95,7 @@ impl Step {
                 "facts.json",
             ],
             Self::Fit => &[],
-            Self::Diagnose => &["diagnostics.json"],
+            Self::Diagnose => &["shrinkage.json", "diagnostics.json"],
             Self::Predict => &["customers.parquet", "customers.csv", "checks.json", "predictions.json"],
             Self::Segment => &["segments.csv", "segments.json"],
             Self::Evaluate => &["holdout.json"],

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::backend::Place;
 use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
-use crate::dist::{Centring, CovariateSpec, PriorSpec};
+use crate::dist::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
 use crate::error::{Error, Result};
 use crate::kernels::{Covariates, Likelihood, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd};
 use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
@@ -79,10 +79,27 @@ pub(super) fn seed(plan: &Plan, fit: &str) -> u64 {
 /// The posterior of one fit.
 pub(super) fn posterior(plan: &ModelPlan, observed: &Observations, place: &Place) -> Result<Posterior> {
     let family = family(&plan.model)?;
+    let chart = family.chart_parameters(&family.derived_chart());
+    let left_to_us = |h: &HierarchySpec| chart.iter().any(|p| h.centring.of(p.name) == Centring::Auto);
+    let wanted = plan.hierarchy.as_ref().is_some_and(left_to_us);
+    let alone = if wanted { Some(alone(family, observed)?) } else { None };
+    posterior_knowing(plan, observed, place, alone.as_ref())
+}
+
+/// The same with what each group's own data say in hand.
+pub(super) fn posterior_knowing(
+    plan: &ModelPlan,
+    observed: &Observations,
+    place: &Place,
+    alone: Option<&Alone>,
+) -> Result<Posterior> {
+    let family = family(&plan.model)?;
     let scale = Scale::of(observed);
     let posterior = posterior_of(family, observed, &plan.spec(), place)?;
-    let whole = plan.hierarchy.as_ref().is_some_and(|h| h.centring == Centring::Auto);
-    Ok(if whole { posterior.informed(pilot(family, observed, &scale)?, &scale) } else { posterior })
+    Ok(match alone {
+        Some(alone) => posterior.informed(alone.pilot.clone(), &scale),
+        None => posterior,
+    })
 }
 
 /// The posterior of a family under some priors, with covariates where these have them, in the coordinates that nothing is known of.
@@ -116,35 +133,55 @@ pub(super) fn regression(
     Regression::new(family, spec, &design.columns).map(Some)
 }
 
-/// What each group's own data make of its parameters: the mode and curvature of the group alone, in f64, under default priors.
+/// What each group's own data make of its parameters.
+pub(super) struct Alone {
+    /// Mode and marginal precision, under default priors.
+    pub pilot: Pilot,
+    /// `[group, k]`: the precision without what the prior gives; 0 where the data say nothing.
+    pub own_precision: Array2<f64>,
+}
+
+/// The mode and curvature of each group alone, in f64, under default priors and without covariates.
 ///
-/// Only the choice of coordinates rests on it, so a group whose mode is not found simply counts as unknown.
-fn pilot(family: &'static Family, observed: &Observations, scale: &Scale) -> Result<Pilot> {
-    let (groups, k) = (observed.groups.labels.len(), family.k());
-    let alone: Vec<Option<(Array1<f64>, Array1<f64>)>> = observed
+/// The choice of coordinates rests on it, and what is told of pooling, so a group whose mode is not found simply counts as unknown.
+pub(super) fn alone(family: &'static Family, observed: &Observations) -> Result<Alone> {
+    let (groups, k, scale) = (observed.groups.labels.len(), family.k(), Scale::of(observed));
+    let found: Vec<Option<GroupAlone>> = observed
         .by_group()
         .into_par_iter()
         .map(|group| -> Result<_> {
             // A group without a single row of this family.
             let Ok(likelihood) = likelihood(family, &group, None, &Place::Cpu) else { return Ok(None) };
-            let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), scale)?;
+            let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), &scale)?;
             let start = posterior.start();
             let found = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())
                 .and_then(|mode| sampler::laplace(&mut posterior, mode));
             Ok(match found {
                 Ok(Laplace { mode, curvature: Curvature::Dense { covariance, .. }, .. }) if mode.converged => {
-                    Some((mode.point, covariance.diag().to_owned()))
+                    let prior = posterior.prior_precision(mode.point.view());
+                    Some(GroupAlone { z: mode.point, variance: covariance.diag().to_owned(), prior })
                 }
                 _ => None,
             })
         })
         .collect::<Result<_>>()?;
-    let known = |g: usize, j: usize| alone[g].as_ref().map(|(z, variance)| (z[j], variance[j]));
-    let good = |&(z, variance): &(f64, f64)| z.is_finite() && variance.is_finite() && variance > 0.0;
-    Ok(Pilot {
-        centre: Array2::from_shape_fn((groups, k), |(g, j)| known(g, j).filter(good).map_or(0.0, |(z, _)| z)),
-        precision: Array2::from_shape_fn((groups, k), |(g, j)| known(g, j).filter(good).map_or(0.0, |(_, v)| 1.0 / v)),
+    let known = |g: usize, j: usize| found[g].as_ref().map(|a| (a.z[j], a.variance[j], a.prior[j]));
+    let good = |&(z, variance, _): &(f64, f64, f64)| z.is_finite() && variance.is_finite() && variance > 0.0;
+    let each = |of: &dyn Fn((f64, f64, f64)) -> f64| {
+        Array2::from_shape_fn((groups, k), |(g, j)| known(g, j).filter(good).map_or(0.0, of))
+    };
+    Ok(Alone {
+        pilot: Pilot { centre: each(&|(z, _, _)| z), precision: each(&|(_, variance, _)| 1.0 / variance) },
+        own_precision: each(&|(_, variance, prior)| (1.0 / variance - prior).max(0.0)),
     })
+}
+
+/// One group's mode, `[k]` each.
+struct GroupAlone {
+    z: Array1<f64>,
+    variance: Array1<f64>,
+    /// What the prior gives of the precision.
+    prior: Vec<f64>,
 }
 
 /// The likelihood `$stem` of some rows, boxed, on a place; `$fast` is its quickest form on the processor.

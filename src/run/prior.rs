@@ -1,13 +1,19 @@
-//! What the priors say before any purchase is seen: draws of every named variable, summarised.
+//! What the priors say before any purchase is seen: draws of every named variable, summarised, and what they mean to a shop.
 
+use std::collections::BTreeMap;
+
+use ndarray::{Array2, Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Place;
+use super::meaning::{self, Draw, Meaning, World};
 use super::summarize::read_observations;
 use super::{RunDir, models};
+use crate::config::Plan;
 use crate::diagnose::quantile;
 use crate::error::Result;
 use crate::kernels::rng::{Purpose, Stream};
+use crate::model::{Role, family};
 use crate::target::LogDensity;
 
 /// One element of one variable under the prior.
@@ -27,13 +33,23 @@ pub struct PriorRow {
     pub q95: f64,
 }
 
+/// What the priors of a run say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PriorCheck {
+    /// Every named variable.
+    pub parameters: Vec<PriorRow>,
+    /// What they mean in purchases and money.
+    pub meaning: Vec<Meaning>,
+}
+
 /// Draws from the prior of every fit of a summarised run (its data set the scale of default priors, and nothing else).
 ///
 /// # Errors
 /// An improper (`flat`) prior, which cannot be drawn from.
-pub fn prior(dir: &RunDir, draws: u32) -> Result<Vec<PriorRow>> {
+pub fn prior(dir: &RunDir, draws: u32) -> Result<PriorCheck> {
     let observed = read_observations(dir)?;
     let mut rows = Vec::new();
+    let mut parameters = BTreeMap::new();
     for (fit, model) in models::fits(&dir.plan) {
         let posterior = models::posterior(model, &observed, &Place::Cpu)?;
         let drawn = (0..u64::from(draws))
@@ -42,6 +58,8 @@ pub fn prior(dir: &RunDir, draws: u32) -> Result<Vec<PriorRow>> {
                 posterior.prior_draw(&mut stream).map(|(_, constrained)| constrained)
             })
             .collect::<Result<Vec<_>>>()?;
+        let constrained = Array2::from_shape_fn((drawn.len(), posterior.schema().size()), |(d, ix)| drawn[d][ix]);
+        parameters.insert(fit, posterior.family().parameters_of(posterior.schema(), constrained.view())?);
         for (ix, (name, coords)) in posterior.schema().elements().into_iter().enumerate() {
             let values: Vec<f64> = drawn.iter().map(|row| row[ix]).collect();
             rows.push(PriorRow {
@@ -54,5 +72,19 @@ pub fn prior(dir: &RunDir, draws: u32) -> Result<Vec<PriorRow>> {
             });
         }
     }
-    Ok(rows)
+    Ok(PriorCheck { parameters: rows, meaning: meaning(&dir.plan, &parameters)? })
+}
+
+/// What the draws mean, where the purchase model has a year of customers to show.
+fn meaning(plan: &Plan, parameters: &BTreeMap<&str, Array3<f64>>) -> Result<Vec<Meaning>> {
+    let Role::Purchase(dropout) = family(&plan.purchase.model)?.role else { return Ok(Vec::new()) };
+    let Some(purchase) = parameters.get(models::PURCHASE) else { return Ok(Vec::new()) };
+    let spend = parameters.get(models::SPEND);
+    let world = World { dropout, time_unit_days: plan.data.time_unit_days, seed: models::seed(plan, models::PURCHASE) };
+    let draws = purchase.outer_iter().enumerate().map(|(d, purchase)| Draw {
+        draw: d as u64,
+        purchase,
+        spend: spend.map(|s| s.index_axis(Axis(0), d)),
+    });
+    Ok(meaning::meanings(world, draws))
 }

@@ -9,8 +9,8 @@ use super::facts::DataFacts;
 use super::{Observer, RunDir, Step, fit, models};
 use crate::config::{DataPlan, GroupsPlan};
 use crate::data::{
-    self, Column, CovariateTable, DesignColumn, Grouping, IngestProgress, Kind, Observations, Rules, Source, Summary,
-    TransactionTable, Window,
+    self, CovariateTable, DesignColumn, IngestProgress, Kind, Observations, Rules, Source, Summary, TransactionTable,
+    Window,
 };
 use crate::error::{Error, Result};
 
@@ -19,7 +19,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     let plan = &dir.plan;
     let (source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
     let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
-    let grouping = grouping(&plan.groups)?;
+    let grouping = plan.groups.grouping();
     let (report, made) = match plan.data.kind {
         Kind::Transactions => {
             let report = data::ingest(&source, &rules, dir.root(), &reading)?;
@@ -237,9 +237,7 @@ fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
             *field = column;
         }
     }
-    if let GroupsPlan::Column { column: by } = groups {
-        columns.extra = vec![data::ExtraColumn { name: group_name(by), column: by.clone() }];
-    }
+    columns.extra = groups.columns().into_iter().map(|(name, column)| data::ExtraColumn { name, column }).collect();
     Ok(Source {
         kind: plan.kind,
         paths: plan.paths.clone(),
@@ -260,24 +258,5 @@ fn rules(plan: &DataPlan) -> Rules {
         max_reject_share: plan.max_reject_share,
         time_zone: plan.time_zone,
         latest_date: Some(plan.latest_date),
-    }
-}
-
-fn grouping(plan: &GroupsPlan) -> Result<Grouping> {
-    Ok(match plan {
-        GroupsPlan::None => Grouping::None,
-        GroupsPlan::Column { column } => Grouping::Column(group_name(column)),
-        GroupsPlan::Cohort { cohort_days } => Grouping::FirstPurchaseCohort { days: *cohort_days },
-        GroupsPlan::Rfm => Grouping::RfmClass,
-    })
-}
-
-/// What a group column is called from here on: its name, or `group` where the file has no names; a name that the results use
-/// themselves gets `_group` behind it.
-fn group_name(column: &Column) -> String {
-    match column {
-        Column::Index(_) => "group".to_owned(),
-        Column::Name(name) if data::RESERVED_COLUMNS.contains(&name.as_str()) => format!("{name}_group"),
-        Column::Name(name) => name.clone(),
     }
 }

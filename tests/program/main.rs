@@ -5,6 +5,7 @@ mod cdnow;
 mod covariates;
 mod density;
 mod families;
+mod hierarchy;
 mod millions;
 mod pipeline;
 mod rerun;

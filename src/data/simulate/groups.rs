@@ -165,13 +165,51 @@ impl GroupHierarchy {
     /// The parameters of group `index`: a matter of seed and index alone.
     fn draw(&self, seed: u64, index: u32, label: String) -> GroupTruth {
         let mut rng = Stream::new(seed, Purpose::Simulation, u64::from(index), GROUP_ADDRESS);
-        let mut z = |of: Normal| of.mu + of.sigma * rng.normal();
-        let (r, rate) = (z(self.r).exp(), z(self.rate).exp());
-        let (phi, kappa) = (1.0 / (1.0 + (-z(self.phi)).exp()), z(self.kappa).exp());
-        let (p, q, mean_spend) = (z(self.p).exp(), 1.0 + z(self.q).exp(), z(self.mean_spend).exp());
+        let of = [self.r, self.rate, self.phi, self.kappa, self.p, self.q, self.mean_spend];
+        let z = of.map(|of| of.mu + of.sigma * rng.normal());
+        Effects::from(z).truth(label, 1.0)
+    }
+}
+
+/// One number per parameter on the scale of its link: a centre, a spread, or the effects of one group.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Effects {
+    /// ln r.
+    pub r: f64,
+    /// ln ρ.
+    pub rate: f64,
+    /// logit φ.
+    pub phi: f64,
+    /// ln κ.
+    pub kappa: f64,
+    /// ln p.
+    pub p: f64,
+    /// ln(q − 1).
+    pub q: f64,
+    /// ln M.
+    pub mean_spend: f64,
+}
+
+impl From<[f64; 7]> for Effects {
+    fn from([r, rate, phi, kappa, p, q, mean_spend]: [f64; 7]) -> Self {
+        Self { r, rate, phi, kappa, p, q, mean_spend }
+    }
+}
+
+impl Effects {
+    /// The numbers in the order of the fields.
+    pub(super) fn list(&self) -> [f64; 7] {
+        [self.r, self.rate, self.phi, self.kappa, self.p, self.q, self.mean_spend]
+    }
+
+    /// The group with these effects.
+    pub(super) fn truth(&self, label: String, share: f64) -> GroupTruth {
+        let (r, rate) = (self.r.exp(), self.rate.exp());
+        let (phi, kappa) = (1.0 / (1.0 + (-self.phi).exp()), self.kappa.exp());
+        let (p, q, mean_spend) = (self.p.exp(), 1.0 + self.q.exp(), self.mean_spend.exp());
         let v = mean_spend * (q - 1.0) / p;
         let lapse = LapseTruth::Chance { a: phi * kappa, b: (1.0 - phi) * kappa };
-        GroupTruth { label, share: 1.0, r, alpha: r / rate, lapse, p, q, v }
+        GroupTruth { label, share, r, alpha: r / rate, lapse, p, q, v }
     }
 }
 

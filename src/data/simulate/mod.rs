@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `spec` | what to simulate, checked |
 //! | `groups` | the true parameters of groups: a few chosen ones, or many drawn from a hierarchy |
+//! | `nested` | those of groups within groups, drawn level by level |
 //! | `covariates` | what is known of customers beside their purchases, and what it does |
 //! | `customers` | the law: one customer's life, purchase by purchase |
 //! | `rows` | lives laid out as transactions or as one row per customer |
@@ -18,11 +19,13 @@
 mod covariates;
 mod customers;
 mod groups;
+mod nested;
 mod output;
 mod rows;
 mod spec;
 
 pub use covariates::CovariateTruth;
-pub use groups::{GroupHierarchy, GroupTruth, LapseTruth, Normal, shop_groups};
+pub use groups::{Effects, GroupHierarchy, GroupTruth, LapseTruth, Normal, shop_groups};
+pub use nested::{LevelTruth, NestedHierarchy, NodeTruth};
 pub use output::{SimulateReport, simulate};
 pub use spec::{Counting, PurchaseLaw, SimulateSpec};

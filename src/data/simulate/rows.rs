@@ -50,21 +50,23 @@ pub(super) struct Names {
     first_day: i32,
     /// `YYYY-MM-DD` of each day.
     dates: Vec<String>,
-    labels: Vec<String>,
-    /// Labels as CSV fields.
+    /// Columns that name groups: the label of each group.
+    columns: Vec<(String, Vec<String>)>,
+    /// The same of each group as CSV fields.
     fields: Vec<String>,
     covariates: Vec<String>,
 }
 
 impl Names {
     pub(super) fn of(spec: &SimulateSpec) -> Self {
-        let labels: Vec<String> = spec.groups.iter().map(|g| g.label.clone()).collect();
+        let columns = spec.group_columns();
+        let fields = |g: usize| columns.iter().map(|(_, labels)| csv_field(&labels[g])).collect::<Vec<_>>().join(",");
         Self {
             digits: spec.id_digits(),
             first_day: days_of(spec.start),
             dates: (0..spec.observe_days).map(|d| (spec.start + Days::new(u64::from(d))).to_string()).collect(),
-            fields: labels.iter().map(|label| csv_field(label)).collect(),
-            labels,
+            fields: (0..spec.groups.len()).map(fields).collect(),
+            columns,
             covariates: spec.covariates.iter().map(|c| c.name.clone()).collect(),
         }
     }
@@ -88,8 +90,15 @@ impl Names {
         Arc::new(ids.finish())
     }
 
-    fn groups(&self, groups: &[u32]) -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(groups.iter().map(|&g| &self.labels[g as usize])))
+    /// First line of a CSV file that begins with `columns` and ends with the groups'.
+    fn header(&self, columns: &str) -> String {
+        let names: Vec<&str> = std::iter::once(columns).chain(self.columns.iter().map(|(n, _)| n.as_str())).collect();
+        names.join(",") + "\n"
+    }
+
+    fn groups(&self, groups: &[u32]) -> impl Iterator<Item = (&str, ArrayRef)> {
+        let labels = |labels: &[String]| StringArray::from_iter_values(groups.iter().map(|&g| &labels[g as usize]));
+        self.columns.iter().map(move |(name, of_group)| (name.as_str(), Arc::new(labels(of_group)) as ArrayRef))
     }
 }
 
@@ -97,7 +106,7 @@ fn csv_field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// A line per purchase: `customer_id`, `date`, `amount`, `group`.
+/// A line per purchase: `customer_id`, `date`, `amount`, and the columns of groups.
 #[derive(Default)]
 pub(super) struct Transactions {
     customer: Vec<u64>,
@@ -109,8 +118,8 @@ pub(super) struct Transactions {
 impl Rows for Transactions {
     const ONE_PER_CUSTOMER: bool = false;
 
-    fn header(_: &Names) -> String {
-        "customer_id,date,amount,group\n".to_owned()
+    fn header(names: &Names) -> String {
+        names.header("customer_id,date,amount")
     }
 
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
@@ -151,12 +160,13 @@ impl Rows for Transactions {
             .with_precision_and_scale(18, 2)
             .map_err(|e| Error::new("could not lay out simulated amounts").because(e))?;
         let days = self.day.iter().map(|&day| names.first_day + day as i32);
-        batch(vec![
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("customer_id", names.ids(self.customer.iter().copied())),
             ("date", Arc::new(Date32Array::from_iter_values(days))),
             ("amount", Arc::new(amounts)),
-            ("group", names.groups(&self.group)),
-        ])
+        ];
+        columns.extend(names.groups(&self.group));
+        batch(columns)
     }
 }
 
@@ -212,8 +222,8 @@ impl History {
 impl Rows for Customers {
     const ONE_PER_CUSTOMER: bool = true;
 
-    fn header(_: &Names) -> String {
-        "customer_id,frequency,recency,age,monetary,group\n".to_owned()
+    fn header(names: &Names) -> String {
+        names.header("customer_id,frequency,recency,age,monetary")
     }
 
     fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
@@ -267,14 +277,15 @@ impl Rows for Customers {
     fn batch(&self, names: &Names) -> Result<RecordBatch> {
         let last = self.first + self.len() as u64;
         let ids: Vec<u64> = (self.first..last).collect();
-        batch(vec![
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("customer_id", names.ids(ids.into_iter())),
             ("frequency", Arc::new(UInt32Array::from_iter_values(self.frequency.iter().copied()))),
             ("recency", Arc::new(Float64Array::from_iter_values(self.recency.iter().copied()))),
             ("age", Arc::new(Float64Array::from_iter_values(self.age.iter().copied()))),
             ("monetary", Arc::new(Float64Array::from_iter_values(self.monetary.iter().copied()))),
-            ("group", names.groups(&self.group)),
-        ])
+        ];
+        columns.extend(names.groups(&self.group));
+        batch(columns)
     }
 }
 

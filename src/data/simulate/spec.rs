@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::covariates::CovariateTruth;
 use super::groups::{GroupHierarchy, GroupTruth, LapseTruth, shop_groups};
+use super::nested::{NestedHierarchy, nested_groups};
+use crate::data::group_tree::path;
+use crate::data::summary::Groups;
 use crate::error::{Error, Result};
 
 /// Purchases expected of one customer above which the parameters are taken for a mistake.
@@ -59,6 +62,9 @@ pub struct SimulateSpec {
     /// What the groups were drawn from; none when they were chosen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hierarchy: Option<GroupHierarchy>,
+    /// The same of groups within groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nested: Option<NestedHierarchy>,
     /// The groups that customers come from.
     pub groups: Vec<GroupTruth>,
     /// What is known of every customer, and what it does. Written to a table of its own.
@@ -79,6 +85,7 @@ impl SimulateSpec {
             counting: Counting::default(),
             seed,
             hierarchy: None,
+            nested: None,
             groups: vec![GroupTruth::cdnow("all")],
             covariates: Vec::new(),
         }
@@ -97,9 +104,33 @@ impl SimulateSpec {
             counting: Counting::default(),
             seed,
             hierarchy,
+            nested: None,
             groups,
             covariates: Vec::new(),
         }
+    }
+
+    /// The same shop with groups within groups: `counts[0]` of them, in each `counts[1]`, and so on, three levels at most, in columns
+    /// `country`, `channel` and `campaign`. A single count is [`SimulateSpec::shop`].
+    ///
+    /// # Errors
+    /// More levels than three.
+    pub fn nested_shop(customers: u64, counts: &[u32], seed: u64) -> Result<Self> {
+        if let [count] = counts {
+            return Ok(Self::shop(customers, *count, seed));
+        }
+        let (groups, nested) = nested_groups(counts, seed)?;
+        Ok(Self { groups, nested: Some(nested), hierarchy: None, ..Self::shop(customers, 1, seed) })
+    }
+
+    /// The columns that name a customer's group, and what stands in them, by group.
+    pub(super) fn group_columns(&self) -> Vec<(String, Vec<String>)> {
+        let labels = self.groups.iter().map(|g| g.label.clone()).collect();
+        let column = self
+            .nested
+            .as_ref()
+            .map_or_else(|| "group".to_owned(), |nested| path(nested.levels.iter().map(|level| level.column.as_str())));
+        Groups { column: Some(column), labels }.columns()
     }
 
     /// The same shop under another law of lapsing. Groups keep their habits as far as the law has them.

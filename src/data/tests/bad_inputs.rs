@@ -166,7 +166,7 @@ fn windows_and_groupings_that_do_not_fit_the_data() {
     );
     let backwards = Window { calibration_end: Some(day(2020, 2, 1)), holdout_end: Some(day(2020, 2, 1)) };
     assert!(refusal(backwards, &Grouping::None).contains("must end after the calibration window"));
-    let unknown = refusal(Window::default(), &Grouping::Column("contry".into()));
+    let unknown = refusal(Window::default(), &Grouping::by_column("contry"));
     assert!(unknown.contains("no column \"contry\"") && unknown.contains("did you mean \"country\"?"), "{unknown}");
 
     desk.input = desk.folder.path().join("nowhere");

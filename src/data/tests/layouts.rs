@@ -193,8 +193,8 @@ fn extra_columns_keep_rows_of_one_day_apart_where_they_differ() {
     let table = desk.table();
     let mut seen = Vec::new();
     table
-        .read_part(&table.parts[0], Some("country"), |_, _, units, country| {
-            seen.push((units, country.map(str::to_owned)))
+        .read_part(&table.parts[0], &["country".to_owned()], |_, _, units, country| {
+            seen.push((units, country[0].map(str::to_owned)))
         })
         .unwrap();
     assert_eq!(seen, [(30_000, Some("FI".into())), (40_000, Some("SE".into())), (80_000, None)]);

@@ -11,12 +11,12 @@ fn net() -> Rules {
 fn table_of(desk: &Desk) -> Vec<(String, u32, i64, Option<String>)> {
     let table = desk.table();
     let mut rows = Vec::new();
-    let country = table.extra.first().cloned();
+    let country: Vec<String> = table.extra.iter().take(1).cloned().collect();
     for part in &table.parts {
         table
-            .read_part(part, country.as_deref(), |id, day_ix, units, country| {
+            .read_part(part, &country, |id, day_ix, units, country| {
                 let day_of_month = (day_ix - super::super::table_file::days_of(day(2020, 1, 1)) + 1) as u32;
-                rows.push((id.to_owned(), day_of_month, units, country.map(str::to_owned)));
+                rows.push((id.to_owned(), day_of_month, units, country.first().copied().flatten().map(str::to_owned)));
             })
             .unwrap();
     }

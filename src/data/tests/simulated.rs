@@ -32,7 +32,7 @@ fn invariants_hold_at_every_resolution_and_cutoff() {
     for resolution in [Resolution::Day, Resolution::Week, Resolution::Month] {
         for end in [day(1997, 1, 1), day(1997, 2, 11), day(1997, 9, 30), day(1998, 6, 30)] {
             let rules = Rules { resolution, ..Rules::default() };
-            let s = table.summarize(&until(end), &rules, &Grouping::Column("group".into())).unwrap();
+            let s = table.summarize(&until(end), &rules, &Grouping::by_column("group")).unwrap();
             let q = &s.summary;
             assert!(q.customer_id.iter().is_sorted_by(|a, b| a < b));
             for i in 0..q.len() {
@@ -77,9 +77,8 @@ fn a_simulation_is_its_seed_on_any_number_of_threads_and_in_both_formats() {
         desk.ingest(&source, &rules).unwrap().purchases,
         parquet.ingest(&parquet_source, &rules).unwrap().purchases
     );
-    let summary = |desk: &Desk| {
-        desk.table().summarize(&until(day(1997, 9, 30)), &rules, &Grouping::Column("group".into())).unwrap()
-    };
+    let summary =
+        |desk: &Desk| desk.table().summarize(&until(day(1997, 9, 30)), &rules, &Grouping::by_column("group")).unwrap();
     assert_eq!(summary(&desk), summary(&parquet));
 }
 
@@ -92,7 +91,7 @@ fn a_simulated_summary_is_what_summarize_makes_of_the_same_transactions() {
     for spec in [shop, busy, spec(5_000, 9)] {
         let desk = Desk::with("orders.parquet", "");
         let report = simulate(&spec, &desk.input).unwrap();
-        let grouping = Grouping::Column("group".into());
+        let grouping = Grouping::by_column("group");
         let last_day = spec.start + chrono::Days::new(u64::from(spec.observe_days - 1));
         let source = |of: Source| Source {
             columns: Columns { extra: vec![ExtraColumn::named("group")], ..of.columns.clone() },

@@ -43,24 +43,26 @@ fn orders() -> String {
         let amount = (mixed >> 13) % 7;
         let country = ["FI", "SE", "", "Åland, \"far\""][(mixed >> 17) as usize % 4];
         let country = if customer.is_multiple_of(5) { "" } else { country };
-        format!("c{customer},{date},{amount}.5,\"{}\"\n", country.replace('"', "\"\""))
+        let channel = ["web", "shop", "", "web > app"][(mixed >> 23) as usize % 4];
+        format!("c{customer},{date},{amount}.5,\"{}\",{channel}\n", country.replace('"', "\"\""))
     };
-    format!("customer_id,date,amount,country\n{}", (0..5_000).map(line).collect::<String>())
+    format!("customer_id,date,amount,country,channel\n{}", (0..5_000).map(line).collect::<String>())
 }
 
 #[test]
 fn the_files_say_what_the_plain_summary_says() {
     let desk = Desk::with("orders.csv", orders());
     let mut source = desk.source();
-    source.columns.extra = vec![ExtraColumn::named("country")];
+    source.columns.extra = ["country", "channel"].map(ExtraColumn::named).to_vec();
     let sizes = Sizes { block_bytes: 10_000, partitions: Some(7), ..Sizes::default() };
     ingest_sized(&source, &Rules::default(), &desk.out(), &|_| {}, sizes).unwrap();
     let table = desk.table();
     let groupings = [
         Grouping::None,
-        Grouping::Column("country".into()),
-        Grouping::FirstPurchaseCohort { days: 30 },
+        Grouping::by_column("country"),
+        Grouping::by_cohort(30),
         Grouping::RfmClass,
+        Grouping::Levels { columns: vec!["country".into(), "channel".into()], cohort_days: vec![180, 60] },
     ];
     let windows = [Window::default(), until(day(2019, 12, 11))];
     for (case, grouping) in groupings.iter().enumerate() {
@@ -116,8 +118,8 @@ fn what_cannot_be_summarized_leaves_nothing_behind() {
         refused.expect_err("must be refused").to_string()
     };
     assert!(refusal(until(day(2020, 1, 2)), Grouping::None).contains("ends before the first purchase"));
-    assert!(refusal(until(day(2020, 1, 9)), Grouping::Column("x".into())).contains("no column \"x\""));
-    assert!(refusal(until(day(2020, 1, 9)), Grouping::FirstPurchaseCohort { days: 0 }).contains("at least one day"));
+    assert!(refusal(until(day(2020, 1, 9)), Grouping::by_column("x")).contains("no column \"x\""));
+    assert!(refusal(until(day(2020, 1, 9)), Grouping::by_cohort(0)).contains("at least one day"));
     assert!(bytes_of(out.path()).is_empty());
 
     // A killed run's leftovers go with the next start, and an older holdout with a summary that has none.
@@ -181,7 +183,7 @@ fn summaries_sorted_or_not_with_customers_twice_and_bad_rows_are_read_as_in_memo
     for (case, rows) in sources.iter().enumerate() {
         let desk = Desk::with("customers.csv", format!("{HEADER}{rows}"));
         let source = summary_source(&desk);
-        for grouping in [Grouping::None, Grouping::Column("region".into()), Grouping::RfmClass] {
+        for grouping in [Grouping::None, Grouping::by_column("region"), Grouping::RfmClass] {
             let (summary, facts, report) = ingest_summary(&source, &rules, &grouping, &desk.out(), &|_| {}).unwrap();
             let rejects = desk.rejects();
             for (budget, block_bytes) in BUDGETS.iter().zip([3_000, 20_000, 1 << 20]) {
@@ -213,7 +215,7 @@ fn a_published_summary_is_read_as_a_source_and_gives_itself() {
         "customers.csv",
         format!("customer_id,frequency,recency,age,monetary,region\n{}", customers().concat()),
     );
-    let grouping = Grouping::Column("region".into());
+    let grouping = Grouping::by_column("region");
     let write = |source: &Source, rows: usize| {
         let out = tempfile::tempdir().unwrap();
         let budget = Budget { rows, ..Budget::default() };

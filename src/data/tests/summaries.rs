@@ -18,7 +18,7 @@ fn what_is_written_is_read_back() {
     let mut source = desk.source();
     source.columns.extra = vec![ExtraColumn::named("country")];
     desk.ingest(&source, &Rules::default()).unwrap();
-    for grouping in [Grouping::None, Grouping::Column("country".into())] {
+    for grouping in [Grouping::None, Grouping::by_column("country")] {
         let s = desk.table().summarize(&until(day(2020, 1, 5)), &Rules::default(), &grouping).unwrap();
         let (path, holdout_path) =
             (desk.folder.path().join("summary.parquet"), desk.folder.path().join("holdout.parquet"));
@@ -37,7 +37,7 @@ fn what_is_written_is_read_back() {
 fn a_summary_file_becomes_a_summary() {
     let (desk, source) = summary_desk("b,2,3.5,10,12.5,gold\na,0,0,4,,base\nc,1,-0,-0,1,\nd,0,0,4,7,gold\n");
     let mut rules = Rules::default();
-    let grouping = Grouping::Column("tier".into());
+    let grouping = Grouping::by_column("tier");
     // Customer c bought again at time zero, which cannot be.
     assert!(ingest_summary(&source, &rules, &grouping, &desk.out(), &|_| {}).is_err());
     rules.max_reject_share = 0.5;
@@ -48,6 +48,9 @@ fn a_summary_file_becomes_a_summary() {
     assert_eq!(summary.monetary, [0.0, 12.5, 0.0]);
     assert_eq!((summary.groups.labels, summary.group), (vec!["base".to_owned(), "gold".to_owned()], vec![0, 1, 1]));
     assert!(summary.first_purchase.is_empty());
+    let dated = Grouping::Levels { columns: vec!["tier".into()], cohort_days: vec![7] };
+    let told = ingest_summary(&source, &rules, &dated, &desk.out(), &|_| {}).unwrap_err().to_string();
+    assert!(told.contains("need dates"), "{told}");
     assert_eq!((facts.customers, facts.repeat_purchases, facts.one_time_customers, facts.cells), (3, 2, 2, 3));
     assert_eq!((report.rows, report.rejected, report.customers), (4, 1, 3));
 }
@@ -86,7 +89,7 @@ fn a_written_summary_is_a_source_of_summaries() {
     let (again, _, _) =
         ingest_summary(&Source::summary(&path), &Rules::default(), &Grouping::None, &desk.out(), &|_| {}).unwrap();
     assert_eq!(Summary { first_purchase: s.summary.first_purchase.clone(), ..again }, s.summary);
-    let cohort = Grouping::FirstPurchaseCohort { days: 7 };
+    let cohort = Grouping::by_cohort(7);
     let refused =
         ingest_summary(&Source::summary(&path), &Rules::default(), &cohort, &desk.out(), &|_| {}).unwrap_err();
     assert!(refused.to_string().contains("need dates"));

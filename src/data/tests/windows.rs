@@ -115,7 +115,7 @@ fn groups_take_the_first_value_in_time_of_the_calibration_window() {
     source.columns.extra = vec![ExtraColumn { name: "land".into(), column: Column::Name("country".into()) }];
     desk.ingest(&source, &Rules::default()).unwrap();
     let summarize = |grouping| desk.table().summarize(&until(day(2020, 1, 31)), &Rules::default(), &grouping).unwrap();
-    let s = summarize(Grouping::Column("land".into()));
+    let s = summarize(Grouping::by_column("land"));
     assert_eq!(
         s.summary.groups,
         Groups { column: Some("land".into()), labels: vec!["(missing)".into(), "FI".into(), "SE".into()] }
@@ -123,8 +123,12 @@ fn groups_take_the_first_value_in_time_of_the_calibration_window() {
     assert_eq!(s.summary.group, [1, 2, 0]);
     assert_eq!((s.facts.group_conflicts, s.facts.group_missing), (1, 1));
 
-    let cohorts = summarize(Grouping::FirstPurchaseCohort { days: 7 });
+    let cohorts = summarize(Grouping::by_cohort(7));
     assert_eq!(cohorts.summary.groups.labels, ["2020-01-01", "2020-01-08"]);
     assert_eq!(cohorts.summary.group, [0, 0, 1]);
     assert_eq!(summarize(Grouping::None).summary.groups, Groups::all());
+    let nested = summarize(Grouping::Levels { columns: vec!["land".into()], cohort_days: vec![7] });
+    assert_eq!(nested.summary.groups.column.as_deref(), Some("land > cohort"));
+    assert_eq!(nested.summary.groups.labels, ["(missing) > 2020-01-08", "FI > 2020-01-01", "SE > 2020-01-01"]);
+    assert_eq!((nested.summary.group, nested.facts.group_missing), (vec![1, 2, 0], 1));
 }

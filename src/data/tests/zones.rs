@@ -14,7 +14,7 @@ fn days(desk: &Desk, rules: &Rules) -> Vec<NaiveDate> {
     let first = super::super::table_file::days_of(day(2020, 1, 1));
     for part in &table.parts {
         table
-            .read_part(part, None, |_, at, _, _| days.push(day(2020, 1, 1) + chrono::Days::new((at - first) as u64)))
+            .read_part(part, &[], |_, at, _, _| days.push(day(2020, 1, 1) + chrono::Days::new((at - first) as u64)))
             .unwrap();
     }
     days

@@ -6,12 +6,14 @@
 mod chains;
 mod checks;
 mod heat_map;
+mod shrinkage;
 mod strips;
 mod tracking;
 
 pub(super) use chains::{density, rank_plot, trace};
 pub(super) use checks::{Mark, checks};
 pub(super) use heat_map::heat_map;
+pub(super) use shrinkage::shrinkage;
 pub(super) use strips::{IntervalAxis, share_bar};
 pub(super) use tracking::{cumulative, weekly};
 

@@ -7,7 +7,7 @@ use rand_distr::{Distribution, Gamma};
 
 use super::super::*;
 use crate::dist::Prior;
-use crate::dist::{Centring, HierarchySpec};
+use crate::dist::{Centring, Centrings, HierarchySpec};
 use crate::kernels::rng::Purpose;
 use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
 use crate::model::family;
@@ -121,6 +121,29 @@ pub(super) fn world(groups: usize, per_group: usize) -> (Groups, Scale, Vec<Cust
     (Groups { column, labels }, scale, rows)
 }
 
+/// The same customers in groups within groups: `counts[0]` of them, in each `counts[1]`, and so on.
+pub(super) fn tree(counts: &[usize]) -> Groups {
+    let mut labels = vec![String::new()];
+    for (level, &count) in counts.iter().enumerate() {
+        let child = |parent: &String, i: usize| match level {
+            0 => format!("a{i}"),
+            _ => format!("{parent} > {}{i}", ["a", "b", "c"][level]),
+        };
+        labels = labels.iter().flat_map(|parent| (0..count).map(move |i| child(parent, i))).collect();
+    }
+    Groups { column: Some(["a", "b", "c"][..counts.len()].join(" > ")), labels }
+}
+
+/// A posterior over nested groups with so many customers in each of the last level.
+pub(super) fn nested(key: &str, counts: &[usize], per_group: usize, spec: &PriorSpec) -> Posterior {
+    let family = family(key).unwrap();
+    let groups = tree(counts);
+    let (_, scale, rows) = world(groups.labels.len(), if per_group == 0 { 50 } else { per_group });
+    let rows = if per_group == 0 { vec![] } else { rows };
+    let likelihood = Plain { key: family.key, groups: groups.labels.len(), rows };
+    Posterior::new(family, Box::new(likelihood), &groups, spec, &scale).unwrap()
+}
+
 pub(super) fn posterior(key: &str, groups: usize, per_group: usize, spec: &PriorSpec) -> Posterior {
     let family = family(key).unwrap();
     let (names, scale, rows) = world(groups, per_group);
@@ -141,6 +164,7 @@ pub(super) fn spec(toml: &str) -> PriorSpec {
 }
 
 pub(super) fn centring(centring: Centring) -> PriorSpec {
+    let centring = Centrings::All(centring);
     PriorSpec { hierarchy: Some(HierarchySpec { centring, ..Default::default() }), ..Default::default() }
 }
 
