@@ -30,6 +30,7 @@ pub mod dist;
 pub mod draws;
 pub mod error;
 pub mod evaluate;
+pub mod importance;
 pub mod model;
 pub mod predict;
 pub mod report;

@@ -84,6 +84,11 @@ pub enum Purpose {
     Tracking = 8,
     /// Anything a test wants.
     Test = 9,
+    /// Draws from a normal approximation (draw, path), and which of them are kept.
+    Approximation = 20,
+    /// A replication of simulation-based calibration: its truth (replication, 0), its ranks (replication, 1), its customers (customer,
+    /// replication).
+    Calibration = 21,
 }
 
 /// The random numbers at one address, as a [`rand::Rng`] that distributions can consume.

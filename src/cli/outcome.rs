@@ -3,7 +3,7 @@
 use super::config::print_json;
 use super::{Ending, Terminal};
 use crate::config::{Plan, SamplerKind};
-use crate::diagnose::{Diagnostics, Verdict};
+use crate::diagnose::{Diagnostics, Method, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
 use crate::model::is_shared_dim;
@@ -100,6 +100,8 @@ impl Outcome {
             "report": dir.path("report.html"),
             "verdict": self.diagnostics.verdict,
             "reasons": self.diagnostics.reasons,
+            "method": self.diagnostics.method,
+            "caution": self.diagnostics.caution,
             "divergences": self.diagnostics.divergences,
             "customers": self.data.customers,
             "rejected": self.data.rejected,
@@ -143,16 +145,21 @@ impl Outcome {
 /// How the posterior was explored, and where.
 fn how(plan: &Plan) -> String {
     let s = &plan.sampler;
-    let sampler = match s.kind {
-        SamplerKind::Nuts => "NUTS",
-        SamplerKind::Chees => "ChEES",
-    };
     let place = plan.compute.adapter.as_deref().unwrap_or("the CPU");
     let reason = &plan.compute.reason;
-    format!(
-        "{sampler}, {} chains of at most {} warm-up and {} kept draws, on {place} ({reason})",
-        s.chains, s.warmup, s.draws
-    )
+    let sampled =
+        |name| format!("{name}, {} chains of at most {} warm-up and {} kept draws", s.chains, s.warmup, s.draws);
+    let drawn = s.chains * s.draws;
+    let work = match s.kind {
+        SamplerKind::Nuts => sampled("NUTS"),
+        SamplerKind::Chees => sampled("ChEES"),
+        SamplerKind::Map => "mode and standard errors, not samples of the posterior".to_owned(),
+        SamplerKind::Laplace => format!("Laplace approximation, {drawn} draws of it, not samples of the posterior"),
+        SamplerKind::Pathfinder => {
+            format!("Pathfinder approximation, {} paths, {drawn} draws of it, not samples of the posterior", s.chains)
+        }
+    };
+    format!("{work}, on {place} ({reason})")
 }
 
 fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {
@@ -179,10 +186,15 @@ fn print_data(facts: &DataFacts, terminal: Terminal) {
 /// The population parameters; with many groups only what they share.
 fn print_parameters(diagnostics: &Diagnostics) {
     const MOST: usize = 24;
-    println!(
-        "{:<9} {:<28} {:>10} {:>9} {:>10} {:>10} {:>7} {:>8} {:>8}",
-        "fit", "parameter", "mean", "sd", "5 %", "95 %", "R-hat", "ESS bulk", "ESS tail"
-    );
+    let (sampled, mode) = (diagnostics.method == Method::Sampling, diagnostics.method == Method::Map);
+    let head = |mean, sd| format!("{:<9} {:<28} {mean:>10} {sd:>9}", "fit", "parameter");
+    let tail = format!(" {:>7} {:>8} {:>8}", "R-hat", "ESS bulk", "ESS tail");
+    let quantiles = format!(" {:>10} {:>10}", "5 %", "95 %");
+    match diagnostics.method {
+        Method::Sampling => println!("{}{quantiles}{tail}", head("mean", "sd")),
+        Method::Map => println!("{}", head("mode", "std error")),
+        Method::Laplace | Method::Pathfinder => println!("{}{quantiles}", head("mean", "sd")),
+    }
     let shared: Vec<_> = if diagnostics.parameters.len() > MOST {
         diagnostics.parameters.iter().filter(|p| p.coords.keys().all(|dim| is_shared_dim(dim))).collect()
     } else {
@@ -191,10 +203,10 @@ fn print_parameters(diagnostics: &Diagnostics) {
     for p in shared.iter().take(MOST) {
         let labels: Vec<&str> = p.coords.values().map(String::as_str).collect();
         let name = if labels.is_empty() { p.name.clone() } else { format!("{}[{}]", p.name, labels.join(", ")) };
-        println!(
-            "{:<9} {:<28} {:>10.5} {:>9.4} {:>10.5} {:>10.5} {:>7.3} {:>8.0} {:>8.0}",
-            p.fit, name, p.mean, p.sd, p.q05, p.q95, p.r_hat, p.ess_bulk, p.ess_tail
-        );
+        let quantiles = if mode { String::new() } else { format!(" {:>10.5} {:>10.5}", p.q05, p.q95) };
+        let tail =
+            if sampled { format!(" {:>7.3} {:>8.0} {:>8.0}", p.r_hat, p.ess_bulk, p.ess_tail) } else { String::new() };
+        println!("{:<9} {:<28} {:>10.5} {:>9.4}{quantiles}{tail}", p.fit, name, p.mean, p.sd);
     }
     let hidden = diagnostics.parameters.len() - shared.len().min(MOST);
     if hidden > 0 {
@@ -204,10 +216,23 @@ fn print_parameters(diagnostics: &Diagnostics) {
 
 fn print_verdict(diagnostics: &Diagnostics) {
     match diagnostics.verdict {
+        Verdict::Pass if diagnostics.method != Method::Sampling => {
+            println!("verdict: pass, as {}", diagnostics.method.named());
+        }
         Verdict::Pass => println!("verdict: pass ({} divergences)", diagnostics.divergences),
         Verdict::Fail => println!("verdict: FAIL: these numbers must not be used"),
     }
     for reason in &diagnostics.reasons {
         println!("  - {reason}");
+    }
+    for fit in &diagnostics.fits {
+        if let Some(near) = fit.nearness {
+            let k = near.pareto_k.map_or_else(|| "infinite".to_owned(), |k| format!("{k:.2}"));
+            let (worth, of) = (near.effective_draws, near.weighted_draws);
+            println!("  {}: Pareto k {k}; {of} weighted draws are worth {worth:.0} of the posterior", fit.fit);
+        }
+    }
+    if let Some(caution) = &diagnostics.caution {
+        println!("  {caution}");
     }
 }

@@ -91,9 +91,15 @@ impl Observer for Bars {
             Phase::ModeSearch => "mode search",
             Phase::Warmup => "warm-up",
             Phase::Sampling => "sampling",
+            Phase::Approximating => "weighing draws",
         };
         self.scene(&format!("{fit}: {phase}"), Some(progress.total), COUNTED);
-        let mut message = format!("{} divergences", HumanCount(progress.divergences));
+        let mut message = match progress.phase {
+            Phase::ModeSearch | Phase::Approximating => {
+                format!("{} gradients", HumanCount(progress.gradient_evaluations))
+            }
+            Phase::Warmup | Phase::Sampling => format!("{} divergences", HumanCount(progress.divergences)),
+        };
         if let (Some(ess), Some(r_hat)) = (progress.ess, progress.r_hat) {
             message = format!("ESS {ess:.0}, R-hat {r_hat:.3}, {message}");
         }

@@ -4,12 +4,12 @@
 //! Vehtari, Gelman & Gabry (2017), "Practical Bayesian model evaluation using leave-one-out cross-validation and WAIC", Statistics and
 //! Computing 27. A model's elpd is the sum over customers of ln p(customer | all the others).
 
-mod psis;
+mod leave_out;
 mod stacking;
 
 use serde::{Deserialize, Serialize};
 
-pub use psis::{LeftOut, k_limit, leave_out};
+pub use leave_out::{LeftOut, leave_out};
 pub use stacking::stacking_weights;
 
 /// Leave-one-out of one model.
@@ -27,7 +27,7 @@ pub struct Loo {
     pub k_above: u64,
 }
 
-/// Sums up the customers of one model; `limit` is [`k_limit`] of its draws.
+/// Sums up the customers of one model; `limit` is [`crate::importance::k_limit`] of its draws.
 pub fn loo(customers: &[LeftOut], limit: f64) -> Loo {
     let (elpd, elpd_se) = sum_with_error(customers.iter().map(|c| c.elpd));
     let k_max = customers.iter().map(|c| c.k).fold(f64::NEG_INFINITY, f64::max);

@@ -9,7 +9,7 @@ use chrono::format::{Item, StrftimeItems};
 
 use super::one_or_many::OneOrMany;
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
-use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SpendModel, TimeUnit};
+use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SamplerKind, SamplerSection, SpendModel, TimeUnit};
 use super::source::Source;
 use crate::data::{Column, Kind, TimeZone};
 use crate::error::{Error, Result};
@@ -113,6 +113,7 @@ impl Checker<'_> {
             let inside = target > 0.0 && target < 1.0;
             self.require(inside, "sampler.target_accept", "between 0 and 1", target, "0.8 is the default for NUTS")?;
         }
+        self.sampler_keys()?;
         let seed_fits_toml = s.seed <= i64::MAX as u64;
         self.require(seed_fits_toml, "sampler.seed", "below 2^63", s.seed, "any smaller number will do")?;
         let d = &self.source.config.diagnose;
@@ -123,6 +124,8 @@ impl Checker<'_> {
         self.require(inside, "diagnose.max_divergence_share", "between 0 and 1", share, "0.001 is the default")?;
         let inside = d.min_e_bfmi.is_finite() && d.min_e_bfmi >= 0.0;
         self.require(inside, "diagnose.min_e_bfmi", "0 or more", d.min_e_bfmi, "0.3 is the default")?;
+        let sound = d.max_pareto_k.is_finite() && d.max_pareto_k > 0.0;
+        self.require(sound, "diagnose.max_pareto_k", "above 0", d.max_pareto_k, "0.7 is the default")?;
         let p = &self.source.config.predict;
         let months = (1..=600).contains(&p.horizon_months);
         self.require(months, "predict.horizon_months", "between 1 and 600", p.horizon_months, "12 is the default")?;
@@ -143,6 +146,27 @@ impl Checker<'_> {
             let advice = "leave it out to use what the adapter holds";
             let meant = (1..=1 << 30).contains(&budget);
             self.require(meant, "compute.device_budget_mib", "between 1 and 2^30", budget, advice)?;
+        }
+        Ok(())
+    }
+
+    /// What means nothing to a kind must not look as if it did something.
+    fn sampler_keys(&self) -> Result<()> {
+        use SamplerKind::{Chees, Laplace, Nuts, Pathfinder};
+        let (s, default) = (&self.source.config.sampler, SamplerSection::default());
+        let shown = |value: Option<String>| value.unwrap_or_default();
+        let rows: [(&str, bool, String, &[SamplerKind]); 4] = [
+            ("target_accept", s.target_accept.is_some(), shown(s.target_accept.map(|t| t.to_string())), &[Nuts, Chees]),
+            ("max_treedepth", s.max_treedepth != default.max_treedepth, s.max_treedepth.to_string(), &[Nuts]),
+            ("max_leapfrogs", s.max_leapfrogs != default.max_leapfrogs, s.max_leapfrogs.to_string(), &[Chees]),
+            ("resample", s.resample.is_some(), shown(s.resample.map(|r| r.to_string())), &[Laplace, Pathfinder]),
+        ];
+        for (key, set, seen, kinds) in rows {
+            let kind = s.kind.key();
+            let must = format!("left out with sampler.kind = \"{kind}\"");
+            let named: Vec<&str> = kinds.iter().map(|k| k.key()).collect();
+            let advice = format!("it means something to {} only", named.join(" and "));
+            self.require(!set || kinds.contains(&s.kind), &format!("sampler.{key}"), &must, seen, &advice)?;
         }
         Ok(())
     }

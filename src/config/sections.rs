@@ -247,20 +247,25 @@ impl Default for ComputeSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SamplerSection {
-    /// `nuts` (any number of chains) or `chees` (best with many chains).
+    /// `nuts` (any number of chains) or `chees` (best with many chains) sample the posterior. `map` (the mode with standard errors),
+    /// `laplace` (a normal at the mode) and `pathfinder` (normals along the way to it) are quick answers that are not samples of it, and
+    /// are marked so everywhere; docs/guide/inference.md says when they will do.
     pub kind: SamplerKind,
-    /// Independent chains.
+    /// Independent chains; of `pathfinder`, paths. `laplace` makes as many draws as chains × draws say, `map` makes none.
     pub chains: usize,
-    /// Most warm-up transitions per chain, not kept; warm-up ends sooner when nothing is left to learn.
+    /// Most warm-up transitions per chain, not kept; warm-up ends sooner when nothing is left to learn. `nuts` and `chees` only.
     pub warmup: usize,
     /// Draws kept per chain.
     pub draws: usize,
-    /// Acceptance rate the step size aims at; default 0.8 for NUTS, 0.651 for ChEES.
+    /// Acceptance rate the step size aims at; default 0.8 for NUTS, 0.651 for ChEES. For no other kind.
     pub target_accept: Option<f64>,
-    /// Deepest NUTS tree.
+    /// Deepest NUTS tree. For no other kind.
     pub max_treedepth: u32,
-    /// Most leapfrog steps per ChEES trajectory.
+    /// Most leapfrog steps per ChEES trajectory. For no other kind.
     pub max_leapfrogs: u32,
+    /// Whether draws of an approximation are chosen by importance weights out of four times as many; default true for `pathfinder`, false
+    /// for `laplace`. For no other kind.
+    pub resample: Option<bool>,
     /// Draws per chain between two commits to disk.
     pub shard_draws: usize,
     /// Seed of all randomness in the run.
@@ -277,6 +282,7 @@ impl Default for SamplerSection {
             target_accept: None,
             max_treedepth: 10,
             max_leapfrogs: 1000,
+            resample: None,
             shard_draws: 250,
             seed: 1,
         }
@@ -295,11 +301,13 @@ pub struct DiagnoseSection {
     pub max_divergence_share: f64,
     /// Smallest E-BFMI of any chain.
     pub min_e_bfmi: f64,
+    /// Largest Pareto k of an approximation's importance ratios (`sampler.kind` = `laplace` or `pathfinder`).
+    pub max_pareto_k: f64,
 }
 
 impl Default for DiagnoseSection {
     fn default() -> Self {
-        Self { max_r_hat: 1.01, min_ess: 400.0, max_divergence_share: 0.001, min_e_bfmi: 0.3 }
+        Self { max_r_hat: 1.01, min_ess: 400.0, max_divergence_share: 0.001, min_e_bfmi: 0.3, max_pareto_k: 0.7 }
     }
 }
 
@@ -460,6 +468,30 @@ pub enum SamplerKind {
     Nuts,
     /// ChEES-HMC.
     Chees,
+    /// The mode with standard errors: a point estimate.
+    Map,
+    /// Draws from the normal approximation at the mode.
+    Laplace,
+    /// Draws from normal approximations along the way to the mode (Zhang et al. 2022).
+    Pathfinder,
+}
+
+impl SamplerKind {
+    /// The kind as configurations write it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Nuts => "nuts",
+            Self::Chees => "chees",
+            Self::Map => "map",
+            Self::Laplace => "laplace",
+            Self::Pathfinder => "pathfinder",
+        }
+    }
+
+    /// Whether it samples the posterior itself, rather than approximating it.
+    pub fn samples(self) -> bool {
+        matches!(self, Self::Nuts | Self::Chees)
+    }
 }
 
 fn yes() -> bool {

@@ -8,8 +8,10 @@ use ndarray::{Array2, ArrayView3, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::approximation::Nearness;
 use super::chains::{MIN_DRAWS, varies};
 use super::energy::{e_bfmi, e_bfmi_pooled};
+use super::method::Method;
 use super::parameter::{Parameter, null_is_nan, nulls_are_nan};
 use super::r_hat::{nested_r_hat_limit, r_hat_nested};
 use super::reason::{Kind, Reason, draws_for_r_hat, percent, plainly};
@@ -54,6 +56,9 @@ pub struct FitDiagnostics {
 pub struct FitFacts {
     /// Name of the fit.
     pub fit: String,
+    /// How its draws were made.
+    #[serde(default)]
+    pub method: Method,
     /// Whether it may be trusted.
     pub verdict: Verdict,
     /// Why not, worst first; empty for a pass.
@@ -77,6 +82,9 @@ pub struct FitFacts {
     pub worst_ess_bulk: Option<Named>,
     /// The least effective sample size for the tails.
     pub worst_ess_tail: Option<Named>,
+    /// How near an approximation comes to the posterior; none of samples and of a mode.
+    #[serde(default)]
+    pub nearness: Option<Nearness>,
     /// What the figures were held against.
     pub thresholds: Thresholds,
 }
@@ -113,6 +121,7 @@ pub fn diagnose_fit(input: &FitInput<'_>, thresholds: &Thresholds) -> Result<Fit
     let count = |name: &str| input.stats.get(name).map_or(0, |s| s.iter().filter(|x| **x != 0.0).count() as u64);
     let mut facts = FitFacts {
         fit: input.fit.to_owned(),
+        method: Method::Sampling,
         verdict: Verdict::Pass,
         reasons: vec![],
         notes: vec![],
@@ -124,6 +133,7 @@ pub fn diagnose_fit(input: &FitInput<'_>, thresholds: &Thresholds) -> Result<Fit
         worst_r_hat: worst(&parameters, |p| p.r_hat),
         worst_ess_bulk: worst(&parameters, |p| -p.ess_bulk),
         worst_ess_tail: worst(&parameters, |p| -p.ess_tail),
+        nearness: None,
         thresholds: *thresholds,
     };
     for low in [&mut facts.worst_ess_bulk, &mut facts.worst_ess_tail].into_iter().flatten() {

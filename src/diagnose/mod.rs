@@ -19,12 +19,14 @@
 //! assert!(r_hat(Array2::ones((4, 100)).view()).is_nan());
 //! ```
 
+mod approximation;
 mod chains;
 mod density;
 mod energy;
 mod ess;
 mod fit;
 mod mcse;
+mod method;
 mod parameter;
 mod quantile;
 mod r_hat;
@@ -39,11 +41,13 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use approximation::{ApproximationInput, Nearness, diagnose_approximation};
 pub use density::{density, histogram};
 pub use energy::{e_bfmi, e_bfmi_pooled};
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
 pub use fit::{FitDiagnostics, FitFacts, FitInput, Named, diagnose_fit};
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
+pub use method::Method;
 pub use parameter::Parameter;
 pub use quantile::{quantile, quantile_sorted};
 pub use r_hat::{nested_r_hat_limit, r_hat, r_hat_nested};

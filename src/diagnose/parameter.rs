@@ -82,19 +82,16 @@ impl Parameter {
         draws: ArrayView2<'_, f64>,
         scores: &Scores,
     ) -> Self {
-        let mut sorted: Vec<f64> = draws.iter().copied().collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let has_nan = sorted.iter().any(|x| x.is_nan());
-        let at = |prob| if has_nan { f64::NAN } else { quantile_sorted(&sorted, prob) };
+        let (mean, sd, [q05, q50, q95]) = Self::moments(draws);
         let mut out = Self {
             fit: fit.to_owned(),
             name: name.to_owned(),
             coords,
-            mean: mean_all(draws),
-            sd: sd_all(draws),
-            q05: at(0.05),
-            q50: at(0.5),
-            q95: at(0.95),
+            mean,
+            sd,
+            q05,
+            q50,
+            q95,
             r_hat: f64::NAN,
             ess_bulk: f64::NAN,
             ess_tail: f64::NAN,
@@ -110,6 +107,15 @@ impl Parameter {
             out.mcse_mean = out.sd / ess(halves.view()).sqrt();
         }
         out
+    }
+
+    /// Mean, standard deviation and quantiles at 5, 50 and 95 %.
+    pub(super) fn moments(draws: ArrayView2<'_, f64>) -> (f64, f64, [f64; 3]) {
+        let mut sorted: Vec<f64> = draws.iter().copied().collect();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let has_nan = sorted.iter().any(|x| x.is_nan());
+        let at = |prob| if has_nan { f64::NAN } else { quantile_sorted(&sorted, prob) };
+        (mean_all(draws), sd_all(draws), [at(0.05), at(0.5), at(0.95)])
     }
 
     /// The scores table that fits draws of this shape.

@@ -15,6 +15,8 @@ pub enum Kind {
     TooShort,
     /// Draws that are not finite.
     NotFinite,
+    /// An approximation that does not stand for the posterior.
+    Approximation,
     /// Draws that never change.
     Constant,
     /// Too many divergent transitions.
@@ -84,6 +86,33 @@ impl Reason {
         Self::new(Kind::Constant, f64::NAN, f64::NAN, text)
     }
 
+    /// `k` is NaN where the tail has no finite shape.
+    pub(super) fn pareto_k(fit: &str, what: &str, k: f64, limit: f64) -> Self {
+        let figure = if k.is_nan() { "infinite".to_owned() } else { beside(k, limit) };
+        let text = format!(
+            "Pareto k of the importance ratios of {fit} is {figure} (must be below {}): the posterior is too far from {what} for \
+             any figure of it to be trusted; sample it (sampler.kind = \"nuts\")",
+            plainly(limit)
+        );
+        Self::new(Kind::Approximation, k, limit, text)
+    }
+
+    pub(super) fn no_mode(fit: &str) -> Self {
+        let text = format!(
+            "the search for the mode of {fit} ended before it converged: the posterior may have none; tighten the priors, or sample \
+             (sampler.kind = \"nuts\")"
+        );
+        Self::new(Kind::Approximation, f64::NAN, f64::NAN, text)
+    }
+
+    pub(super) fn no_maximum(fit: &str) -> Self {
+        let text = format!(
+            "the curvature of {fit} at the mode is not that of a maximum: the data and the priors leave some direction open, so there is \
+             no normal approximation; tighten the priors, or sample (sampler.kind = \"nuts\")"
+        );
+        Self::new(Kind::Approximation, f64::NAN, f64::NAN, text)
+    }
+
     pub(super) fn divergences(fit: &str, count: u64, transitions: usize, limit: f64) -> Self {
         let share = count as f64 / transitions as f64;
         let text = format!(
@@ -150,6 +179,7 @@ impl Reason {
             Kind::Ess => "effective sample sizes fail",
             Kind::EBfmi => "chains fail by E-BFMI",
             Kind::Constant => "parameters never change",
+            Kind::Approximation => "approximations fail",
             _ => "parameters have draws that are not finite",
         };
         let text = format!("{fit}, beyond those listed: {what} ({count} more, see diagnostics.json)");

@@ -58,7 +58,10 @@ fn good_draws_pass_and_the_file_has_its_stable_keys() {
 
     let file: Value = serde_json::to_value(&found).unwrap();
     let keys: Vec<&str> = file.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["schema_version", "verdict", "reasons", "divergences", "parameters", "fits"]);
+    assert_eq!(
+        keys,
+        ["schema_version", "verdict", "reasons", "method", "caution", "divergences", "parameters", "fits"]
+    );
     assert_eq!(
         (&file["schema_version"], &file["verdict"], &file["divergences"]),
         (&json!(1), &json!("pass"), &json!(0))

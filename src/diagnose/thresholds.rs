@@ -1,6 +1,7 @@
 //! The limits that a verdict holds figures against.
 //!
-//! Defaults: Vehtari et al. (2021) for R-hat and effective sample size, Betancourt (2016) for E-BFMI.
+//! Defaults: Vehtari et al. (2021) for R-hat and effective sample size, Betancourt (2016) for E-BFMI, Vehtari et al.
+//! (2024) for Pareto k.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,8 @@ pub struct Thresholds {
     pub divergence_share: f64,
     /// E-BFMI of every chain must be above this.
     pub e_bfmi: f64,
+    /// Pareto k of an approximation's importance ratios must be below this.
+    pub pareto_k: f64,
 }
 
 impl Default for Thresholds {
@@ -31,6 +34,7 @@ impl Default for Thresholds {
             ess: 400.0,
             divergence_share: 0.001,
             e_bfmi: 0.3,
+            pareto_k: 0.7,
         }
     }
 }

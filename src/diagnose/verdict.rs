@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::fit::{FitDiagnostics, FitFacts};
+use super::method::Method;
 use super::parameter::Parameter;
 
 /// The layout's version.
@@ -29,6 +30,12 @@ pub struct Diagnostics {
     pub verdict: Verdict,
     /// Why not, in words, worst first; empty for a pass.
     pub reasons: Vec<String>,
+    /// How the draws were made.
+    #[serde(default)]
+    pub method: Method,
+    /// What the draws are not, where they are no samples of the posterior.
+    #[serde(default)]
+    pub caution: Option<String>,
     /// Divergent transitions of all fits.
     pub divergences: u64,
     /// The parameters of all fits.
@@ -45,10 +52,14 @@ pub fn verdict(fits: Vec<FitDiagnostics>) -> Diagnostics {
     if fits.is_empty() {
         reasons.push("there are no fits to judge: run the `fit` step first".to_owned());
     }
+    // The fits of a run are made by one method.
+    let method = fits.first().map_or_else(Method::default, |f| f.facts.method);
     let mut out = Diagnostics {
         schema_version: SCHEMA_VERSION,
         verdict: if reasons.is_empty() { Verdict::Pass } else { Verdict::Fail },
         reasons,
+        method,
+        caution: method.caution().map(str::to_owned),
         divergences: fits.iter().map(|f| f.facts.divergences).sum(),
         parameters: Vec::new(),
         fits: Vec::with_capacity(fits.len()),

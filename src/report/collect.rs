@@ -1,8 +1,8 @@
 //! Fills a [`View`] from the files of a finished run. Rewords and joins; computes no statistic.
 
 use super::view::{self, View};
-use crate::config::{Backend, GroupsPlan, SamplerKind};
-use crate::diagnose::{Diagnostics, Verdict};
+use crate::config::{Backend, GroupsPlan};
+use crate::diagnose::{Diagnostics, Method, Verdict};
 use crate::error::Result;
 use crate::evaluate::{Baseline, HoldoutScores};
 
@@ -96,6 +96,7 @@ fn subtitle(dir: &RunDir, data: &DataFacts) -> String {
 fn verdict(diagnostics: &Diagnostics) -> view::Verdict {
     view::Verdict {
         passed: diagnostics.verdict == Verdict::Pass,
+        method: diagnostics.method,
         reasons: diagnostics.reasons.clone(),
         meaning: None,
         advice: Vec::new(),
@@ -266,10 +267,13 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
                     Backend::Gpu => "gpu".to_owned(),
                 },
                 adapter: plan.compute.adapter.clone(),
-                sampler: match plan.sampler.kind {
-                    SamplerKind::Nuts => "nuts".to_owned(),
-                    SamplerKind::Chees => "chees".to_owned(),
+                sampler: match f.method {
+                    Method::Sampling => plan.sampler.kind.key().to_owned(),
+                    other => format!("{}: {}, not samples of the posterior", plan.sampler.kind.key(), other.named()),
                 },
+                sampled: f.method == Method::Sampling,
+                pareto_k: f.nearness.map(|nearness| nearness.pareto_k.unwrap_or(f64::INFINITY)),
+                effective_draws: f.nearness.map(|nearness| nearness.effective_draws),
                 chains: f.chains as u64,
                 warmup: cost.warmup,
                 draws: f.draws as u64,

@@ -22,11 +22,21 @@ pub(super) fn facts(f: &Facts) -> FactPart {
             rows.push((String::from("Adapter"), adapter.clone()));
         }
         rows.push((String::from("Sampler"), fit.sampler.clone()));
-        rows.push((
-            String::from("Chains × draws"),
-            format!("{} × {}, after {} of warm-up", whole(fit.chains), whole(fit.draws), whole(fit.warmup)),
-        ));
-        rows.push((String::from("Divergences"), whole(fit.divergences)));
+        if fit.sampled {
+            rows.push((
+                String::from("Chains × draws"),
+                format!("{} × {}, after {} of warm-up", whole(fit.chains), whole(fit.draws), whole(fit.warmup)),
+            ));
+            rows.push((String::from("Divergences"), whole(fit.divergences)));
+        } else {
+            rows.push((String::from("Independent draws"), whole(fit.chains * fit.draws)));
+        }
+        if let Some(k) = fit.pareto_k {
+            rows.push((String::from("Pareto k"), if k.is_finite() { fixed(k, 2) } else { String::from("infinite") }));
+        }
+        if let Some(draws) = fit.effective_draws {
+            rows.push((String::from("Weighted draws are worth"), whole(draws.round() as u64)));
+        }
         rows.push((String::from("Gradient evaluations"), whole(fit.gradient_evaluations)));
         rows.push((String::from("Wall time"), duration(fit.seconds)));
         if fit.evaluations_per_second > 0.0 {

@@ -13,6 +13,7 @@ use super::plots::{self, Mark, responsive};
 use super::shrinkage::{self, ShrinkagePart};
 use super::view::{Class, Group, Groups, Holdout, Parameter, View};
 use super::words;
+use crate::diagnose::Method;
 
 /// Rows of the parameter table at most.
 const PARAMETERS: usize = 200;
@@ -29,6 +30,9 @@ pub(super) struct Page {
     title: String,
     subtitle: String,
     passed: bool,
+    sampled: bool,
+    caution: Option<&'static str>,
+    columns: [&'static str; 2],
     meaning: String,
     reasons: Vec<String>,
     advice: Vec<String>,
@@ -153,11 +157,14 @@ struct Panel {
 impl Page {
     /// Puts a view into words and drawings.
     pub(super) fn new(view: &View) -> Self {
-        let currency = &view.currency;
+        let (currency, method) = (&view.currency, view.verdict.method);
         Self {
             title: view.title.clone(),
             subtitle: view.subtitle.clone(),
             passed: view.verdict.passed,
+            sampled: method == Method::Sampling,
+            caution: method.caution(),
+            columns: if method == Method::Map { ["Mode", "Standard error"] } else { ["Mean", "SD"] },
             meaning: words::meaning(&view.verdict),
             reasons: view.verdict.reasons.clone(),
             advice: words::advice(&view.verdict),

@@ -6,6 +6,8 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
+use crate::diagnose::Method;
+
 /// A mean with its central 90 % interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
@@ -63,6 +65,8 @@ pub struct View {
 pub struct Verdict {
     /// True when the diagnostics accept the result.
     pub passed: bool,
+    /// How the draws were made: what is no sample of the posterior says so before anything else.
+    pub method: Method,
     /// Why, one sentence each.
     pub reasons: Vec<String>,
     /// What it means, in plain words; `None` for the report's own wording.
@@ -319,8 +323,14 @@ pub struct FitFacts {
     pub backend: String,
     /// The adapter's own name, when there is one.
     pub adapter: Option<String>,
-    /// `nuts`, `chees`.
+    /// `nuts`, `chees`, or the name of an approximation and what it is.
     pub sampler: String,
+    /// Whether chains were run; what speaks of them is left out otherwise.
+    pub sampled: bool,
+    /// An approximation's Pareto k; infinite where its tail has no shape.
+    pub pareto_k: Option<f64>,
+    /// What an approximation's weighted draws are worth.
+    pub effective_draws: Option<f64>,
     /// Chains.
     pub chains: u64,
     /// Warm-up iterations per chain.

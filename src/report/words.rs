@@ -1,5 +1,7 @@
 //! The sentences a report says on its own, from the numbers of the view. Plain text; whoever writes the page escapes it.
 
+use crate::diagnose::Method;
+
 use super::numbers::{count, count_range, money, money_range, percent, percent_whole, whole};
 use super::view::{Coverage, Headline, Holdout, Verdict, View};
 
@@ -10,6 +12,23 @@ const PASSED: &str = "The chains agree with each other and explored the posterio
 /// What a failed verdict means, unless the view says it better.
 const FAILED: &str = "The sampler did not explore the posterior reliably. Every figure on this page, intervals included, can be wrong by an \
      unknown amount. It is here to help find the cause, and for nothing else.";
+
+/// What a passed verdict means of draws that are no samples.
+const PASSED_NEAR: &str = "Held against the posterior itself, point by point, its draws stand for it well (Pareto k is below the limit). That is \
+     good enough for a first look and for choosing what to sample.";
+
+/// What it means of a mode.
+const PASSED_MODE: &str = "The search ended at a proper maximum. How wide the posterior is around it, and whether anything lies elsewhere, nobody looked.";
+
+/// What a failed verdict means of an approximation.
+const FAILED_FAR: &str = "The approximation does not stand for the posterior. Every figure on this page, intervals included, can be wrong by an \
+     unknown amount. It is here to help find the cause, and for nothing else.";
+
+/// What to try after a failed verdict on an approximation.
+const ADVICE_FAR: [&str; 2] = [
+    "Sample the posterior: sampler.kind = \"nuts\" needs no normal approximation to hold.",
+    "Tighter priors, and fewer, larger groups, make a posterior more nearly normal.",
+];
 
 /// What to try after a failed verdict, unless the view says it better.
 const ADVICE: [&str; 4] = [
@@ -22,13 +41,21 @@ const ADVICE: [&str; 4] = [
 
 /// What the verdict means.
 pub(super) fn meaning(verdict: &Verdict) -> String {
-    verdict.meaning.clone().unwrap_or_else(|| String::from(if verdict.passed { PASSED } else { FAILED }))
+    let own = match (verdict.method, verdict.passed) {
+        (Method::Sampling, true) => PASSED,
+        (Method::Sampling, false) => FAILED,
+        (Method::Map, true) => PASSED_MODE,
+        (Method::Laplace | Method::Pathfinder, true) => PASSED_NEAR,
+        (_, false) => FAILED_FAR,
+    };
+    verdict.meaning.clone().unwrap_or_else(|| String::from(own))
 }
 
 /// What to try; empty when the verdict passed.
 pub(super) fn advice(verdict: &Verdict) -> Vec<String> {
     match (verdict.passed, verdict.advice.is_empty()) {
         (true, _) => Vec::new(),
+        (false, true) if verdict.method != Method::Sampling => ADVICE_FAR.map(String::from).to_vec(),
         (false, true) => ADVICE.map(String::from).to_vec(),
         (false, false) => verdict.advice.clone(),
     }
@@ -50,7 +77,13 @@ pub(super) fn summary(view: &View, h: &Headline) -> String {
         None => ("their true number lies", count_range(&h.purchases)),
     };
     let range = range.trim_end_matches(" (90\u{a0}%)");
-    out += &format!(". If the model is right, {what} in {range} nine times in ten.");
+    out += &match view.verdict.method {
+        Method::Sampling => format!(". If the model is right, {what} in {range} nine times in ten."),
+        Method::Map => format!(
+            ". Their own luck alone spreads that over {range}; what is unknown about the parameters comes on top."
+        ),
+        _ => format!(". If the model is right and the approximation holds, {what} in {range} nine times in ten."),
+    };
     if let Some(alive) = h.alive {
         out += &format!(" About {} of them are still customers.", percent_whole(alive));
     }

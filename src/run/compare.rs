@@ -10,11 +10,12 @@ use super::fit::open_store;
 use super::models::{PURCHASE, likelihood, model_name, regression};
 use super::summarize::read_summary;
 use super::{Observer, RunDir, telemetry};
-use crate::compare::{LeftOut, Loo, difference, k_limit, leave_out, loo, stacking_weights};
+use crate::compare::{LeftOut, Loo, difference, leave_out, loo, stacking_weights};
 use crate::data::{Cells, Observations, Summary};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::{Error, Result};
 use crate::evaluate::HoldoutScores;
+use crate::importance::k_limit;
 use crate::kernels::{ParamBatch, PointwiseBatch};
 use crate::model::family;
 use rayon::prelude::*;
@@ -120,6 +121,12 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
     let by_customer = dir.plan.purchase.covariates.is_some();
     let observed = Observations::read(dir.root(), dir.plan.compute.merge_cells && !by_customer)?;
     let model = family(&dir.plan.purchase.model)?;
+    if !dir.plan.sampler.kind.samples() {
+        return Err(Error::new("leave-one-out needs samples of the posterior")
+            .at(dir.root().display())
+            .seen(format!("sampler.kind = \"{}\"", dir.plan.sampler.kind.key()))
+            .advice("fit it with nuts or chees"));
+    }
     let store = open_store(dir)?;
     if !store.is_complete(PURCHASE) {
         return Err(Error::new("the purchase fit of this run is not complete")

@@ -4,10 +4,16 @@ use super::fit::open_store;
 use super::shrinkage::{self, ShrinkageFacts};
 use super::summarize::read_observations;
 use super::{RunDir, models, telemetry};
-use crate::diagnose::{FitInput, Thresholds, diagnose_fit, verdict};
-use crate::error::Result;
+use crate::diagnose::{
+    ApproximationInput, FitDiagnostics, FitInput, Method, Nearness, Thresholds, diagnose_approximation, diagnose_fit,
+    verdict,
+};
+use crate::draws::FitDraws;
+use crate::error::{Error, Result};
 use crate::model::is_shared_dim;
+use crate::sampler::{Approximated, Approximation};
 use crate::target::Schema;
+use serde::Deserialize;
 
 /// Judges every fit and writes `diagnostics.json`, and `shrinkage.json` where there are groups.
 pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
@@ -20,6 +26,7 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         ess: d.min_ess,
         divergence_share: d.max_divergence_share,
         e_bfmi: d.min_e_bfmi,
+        pareto_k: d.max_pareto_k,
         ..Thresholds::default()
     };
     let mut judged = Vec::new();
@@ -30,6 +37,11 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         let draws = store.read(name)?;
         if let Some(observed) = &observed {
             shrunk.fits.extend(shrinkage::of_fit(name, plan, observed, &draws)?);
+        }
+        if !dir.plan.sampler.kind.samples() {
+            judged.push(approximation(name, &draws, store.entry(name)?.report.as_ref(), &thresholds)?);
+            telemetry::record_ess(dir, name, None)?;
+            continue;
         }
         let input = FitInput {
             fit: name,
@@ -48,6 +60,43 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         dir.write_json("shrinkage.json", &shrunk)?;
     }
     dir.write_json("diagnostics.json", &verdict(judged))
+}
+
+/// Judges what is no sample of the posterior, by what its maker reports.
+fn approximation(
+    fit: &str,
+    draws: &FitDraws,
+    report: Option<&serde_json::Value>,
+    thresholds: &Thresholds,
+) -> Result<FitDiagnostics> {
+    let told = Approximated::deserialize(report.unwrap_or(&serde_json::Value::Null)).map_err(|e| {
+        Error::new(format!("the draws of {fit} lack their maker's report"))
+            .at("draws/manifest.json")
+            .advice("finish the fit with longrun resume")
+            .because(e)
+    })?;
+    let nearness = told.trust.map(|trust| Nearness {
+        pareto_k: trust.pareto_k,
+        effective_draws: trust.effective_draws,
+        weighted_draws: trust.weighted_draws,
+        elbo: trust.elbo,
+        resampled: told.resampled,
+    });
+    let input = ApproximationInput {
+        fit,
+        method: match told.kind {
+            Approximation::Map => Method::Map,
+            Approximation::Laplace => Method::Laplace,
+            Approximation::Pathfinder => Method::Pathfinder,
+        },
+        elements: &draws.schema.elements(),
+        values: draws.constrained.view(),
+        converged: told.mode.as_ref().is_none_or(|mode| mode.converged),
+        maximum: told.kind == Approximation::Pathfinder || told.ridge == Some(0.0),
+        standard_errors: told.standard_errors.as_deref(),
+        nearness,
+    };
+    diagnose_approximation(&input, thresholds)
 }
 
 /// The dimension along which a variable has one value per group, if it has.

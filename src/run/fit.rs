@@ -1,4 +1,4 @@
-//! Step 2: samples the posterior of every fit, from where an earlier attempt stopped if there was one.
+//! Step 2: samples or approximates the posterior of every fit, from where an earlier attempt stopped if there was one.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -12,12 +12,12 @@ use crate::config::{Plan, SamplerKind};
 use crate::dist::{CovariateSpec, Prior, PriorSpec};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
-use crate::model::family;
-use crate::sampler::{self, Kind, ModeSearch, Settings, Start, Watch};
-use crate::target::LogDensity;
+use crate::model::{Posterior, family};
+use crate::sampler::{self, ApproximateSettings, Approximation, Kind, ModeSearch, Settings, Start, Watch};
+use crate::target::{Checkpoint, LogDensity};
 use serde::{Deserialize, Serialize};
 
-/// Samples whatever fit is not complete yet.
+/// Explores whatever fit is not complete yet.
 pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
     let observed = read_observations(dir)?;
     let place = Place::of(&dir.plan.compute)?;
@@ -29,32 +29,20 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
         let started = Instant::now();
         let mut posterior = models::posterior(model, &observed, &place)?;
         let checkpoint = store.checkpoint(name)?;
-        let settings = settings(&dir.plan, name);
-        let start = Start::at(posterior.start());
-        let outcome = {
-            let schema = posterior.schema().clone();
-            let dim = posterior.dim();
-            let mut sink = store.writer(name, &schema, settings.chains, dim)?;
-            let mut watch = |progress: &sampler::Progress| {
-                observer.sampling(name, progress);
-                Watch::Continue
-            };
-            sampler::sample(&mut posterior, &settings, &start, checkpoint.as_ref(), &mut sink, &mut watch)?
-        };
+        let Fitted { report, notes, warmup, gradients } =
+            explore(&dir.plan, name, &mut posterior, &mut store, checkpoint.as_ref(), observer)?;
         let wall_s = started.elapsed().as_secs_f64();
         let work = posterior.work();
-        let gradients = outcome.pooled.warmup_gradients + outcome.pooled.sampling_gradients + outcome.other_gradients;
-        let report = serde_json::to_value(&outcome)
-            .map_err(|e| Error::new("could not write the sampler's report").because(e))?;
         store.finish(name, report)?;
-        outcome.notes.iter().for_each(|note| observer.note(&format!("{name}: {note}")));
-        let resumed = checkpoint.is_some();
+        notes.iter().for_each(|note| observer.note(&format!("{name}: {note}")));
+        // An approximation that was killed begins again, so that its cost is the whole.
+        let resumed = checkpoint.is_some() && dir.plan.sampler.kind.samples();
         telemetry::record_fit(
             dir,
             name,
             FitCost {
                 wall_s,
-                warmup: outcome.warmup,
+                warmup,
                 gradient_evaluations: gradients,
                 gradients_per_s: (!resumed).then(|| gradients as f64 / wall_s),
                 min_ess_bulk: None,
@@ -70,6 +58,55 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// What a fit came to, whoever made it.
+struct Fitted {
+    report: serde_json::Value,
+    notes: Vec<String>,
+    warmup: u64,
+    gradients: u64,
+}
+
+/// Samples or approximates one posterior, as the plan says.
+fn explore(
+    plan: &Plan,
+    name: &str,
+    posterior: &mut Posterior,
+    store: &mut DrawStore,
+    checkpoint: Option<&Checkpoint>,
+    observer: &dyn Observer,
+) -> Result<Fitted> {
+    let (schema, dim, start) = (posterior.schema().clone(), posterior.dim(), posterior.start());
+    let mut watch = |progress: &sampler::Progress| {
+        observer.sampling(name, progress);
+        Watch::Continue
+    };
+    let unwritten = |e: serde_json::Error| Error::new("could not write the sampler's report").because(e);
+    match way(plan, name) {
+        Way::Sample(settings) => {
+            let mut sink = store.writer(name, &schema, settings.chains, dim)?;
+            let start = Start::at(start);
+            let outcome = sampler::sample(posterior, &settings, &start, checkpoint, &mut sink, &mut watch)?;
+            let counts = &outcome.pooled;
+            Ok(Fitted {
+                gradients: counts.warmup_gradients + counts.sampling_gradients + outcome.other_gradients,
+                warmup: outcome.warmup,
+                notes: outcome.notes.clone(),
+                report: serde_json::to_value(&outcome).map_err(unwritten)?,
+            })
+        }
+        Way::Approximate(settings) => {
+            let mut sink = store.writer(name, &schema, settings.shape().0, dim)?;
+            let out = sampler::approximate(posterior, &settings, &start, checkpoint, &mut sink, &mut watch)?;
+            Ok(Fitted {
+                gradients: out.gradients,
+                warmup: 0,
+                notes: out.notes.clone(),
+                report: serde_json::to_value(&out).map_err(unwritten)?,
+            })
+        }
+    }
 }
 
 /// Whether every fit of the plan is complete.
@@ -135,13 +172,37 @@ fn own_identity(dir: &RunDir) -> Result<serde_json::Value> {
     Ok(identity(dir, &facts.summary_sha256, facts.covariates_sha256.as_deref()))
 }
 
-fn settings(plan: &Plan, fit: &str) -> Settings {
+/// How a posterior is explored.
+enum Way {
+    Sample(Settings),
+    Approximate(ApproximateSettings),
+}
+
+fn way(plan: &Plan, fit: &str) -> Way {
+    match plan.sampler.kind {
+        SamplerKind::Nuts => Way::Sample(settings(plan, fit, Kind::Nuts)),
+        SamplerKind::Chees => Way::Sample(settings(plan, fit, Kind::Chees)),
+        SamplerKind::Map => Way::Approximate(approximation(plan, fit, Approximation::Map)),
+        SamplerKind::Laplace => Way::Approximate(approximation(plan, fit, Approximation::Laplace)),
+        SamplerKind::Pathfinder => Way::Approximate(approximation(plan, fit, Approximation::Pathfinder)),
+    }
+}
+
+fn approximation(plan: &Plan, fit: &str, kind: Approximation) -> ApproximateSettings {
+    let s = &plan.sampler;
+    ApproximateSettings {
+        kind,
+        chains: s.chains,
+        draws: s.draws,
+        resample: s.resample.unwrap_or(kind == Approximation::Pathfinder),
+        seed: models::seed(plan, fit),
+    }
+}
+
+fn settings(plan: &Plan, fit: &str, kind: Kind) -> Settings {
     let s = &plan.sampler;
     Settings {
-        kind: match s.kind {
-            SamplerKind::Nuts => Kind::Nuts,
-            SamplerKind::Chees => Kind::Chees,
-        },
+        kind,
         chains: s.chains,
         warmup: s.warmup,
         draws: s.draws,

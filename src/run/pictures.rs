@@ -1,6 +1,8 @@
 //! Arrays that only pictures need, made from the draws on demand: densities, traces, ranks, and P(alive) over recency and
 //! frequency. Which of them are drawn, and how, is the report's business.
 
+use ndarray::Array2;
+
 use super::fit::open_store;
 use super::predict::population;
 use super::summarize::read_summary;
@@ -57,14 +59,17 @@ pub fn parameter_pictures(dir: &RunDir) -> Result<Vec<ParameterPicture>> {
         for (ix, (name, coords)) in draws.schema.elements().into_iter().enumerate() {
             let values = draws.constrained.index_axis(ndarray::Axis(2), ix);
             let all: Vec<f64> = values.iter().copied().collect();
-            let (_, thinned) = trace(values, TRACE_POINTS);
+            // Independent draws have no chains to look at.
+            let chains = dir.plan.sampler.kind.samples();
+            let traces = if chains { trace(values, TRACE_POINTS).1 } else { Array2::zeros((0, 0)) };
+            let ranks = if chains { rank_counts(values, RANK_BINS) } else { Array2::zeros((0, 0)) };
             pictures.push(ParameterPicture {
                 fit: fit.to_owned(),
                 name: name.to_owned(),
                 labels: coords.into_iter().map(|(_, label)| label.to_owned()).collect(),
                 density: density(&all, DENSITY_POINTS),
-                trace: thinned.rows().into_iter().map(|r| r.to_vec()).collect(),
-                ranks: rank_counts(values, RANK_BINS).rows().into_iter().map(|r| r.to_vec()).collect(),
+                trace: traces.rows().into_iter().map(|r| r.to_vec()).collect(),
+                ranks: ranks.rows().into_iter().map(|r| r.to_vec()).collect(),
             });
         }
     }

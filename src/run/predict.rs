@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use ndarray::{Array2, Axis};
+
 use super::backend::Place;
 use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
 use super::fit::open_store;
@@ -9,7 +11,7 @@ use super::models::{PURCHASE, SPEND};
 use super::summarize::read_summary;
 use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
-use crate::config::Plan;
+use crate::config::{Plan, SamplerKind};
 use crate::data::{COVARIATES_FILE, Design, Holdout, Summary, WeeklyRepeats};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
@@ -54,7 +56,8 @@ pub(super) fn follows_plan(dir: &RunDir) -> Result<bool> {
     let p = &dir.plan.predict;
     let store = open_store(dir)?;
     let purchase = store.entry(PURCHASE)?;
-    let draws = p.draws.min(purchase.chains * purchase.draws_done() as usize);
+    let held = purchase.chains * purchase.draws_done() as usize;
+    let draws = if is_mode(&dir.plan) { p.draws } else { p.draws.min(held) };
     Ok(stands.horizon_months == p.horizon_months
         && stands.monthly_discount == p.monthly_discount
         && stands.draws == draws)
@@ -131,11 +134,23 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     )
 }
 
+/// Whether the run holds a mode rather than draws.
+fn is_mode(plan: &Plan) -> bool {
+    plan.sampler.kind == SamplerKind::Map
+}
+
+/// The thinned draws of one fit. A mode stands for every one of them: what is then simulated many times is the customers' luck alone.
+fn rows(dir: &RunDir, store: &DrawStore, fit: &str) -> Result<Array2<f64>> {
+    let wanted = dir.plan.predict.draws;
+    let rows = store.thinned(fit, wanted)?;
+    Ok(if is_mode(&dir.plan) { rows.select(Axis(0), &vec![0; wanted]) } else { rows })
+}
+
 /// The thinned draws of all fits, paired by index.
 pub(super) fn population(dir: &RunDir) -> Result<Population> {
     let store = open_store(dir)?;
     let parameters = |fit: &str, model: &str| {
-        family(model)?.parameters_of(&store.entry(fit)?.schema, store.thinned(fit, dir.plan.predict.draws)?.view())
+        family(model)?.parameters_of(&store.entry(fit)?.schema, rows(dir, &store, fit)?.view())
     };
     let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
     let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;
@@ -151,7 +166,7 @@ fn covariates(dir: &RunDir, store: &DrawStore) -> Result<Option<CovariateDraws>>
             .advice("`longrun summarize` writes it again")
     })?;
     let regression = Regression::new(family(&dir.plan.purchase.model)?, spec, &columns)?;
-    let rows = store.thinned(PURCHASE, dir.plan.predict.draws)?;
+    let rows = rows(dir, store, PURCHASE)?;
     let gamma = regression.of_draws(&store.entry(PURCHASE)?.schema, rows.view())?;
     Ok(Some(CovariateDraws { gamma, terms: regression.terms(), values }))
 }

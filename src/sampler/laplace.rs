@@ -61,6 +61,12 @@ pub fn laplace(density: &mut dyn LogDensity, mode: Mode) -> Result<Laplace, Samp
         let curvature = Curvature::Diagonal(probe_diagonal(density, &mode)?);
         return Ok(Laplace { mode, curvature, evaluations: 2 * PROBES });
     }
+    whole(density, mode)
+}
+
+/// The whole Hessian, whatever the dimension.
+pub(super) fn whole(density: &mut dyn LogDensity, mode: Mode) -> Result<Laplace, SampleError> {
+    let dim = density.dim();
     let mut hessian = Array2::zeros((dim, dim));
     let mut known = true;
     for first in (0..dim).step_by((BATCH / 2).max(1)) {
@@ -138,7 +144,7 @@ fn invert(hessian: &Array2<f64>, rough_variance: &Array1<f64>) -> Option<Curvatu
 }
 
 /// Lower L with L Lᵀ = a; none when a is not (comfortably) positive definite.
-fn cholesky(a: &Array2<f64>) -> Option<Array2<f64>> {
+pub(super) fn cholesky(a: &Array2<f64>) -> Option<Array2<f64>> {
     let n = a.nrows();
     let mut l = Array2::zeros((n, n));
     for i in 0..n {

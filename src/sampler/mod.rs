@@ -1,4 +1,4 @@
-//! Samples a log density with many chains at once: NUTS for any number of chains, ChEES-HMC for many.
+//! Explores a log density: samples it with many chains at once (NUTS for any number of chains, ChEES-HMC for many), or approximates it.
 //!
 //! Everything here is a function of the density, the settings and the seed: no clock, no shared stream of random numbers, no dependence on
 //! which chain answered first. A run that is killed continues from its last checkpoint with the same bits. Nothing here knows what a
@@ -6,8 +6,10 @@
 //!
 //! The road through a run: mode search (`optimise`) → curvature and overdispersed starts (`laplace`) → coordinates in which that curvature is
 //! round (`whitening`) → warm-up windows (`warmup`, `metric`, `step_size`) until nothing is left to learn (`settled`) → blocks of draws
-//! (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge.
+//! (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge. Beside it stand quick answers that are not samples, and say
+//! so (`approximate`).
 
+mod approximate;
 mod async_nuts;
 mod begin;
 mod block;
@@ -44,6 +46,9 @@ use std::fmt;
 use ndarray::{Array1, Array2};
 use serde::{Deserialize, Serialize};
 
+pub use approximate::{
+    ApproximateSettings, Approximated, Approximation, MAX_WHOLE_HESSIAN_DIM, PathFacts, Trust, approximate,
+};
 pub use laplace::{Curvature, Laplace, MAX_HESSIAN_DIM, laplace};
 pub use optimise::{Mode, ModeSearch, find_mode};
 pub use outcome::{Facts, Outcome};

@@ -82,11 +82,22 @@ pub(super) fn find_mode_watched(
     search: &ModeSearch,
     tick: &mut dyn FnMut(u64) -> Result<(), SampleError>,
 ) -> Result<Mode, SampleError> {
+    find_mode_along(density, at, search, tick, &mut |_, _| ())
+}
+
+/// [`find_mode_watched`] that tells the points it stood at and their gradients, the first and the last included.
+pub(super) fn find_mode_along(
+    density: &mut dyn LogDensity,
+    at: ArrayView1<'_, f64>,
+    search: &ModeSearch,
+    tick: &mut dyn FnMut(u64) -> Result<(), SampleError>,
+    stood: &mut dyn FnMut(&[f64], &[f64]),
+) -> Result<Mode, SampleError> {
     if at.len() != density.dim() {
         let what = format!("the starting point must have {} coordinates", density.dim());
         return Err(SampleError::Start(Error::new(what).seen(at.len())));
     }
-    let mut hill = Hill { out: Evaluation::new(1, density.dim()), density, evaluations: 0, tick };
+    let mut hill = Hill { out: Evaluation::new(1, density.dim()), density, evaluations: 0, tick, stood };
     let mut x = at.to_vec();
     let mut memory = Memory { pairs: VecDeque::new(), capacity: search.memory.max(1) };
     let mut iterations = 0;
@@ -97,6 +108,9 @@ pub(super) fn find_mode_watched(
         let begin = hill.evaluate(&x)?;
         if !begin.value.is_finite() {
             return Err(impossible_start(&x, begin.value));
+        }
+        if round == 0 {
+            (hill.stood)(&x, &begin.gradient);
         }
         let before = begin.value;
         let end = climb(&mut hill, &mut memory, x, begin, search, &mut iterations)?;
@@ -141,6 +155,7 @@ struct Hill<'a> {
     out: Evaluation,
     evaluations: u64,
     tick: &'a mut dyn FnMut(u64) -> Result<(), SampleError>,
+    stood: &'a mut dyn FnMut(&[f64], &[f64]),
 }
 
 impl Hill<'_> {
@@ -204,6 +219,7 @@ fn climb(
         };
         memory.learn(&x, &slope.gradient, &next, &next_slope.gradient);
         (x, slope) = (next, next_slope);
+        (hill.stood)(&x, &slope.gradient);
     }
 }
 
@@ -318,7 +334,7 @@ impl Memory {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

@@ -14,6 +14,8 @@ pub enum Phase {
     Warmup,
     /// Drawing; `done` counts draws over all chains.
     Sampling,
+    /// Measuring an approximation against the density; `done` counts points evaluated.
+    Approximating,
 }
 
 /// How far a run is.
@@ -141,8 +143,12 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     pub(super) fn new(settings: &Settings, watch: &'a mut dyn FnMut(&Progress) -> Watch) -> Self {
-        let total = (settings.chains * settings.warmup) as u64;
-        Self { watch, phase: Phase::Warmup, done: 0, total, divergences: 0, gradients: 0, running: None }
+        Self::of(Phase::Warmup, (settings.chains * settings.warmup) as u64, watch)
+    }
+
+    /// At the beginning of a phase.
+    pub(super) fn of(phase: Phase, total: u64, watch: &'a mut dyn FnMut(&Progress) -> Watch) -> Self {
+        Self { watch, phase, done: 0, total, divergences: 0, gradients: 0, running: None }
     }
 
     pub(super) fn enter(&mut self, phase: Phase, done: u64, total: u64, divergences: u64) {

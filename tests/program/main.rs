@@ -1,5 +1,6 @@
 //! The program as its users run it: one binary of tests, so that it is linked once.
 
+mod approximations;
 mod bad_inputs;
 mod cdnow;
 mod covariates;

@@ -65,6 +65,10 @@ fn killed_after_every(commits: usize, shop: &Shop, sets: &[String], run: &str) -
 }
 
 fn resumes_to_the_same_bits(sets: &[String]) {
+    resumes_after(sets, &[1, 2, 3]);
+}
+
+fn resumes_after(sets: &[String], every: &[usize]) {
     let shop = Shop::new(300);
     let mut arguments = vec!["run", "shop.toml", "--quiet", "--set", "output.dir=whole"];
     for set in sets {
@@ -72,7 +76,7 @@ fn resumes_to_the_same_bits(sets: &[String]) {
     }
     let whole = shop.longrun(&arguments);
     assert!(whole.status.success(), "{}", crate::support::stderr(&whole));
-    for commits in [1, 2, 3] {
+    for &commits in every {
         let run = format!("killed-{commits}");
         let kills = killed_after_every(commits, &shop, sets, &run);
         assert!(kills > 0, "the run ended before it could be killed");
@@ -113,6 +117,15 @@ fn nuts_on_the_cpu() {
 #[test]
 fn chees_on_the_cpu() {
     resumes_to_the_same_bits(&on_cpu("chees"));
+}
+
+/// Approximations begin again rather than continue, to the same bits.
+#[test]
+fn approximations_on_the_cpu() {
+    for kind in ["map", "laplace", "pathfinder"] {
+        // All draws are one commit, so that there is hardly a moment between two.
+        resumes_after(&[on_cpu(kind), vec!["diagnose.max_pareto_k=9".to_owned()]].concat(), &[1]);
+    }
 }
 
 #[test]
