@@ -31,7 +31,7 @@ fn source(path: PathBuf, header: bool, date: usize, amount: usize) -> Source {
         delimiter: Delimiter::Whitespace,
         header,
         columns: Columns {
-            customer: Column::Index(1),
+            customer: Some(Column::Index(1)),
             date: Column::Index(date),
             amount: Some(Column::Index(amount)),
             ..Columns::default()

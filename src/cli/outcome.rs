@@ -3,12 +3,13 @@
 use super::config::print_json;
 use super::{Ending, Terminal};
 use crate::config::{Plan, SamplerKind};
+use crate::data::Kind;
 use crate::diagnose::{Diagnostics, Method, Verdict};
 use crate::error::Result;
 use crate::evaluate::HoldoutScores;
 use crate::model::is_shared_dim;
 use crate::report::{count, money, percent, whole};
-use crate::run::{DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry, read_telemetry};
+use crate::run::{self, DataFacts, Interval, PredictionFacts, RunDir, Step, Telemetry, Words, read_telemetry};
 
 /// Prints the whole run's result and turns its verdict into an ending.
 pub(super) fn print(dir: &RunDir, terminal: Terminal) -> Result<Ending> {
@@ -16,7 +17,7 @@ pub(super) fn print(dir: &RunDir, terminal: Terminal) -> Result<Ending> {
     if terminal.json {
         print_json(&result.json(dir))?;
     } else {
-        result.print(dir, terminal);
+        result.print(dir, run::words(&dir.plan)?, terminal);
     }
     Ok(ending(&result.diagnostics))
 }
@@ -41,16 +42,17 @@ pub(super) fn print_step(dir: &RunDir, step: Step, terminal: Terminal) -> Result
         )?;
     } else {
         match step {
-            Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?, terminal),
+            Step::Summarize => print_data(&dir.read_json("facts.json", "summarize")?, run::words(&dir.plan)?, terminal),
             Step::Diagnose => {
                 if let Some(d) = &diagnostics {
                     print_verdict(d);
                     print_parameters(d);
                 }
             }
-            Step::Evaluate if !dir.has("holdout.json") => {
-                println!("there is no holdout window: set data.calibration_end to have one");
-            }
+            Step::Evaluate if !dir.has("holdout.json") => match dir.plan.data.kind {
+                Kind::Transactions => println!("there is no holdout window: set data.calibration_end to have one"),
+                _ => println!("there is no holdout window: it takes dates, which data.kind = \"transactions\" has"),
+            },
             _ => {
                 for file in step.files().iter().filter(|f| dir.has(f)) {
                     println!("wrote {}", dir.path(file).display());
@@ -111,8 +113,8 @@ impl Outcome {
         })
     }
 
-    fn print(&self, dir: &RunDir, terminal: Terminal) {
-        print_data(&self.data, terminal);
+    fn print(&self, dir: &RunDir, words: &Words, terminal: Terminal) {
+        print_data(&self.data, words, terminal);
         println!("{}", how(&dir.plan));
         println!();
         print_parameters(&self.diagnostics);
@@ -120,19 +122,26 @@ impl Outcome {
         let currency = &dir.plan.data.currency;
         let p = &self.predictions;
         let months = p.horizon_months;
-        println!("next {months} months, all customers together, mean (90 % interval)");
+        let within = words.periods.map_or_else(String::new, |periods| format!(" ({} {periods})", p.ahead.len()));
+        println!("next {months} months{within}, all customers together, mean (90 % interval)");
         println!("  alive             {}", count(p.alive_mean));
-        println!("  purchases         {}", interval(&p.purchases, count));
+        if let Some(last) = p.ahead.last() {
+            println!("  alive at the end  {}", count(last.alive));
+        }
+        println!("  {:<18}{}", words.events, interval(&p.purchases, count));
         if let Some(clv) = &p.clv {
             println!("  lifetime value    {}", interval(clv, |v| money(v, currency)));
         }
         if let Some(h) = &self.holdout {
             println!();
-            println!("holdout: {} purchases happened; predicted {}", count(h.total.actual), {
+            println!("holdout: {} {} happened; predicted {}", count(h.total.actual), words.events, {
                 interval(&Interval { mean: h.total.mean, q05: h.total.q05, q95: h.total.q95 }, count)
             });
             let (half, ninety) = (percent(h.coverage.half), percent(h.coverage.ninety));
             println!("  50 % intervals cover {half} of customers, 90 % intervals {ninety}");
+        }
+        for part in &p.left_out {
+            println!("left out: {part}");
         }
         println!();
         print_verdict(&self.diagnostics);
@@ -166,12 +175,14 @@ fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {
     format!("{} ({} – {})", show(i.mean), show(i.q05), show(i.q95))
 }
 
-fn print_data(facts: &DataFacts, terminal: Terminal) {
+fn print_data(facts: &DataFacts, words: &Words, terminal: Terminal) {
     println!(
-        "{} customers, {} repeat purchases, {} bought once; {} distinct cells",
+        "{} customers, {} {}, {} {}; {} distinct cells",
         whole(facts.customers),
         whole(facts.repeat_purchases),
+        words.repeats,
         whole(facts.one_time_customers),
+        words.once,
         whole(facts.cells),
     );
     if facts.rejected > 0 {

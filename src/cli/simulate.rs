@@ -9,13 +9,16 @@ use indicatif::HumanCount;
 use super::config::print_json;
 use super::progress::Bars;
 use super::{Ending, Terminal};
-use crate::data::Kind;
-use crate::data::simulate::{Counting, CovariateTruth, PurchaseLaw, SimulateSpec, simulate as write_shop};
+use crate::data::simulate::{
+    CountedModel, CountedSpec, Counting, CovariateTruth, PurchaseLaw, SimulateSpec, simulate as write_shop,
+    simulate_counted,
+};
+use crate::data::{Kind, Resolution};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
-    /// Folder for transactions.csv (or summary.csv, or .parquet) and truth.json; made when missing.
+    /// Folder for transactions.csv (or summary.csv, contracts.csv, or .parquet) and truth.json; made when missing.
     #[arg(long, default_value = "data/demo")]
     output: PathBuf,
 
@@ -28,7 +31,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value = "3", value_parser = nested_groups, allow_negative_numbers = true)]
     groups: GroupCounts,
 
-    /// When customers lapse: after a repeat purchase, after any purchase, or at any time.
+    /// The law: customers lapse after a repeat purchase, after any purchase or at any time; buy or not at each opportunity (bg_bb);
+    /// renew a contract or not (s_bg).
     #[arg(long, value_enum, default_value_t = Model::BgNbd)]
     model: Model,
 
@@ -36,6 +40,9 @@ pub(super) struct SimulateArgs {
     /// their own, covariates.csv (or .parquet).
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20))]
     covariates: u32,
+    /// What an opportunity of bg_bb is, or a period of s_bg [default: month].
+    #[arg(long, value_enum)]
+    period: Option<Period>,
 
     /// First day, YYYY-MM-DD.
     #[arg(long, default_value = "2024-01-01")]
@@ -49,13 +56,14 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value_t = 366)]
     observe_days: u32,
 
-    /// What a row is: a purchase, or a customer.
-    #[arg(long, value_enum, default_value_t = RowKind::Transactions)]
-    kind: RowKind,
+    /// What a row is: a purchase, or a customer [default: transactions, of s_bg contracts].
+    #[arg(long, value_enum)]
+    kind: Option<RowKind>,
 
-    /// What a summary counts: per day, as `longrun summarize` does, or every purchase, as the model's continuous clock means it.
-    #[arg(long, value_enum, default_value_t = Count::PerDay)]
-    count: Count,
+    /// What a summary counts: per day, as `longrun summarize` does, or every purchase, as the model's continuous clock means it; of
+    /// bg_bb, always whole opportunities [default: per-day].
+    #[arg(long, value_enum)]
+    count: Option<Count>,
 
     /// File format.
     #[arg(long, value_enum, default_value_t = Format::Csv)]
@@ -72,15 +80,46 @@ enum RowKind {
     Transactions,
     /// One row per customer, counted by day up to the last observed day: customer_id, frequency, recency, age, monetary, group.
     Summary,
+    /// One row per customer under contract: customer_id, age, lost, group.
+    Contracts,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-#[expect(clippy::enum_variant_names, reason = "the models are called so")]
 enum Model {
     BgNbd,
     MbgNbd,
     ParetoNbd,
+    BgBb,
+    SBg,
+}
+
+impl Model {
+    /// What its rows are unless told otherwise.
+    fn rows(self) -> RowKind {
+        if self == Self::SBg { RowKind::Contracts } else { RowKind::Transactions }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Period {
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+impl From<Period> for Resolution {
+    fn from(period: Period) -> Self {
+        match period {
+            Period::Day => Self::Day,
+            Period::Week => Self::Week,
+            Period::Month => Self::Month,
+            Period::Quarter => Self::Quarter,
+            Period::Year => Self::Year,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,29 +135,16 @@ enum Format {
 }
 
 pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending> {
-    if matches!((&args.kind, &args.count), (RowKind::Transactions, Count::EveryPurchase)) {
+    let rows = args.kind.unwrap_or(args.model.rows());
+    if matches!((&rows, &args.count), (RowKind::Transactions, Some(Count::EveryPurchase))) {
         return Err(Error::new("transactions are all written; what counts is a summary's question")
             .at("--count every-purchase")
             .advice("add --kind summary, or leave it out"));
     }
-    let spec = SimulateSpec {
-        start: args.start,
-        acquisition_days: args.acquisition_days,
-        observe_days: args.observe_days,
-        counting: match args.count {
-            Count::PerDay => Counting::PerDay,
-            Count::EveryPurchase => Counting::EveryPurchase,
-        },
-        covariates: CovariateTruth::some(args.covariates),
-        ..SimulateSpec::nested_shop(args.customers, &args.groups.0, args.seed)?.with_model(match args.model {
-            Model::BgNbd => PurchaseLaw::BgNbd,
-            Model::MbgNbd => PurchaseLaw::MbgNbd,
-            Model::ParetoNbd => PurchaseLaw::ParetoNbd,
-        })
-    };
-    let (stem, kind) = match args.kind {
+    let (stem, kind) = match rows {
         RowKind::Transactions => ("transactions", Kind::Transactions),
         RowKind::Summary => ("summary", Kind::Summary),
+        RowKind::Contracts => ("contracts", Kind::Contracts),
     };
     let ending = match args.format {
         Format::Csv => "csv",
@@ -129,15 +155,23 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
     }
     let bars = Bars::new(terminal);
     let path = args.output.join(format!("{stem}.{ending}"));
-    let report = write_shop(&spec, kind, &path, &|done| bars.simulating(done, spec.customers))?;
+    let told = |done| bars.simulating(done, args.customers);
+    let report = match args.model {
+        Model::BgNbd => write_shop(&args.shop(PurchaseLaw::BgNbd)?, kind, &path, &told)?,
+        Model::MbgNbd => write_shop(&args.shop(PurchaseLaw::MbgNbd)?, kind, &path, &told)?,
+        Model::ParetoNbd => write_shop(&args.shop(PurchaseLaw::ParetoNbd)?, kind, &path, &told)?,
+        Model::BgBb => simulate_counted(&args.counted(CountedModel::BgBb)?, kind, &path, &told)?,
+        Model::SBg => simulate_counted(&args.counted(CountedModel::SBg)?, kind, &path, &told)?,
+    };
     bars.clear();
     if terminal.json {
         print_json(&report)?;
     } else {
         println!(
-            "{} customers, {} purchases in {}; the truth is in {}",
+            "{} customers, {} {} in {}; the truth is in {}",
             HumanCount(report.customers),
             HumanCount(report.purchases),
+            if report.kind == Kind::Contracts { "renewals" } else { "purchases" },
             report.path.display(),
             report.truth_path.display()
         );
@@ -146,6 +180,54 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
         }
     }
     Ok(Ending::Healthy)
+}
+
+impl SimulateArgs {
+    /// A shop in continuous time.
+    fn shop(&self, law: PurchaseLaw) -> Result<SimulateSpec> {
+        if self.period.is_some() {
+            return Err(Error::new("customers of this model buy at any time, not at opportunities")
+                .at("--period")
+                .advice("leave it out, or choose --model bg_bb or s_bg"));
+        }
+        Ok(SimulateSpec {
+            start: self.start,
+            acquisition_days: self.acquisition_days,
+            observe_days: self.observe_days,
+            counting: match self.count {
+                Some(Count::EveryPurchase) => Counting::EveryPurchase,
+                Some(Count::PerDay) | None => Counting::PerDay,
+            },
+            covariates: CovariateTruth::some(self.covariates),
+            ..SimulateSpec::nested_shop(self.customers, &self.groups.0, self.seed)?.with_model(law)
+        })
+    }
+
+    /// Customers whose time is counted.
+    fn counted(&self, model: CountedModel) -> Result<CountedSpec> {
+        if self.count.is_some() {
+            return Err(Error::new("customers of this model are counted in whole periods")
+                .at("--count")
+                .advice("leave it out; --period says how long one is"));
+        }
+        if self.covariates > 0 {
+            return Err(Error::new("covariates move no parameter of this model")
+                .at("--covariates")
+                .advice("leave it out, or choose --model bg_nbd, mbg_nbd or pareto_nbd"));
+        }
+        let &[groups] = &self.groups.0[..] else {
+            return Err(Error::new("groups of this model are on one level")
+                .at("--groups")
+                .advice("give one number, as in --groups 4"));
+        };
+        Ok(CountedSpec {
+            start: self.start,
+            acquisition_days: self.acquisition_days,
+            observe_days: self.observe_days,
+            period: self.period.unwrap_or(Period::Month).into(),
+            ..CountedSpec::new(model, self.customers, groups, self.seed)
+        })
+    }
 }
 
 /// How many customers, as typed.

@@ -1,17 +1,17 @@
 //! Turns a configuration as written into a plan as meant. Every rule about a value stands here, once, and says where the value
 //! was written, what was seen and what would do.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 
+use super::clock::Clock;
 use super::one_or_many::OneOrMany;
 use super::plan::{ComputePlan, DataPlan, GroupsPlan, ModelPlan, OutputPlan, Plan};
-use super::sections::{GroupBy, NamedTimeUnit, PurchaseModel, SamplerKind, SamplerSection, SpendModel, TimeUnit};
+use super::sections::{GroupBy, SamplerKind, SamplerSection, SpendModel};
 use super::source::Source;
-use crate::data::{Column, Kind, TimeZone};
+use crate::data::{Kind, TimeZone};
 use crate::error::{Error, Result};
 
 /// Checks `source` and fixes every default. `today` bounds the dates that data may carry; `compute` is the backend that the
@@ -33,7 +33,9 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
         config.output.title.clone().unwrap_or_else(|| {
             dir.file_name().map_or_else(|| source.stem(), |name| name.to_string_lossy().into_owned())
         });
+    checker.kind_fits_model()?;
     let data = checker.data(today)?;
+    checker.whole_horizon(&data)?;
     let spend = checker.spend(&data)?;
     Ok(Plan {
         schema_version: Plan::SCHEMA_VERSION,
@@ -47,11 +49,7 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
         sampler: config.sampler.clone(),
         compute,
         purchase: ModelPlan {
-            model: match config.purchase.model {
-                PurchaseModel::BgNbd => "bg_nbd".to_owned(),
-                PurchaseModel::MbgNbd => "mbg_nbd".to_owned(),
-                PurchaseModel::ParetoNbd => "pareto_nbd".to_owned(),
-            },
+            model: config.purchase.model.key().to_owned(),
             priors_resolved: false,
             priors: config.purchase.priors.clone(),
             hierarchy: config.purchase.hierarchy.clone(),
@@ -179,20 +177,7 @@ impl Checker<'_> {
         let single = d.delimiter.0 == "whitespace" || (d.delimiter.0.len() == 1 && d.delimiter.0.is_ascii());
         let seen = format!("{:?}", d.delimiter.0);
         self.require(single, "data.delimiter", "one ASCII character or \"whitespace\"", seen, "e.g. \";\" or \"\\t\"")?;
-        let time_unit_days = match d.time_unit {
-            TimeUnit::Named(NamedTimeUnit::Day) => 1.0,
-            TimeUnit::Named(NamedTimeUnit::Week) => 7.0,
-            TimeUnit::Named(NamedTimeUnit::Month) => 30.4375,
-            TimeUnit::Days(days) => days,
-        };
-        let positive = time_unit_days.is_finite() && time_unit_days > 0.0;
-        self.require(
-            positive,
-            "data.time_unit",
-            "a positive number of days",
-            time_unit_days,
-            "\"week\" is the default",
-        )?;
+        let Clock { resolution, time_unit_days, whole_periods } = self.clock()?;
         let share = (0.0..=1.0).contains(&d.max_reject_share);
         self.require(share, "data.max_reject_share", "between 0 and 1", d.max_reject_share, "0.001 is the default")?;
         if let (Some(calibration), Some(holdout)) = (d.calibration_end, d.holdout_end) {
@@ -216,9 +201,9 @@ impl Checker<'_> {
             )?;
         }
         for (key, end) in [("data.calibration_end", d.calibration_end), ("data.holdout_end", d.holdout_end)] {
-            if let Some(end) = end.filter(|_| d.kind == Kind::Summary) {
-                let advice = "a summary has no dates: its customers were observed for their own age";
-                return Err(self.fail(key, "left out with data.kind = \"summary\"", end, advice));
+            if let Some(end) = end.filter(|_| d.kind != Kind::Transactions) {
+                let advice = "without purchases there are no dates: customers were observed for their own age";
+                return Err(self.fail(key, "left out unless data.kind is \"transactions\"", end, advice));
             }
         }
         if d.holdout_end.is_some() && d.calibration_end.is_none() {
@@ -234,8 +219,9 @@ impl Checker<'_> {
             header: d.header,
             date_format: d.date_format.clone(),
             columns: self.columns()?,
-            resolution: d.resolution,
+            resolution,
             time_unit_days,
+            whole_periods,
             calibration_end: d.calibration_end,
             holdout_end: d.holdout_end,
             latest_date: today,
@@ -252,53 +238,6 @@ impl Checker<'_> {
         zone.transpose().map_err(|e: Error| e.at(self.source.place("data.time_zone")))
     }
 
-    /// Which column plays which role. Names have defaults; a file without a header needs numbers.
-    fn columns(&self) -> Result<BTreeMap<String, Column>> {
-        let d = &self.source.config.data;
-        let c = &d.columns;
-        let wants_money = self.source.config.spend.model != SpendModel::None;
-        let needs_money = self.source.config.spend.model == SpendModel::GammaGamma;
-        let roles: Vec<(&str, &Option<Column>, &str, bool, bool)> = match d.kind {
-            Kind::Transactions => vec![
-                ("customer", &c.customer, "customer_id", true, true),
-                ("date", &c.date, "date", true, true),
-                ("amount", &c.amount, "amount", wants_money, needs_money),
-            ],
-            Kind::Summary => vec![
-                ("customer", &c.customer, "customer_id", true, true),
-                ("frequency", &c.frequency, "frequency", true, true),
-                ("recency", &c.recency, "recency", true, true),
-                ("age", &c.age, "age", true, true),
-                ("monetary", &c.monetary, "monetary", wants_money, needs_money),
-            ],
-        };
-        let mut columns = BTreeMap::new();
-        for (role, written, default, wanted, needed) in roles {
-            let key = format!("data.columns.{role}");
-            match (written, d.header) {
-                (Some(Column::Index(0)), _) => {
-                    return Err(self.fail(&key, "1 or more", 0, "columns are numbered from 1"));
-                }
-                (Some(Column::Name(name)), false) => {
-                    let advice = "data.header = false means the file names no columns";
-                    return Err(self.fail(&key, "a column number", format!("{name:?}"), advice));
-                }
-                (Some(column), _) if wanted => {
-                    columns.insert(role.to_owned(), column.clone());
-                }
-                (None, true) if wanted => {
-                    columns.insert(role.to_owned(), Column::Name(default.to_owned()));
-                }
-                (None, false) if needed => {
-                    let advice = "files without a header need a column number for every role, e.g. customer = 1";
-                    return Err(self.fail(&key, "set", "nothing", advice));
-                }
-                _ => {}
-            }
-        }
-        Ok(columns)
-    }
-
     fn groups(&self) -> Result<GroupsPlan> {
         let g = &self.source.config.groups;
         let by = g.by.to_vec();
@@ -313,11 +252,11 @@ impl Checker<'_> {
             let advice = if by_column { "by = [\"column\", \"cohort\"]" } else { "add by = \"cohort\"" };
             return Err(self.fail("groups.by", must, seen(), advice));
         }
-        if self.source.config.data.kind == Kind::Summary && by_cohort {
-            let advice = "a summary has no purchase dates; use by = \"column\"";
+        if self.source.config.data.kind != Kind::Transactions && by_cohort {
+            let advice = "without purchases there are no dates; use by = \"column\"";
             return Err(self.fail(
                 "groups.by",
-                "\"none\", \"column\" or \"rfm\" with data.kind = \"summary\"",
+                "\"none\", \"column\" or \"rfm\" unless data.kind is \"transactions\"",
                 "\"cohort\"",
                 advice,
             ));

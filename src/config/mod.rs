@@ -9,6 +9,8 @@
 //! Errors name the file and line, or the `--set`, that they come from.
 
 mod check;
+mod clock;
+mod columns;
 mod covariates;
 mod day;
 mod one_or_many;

@@ -70,12 +70,16 @@ pub struct DataPlan {
     pub header: bool,
     /// strftime format, if not ISO 8601.
     pub date_format: Option<String>,
-    /// Column of each role (`customer`, `date`, `amount`, or `frequency`, `recency`, `age`, `monetary`).
+    /// Column of each role (`customer`, `date`, `amount`; `frequency`, `recency`, `age`, `monetary`; `lost`, `weight`; `cohort`,
+    /// `period`, `active`).
     pub columns: BTreeMap<String, Column>,
     /// Period in which purchases merge.
     pub resolution: Resolution,
     /// Days in one unit of the model's clock.
     pub time_unit_days: f64,
+    /// Whether times are whole opportunities or periods, whose mean length the time unit then is.
+    #[serde(default)]
+    pub whole_periods: bool,
     /// Last day of the calibration window; the last day in the data if absent.
     pub calibration_end: Option<Day>,
     /// Last day of the holdout window; the last day in the data if absent.

@@ -50,7 +50,9 @@ pub struct ClvConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// `transactions` (one line per purchase) or `summary` (one line per customer: frequency, recency, age, monetary).
+    /// `transactions` (one line per purchase), `summary` (one line per customer: frequency, recency, age, monetary), and for
+    /// `purchase.model = "s_bg"` `contracts` (one line per customer: age, lost) or `cohorts` (one line per cohort and period: how many
+    /// are still active).
     #[serde(default)]
     pub kind: Kind,
     /// A file, folder or glob, or a list of them; relative paths start at the working directory.
@@ -70,12 +72,14 @@ pub struct DataSection {
     /// Which column is which.
     #[serde(default)]
     pub columns: Columns,
-    /// Purchases of one customer within one `day`, `week` or `month` count as one.
+    /// Purchases of one customer within one `day` (the default), `week`, `month`, `quarter`, `year`, or number of days (counted from
+    /// Monday 1970-01-05) count as one. With `purchase.model = "bg_bb"` this is an opportunity, and has no default.
     #[serde(default)]
-    pub resolution: Resolution,
-    /// The model's clock: `day`, `week`, `month` (30.4375 days), or a number of days.
+    pub resolution: Option<Resolution>,
+    /// The model's clock: `day`, `week` (the default), `month` (30.4375 days), `quarter`, `year` (365.25 days), or a number of days.
+    /// What a summary counts in for `bg_bb` (an opportunity), or contracts and cohorts for `s_bg` (a period): there it has no default.
     #[serde(default)]
-    pub time_unit: TimeUnit,
+    pub time_unit: Option<TimeUnit>,
     /// Last day of the window the model learns from (YYYY-MM-DD); default: the last day in the data, with no holdout.
     #[serde(default)]
     pub calibration_end: Option<Day>,
@@ -105,7 +109,7 @@ pub struct DataSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Columns {
-    /// Customer identifier; default `customer_id`.
+    /// Customer identifier; default `customer_id`. Not needed beside `weight`.
     #[serde(default)]
     pub customer: Option<Column>,
     /// Purchase date; default `date`. Transactions only.
@@ -120,12 +124,28 @@ pub struct Columns {
     /// Time of the last purchase since the first, in time units; default `recency`. Summaries only.
     #[serde(default)]
     pub recency: Option<Column>,
-    /// Time observed since the first purchase, in time units; default `age`. Summaries only.
+    /// Time observed since the first purchase, in time units; default `age`. Of contracts, the periods at whose end the customer
+    /// decided, the last decision included. Summaries and contracts only.
     #[serde(default)]
     pub age: Option<Column>,
     /// Mean spend per repeat purchase; default `monetary`. Summaries only.
     #[serde(default)]
     pub monetary: Option<Column>,
+    /// Whether the last decision was to leave (0, 1, true or false); default `lost`. Contracts only.
+    #[serde(default)]
+    pub lost: Option<Column>,
+    /// Customers that a line stands for; by default every line is one. Summaries and contracts only.
+    #[serde(default)]
+    pub weight: Option<Column>,
+    /// Name of a cohort; default `cohort`. Cohorts only, as the next two.
+    #[serde(default)]
+    pub cohort: Option<Column>,
+    /// Period, a whole number; a cohort's first one is its beginning; default `period`.
+    #[serde(default)]
+    pub period: Option<Column>,
+    /// Customers of the cohort who are active in that period; default `active`.
+    #[serde(default)]
+    pub active: Option<Column>,
 }
 
 /// Which customers share information.
@@ -182,15 +202,19 @@ pub struct CovariatesSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurchaseSection {
-    /// The model: `bg_nbd`, `mbg_nbd` or `pareto_nbd`; docs/guide/choosing_a_model.md says which for whom.
+    /// The model: `bg_nbd`, `mbg_nbd` or `pareto_nbd` for purchases at any time, `bg_bb` for one purchase or none at each of a row of
+    /// opportunities, `s_bg` for contracts; docs/guide/choosing_a_model.md says which for whom.
     #[serde(default)]
     pub model: PurchaseModel,
     /// Without groups: priors by parameter name, on `r`, `alpha` (or `rate` = r / alpha), `a` and `b` (or `phi` = a / (a + b) and
-    /// `kappa` = a + b); of `pareto_nbd`, on `s` and `beta` (or `dropout_rate` = s / beta) instead of the last two.
+    /// `kappa` = a + b); of `pareto_nbd`, on `s` and `beta` (or `dropout_rate` = s / beta) instead of the last two. Of `bg_bb`, on
+    /// `alpha` and `beta` (or `purchase_chance` and `purchase_kappa`), `gamma` and `delta` (or `dropout_chance` and `dropout_kappa`);
+    /// of `s_bg`, on `alpha` and `beta` (or `churn` and `churn_kappa`).
     #[serde(default)]
     pub priors: BTreeMap<String, Prior>,
     /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of `r`, `rate`, `phi`, `kappa` (of
-    /// `pareto_nbd`: `r`, `rate`, `s`, `dropout_rate`).
+    /// `pareto_nbd`: `r`, `rate`, `s`, `dropout_rate`; of `bg_bb`: `purchase_chance`, `purchase_kappa`, `dropout_chance`,
+    /// `dropout_kappa`; of `s_bg`: `churn`, `churn_kappa`).
     #[serde(default)]
     pub hierarchy: Option<HierarchySpec>,
 }
@@ -315,7 +339,7 @@ impl Default for DiagnoseSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PredictSection {
-    /// Months (of 30.4375 days) ahead.
+    /// Months (of 30.4375 days) ahead; for `bg_bb` and `s_bg`, as many opportunities or periods as are nearest to them.
     pub horizon_months: u32,
     /// Discount per month, e.g. 0.01 for 1 %.
     pub monthly_discount: f64,
@@ -378,6 +402,24 @@ pub enum NamedTimeUnit {
     Week,
     /// 30.4375 days.
     Month,
+    /// 91.3125 days.
+    Quarter,
+    /// 365.25 days.
+    Year,
+}
+
+impl TimeUnit {
+    /// Its length.
+    pub fn days(self) -> f64 {
+        match self {
+            Self::Named(NamedTimeUnit::Day) => 1.0,
+            Self::Named(NamedTimeUnit::Week) => 7.0,
+            Self::Named(NamedTimeUnit::Month) => 30.4375,
+            Self::Named(NamedTimeUnit::Quarter) => 91.3125,
+            Self::Named(NamedTimeUnit::Year) => 365.25,
+            Self::Days(days) => days,
+        }
+    }
 }
 
 /// Where groups come from.
@@ -418,6 +460,23 @@ pub enum PurchaseModel {
     MbgNbd,
     /// Pareto/NBD (Schmittlein, Morrison & Colombo 1987): customers may leave at any time.
     ParetoNbd,
+    /// BG/BB (Fader, Hardie & Shang 2010): one purchase or none at each of a row of opportunities.
+    BgBb,
+    /// The shifted beta-geometric (Fader & Hardie 2007): contracts that are renewed or not.
+    SBg,
+}
+
+impl PurchaseModel {
+    /// Its key in the table of models.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::BgNbd => "bg_nbd",
+            Self::MbgNbd => "mbg_nbd",
+            Self::ParetoNbd => "pareto_nbd",
+            Self::BgBb => "bg_bb",
+            Self::SBg => "s_bg",
+        }
+    }
 }
 
 /// The spend models.

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::source::{Column, Delimiter, Kind, RESERVED_COLUMNS, Source};
+use super::roles::{Column, RESERVED_COLUMNS};
+use super::source::{Delimiter, Source};
 use crate::error::{Error, Result};
 
 /// What a column of a covariate is needed for.
@@ -17,22 +18,20 @@ pub(super) struct Wanted {
     pub(super) column: Column,
 }
 
+impl Wanted {
+    /// Whether it is a role of ours, not a column to group by.
+    fn is_ours(&self) -> bool {
+        const OTHERS: [&str; 6] = ["customer", "lost", "weight", "cohort", "period", "active"];
+        RESERVED_COLUMNS.contains(&self.role.as_str()) || OTHERS.contains(&self.role.as_str())
+    }
+}
+
 /// The wanted columns in the order in which their fields are handed on: the kind's own columns, then the extra ones.
 pub(super) fn wanted(source: &Source) -> Vec<Wanted> {
     let c = &source.columns;
-    let mut list = vec![("customer", &c.customer)];
-    match source.kind {
-        Kind::Transactions => {
-            list.push(("date", &c.date));
-            list.extend(c.amount.iter().map(|a| ("amount", a)));
-        }
-        Kind::Summary => {
-            list.extend([("frequency", &c.frequency), ("recency", &c.recency), ("age", &c.age)]);
-            list.extend(c.monetary.iter().map(|m| ("monetary", m)));
-        }
-    }
     let extra = c.extra.iter().map(|e| (e.name.as_str(), &e.column));
-    list.into_iter()
+    c.of(source.kind)
+        .into_iter()
         .chain(extra)
         .map(|(role, column)| Wanted { role: role.to_owned(), column: column.clone() })
         .collect()
@@ -101,7 +100,7 @@ fn missing(w: &Wanted, names: &[String], file: &Path, delimiter: Option<Delimite
             Some(near) => error.advice(format!("did you mean {near:?}?")),
             None if w.role == COVARIATE_ROLE => error.advice("name columns of this table under [covariates]"),
             // A role of our own has a key under data.columns; any other column was asked for by the grouping.
-            None if RESERVED_COLUMNS.contains(&w.role.as_str()) || w.role == "customer" => error
+            None if w.is_ours() => error
                 .advice(format!("set data.columns.{} to one of these, or header = false if this line is data", w.role)),
             None => error.advice("set groups.column to one of these"),
         },
@@ -203,7 +202,7 @@ mod tests {
     #[test]
     fn a_headerless_file_is_told_by_number() {
         let mut source = Source::transactions("x");
-        source.columns.customer = Column::Index(1);
+        source.columns.customer = Some(Column::Index(1));
         source.columns.date = Column::Index(9);
         let file = Path::new("orders.txt");
         let row = names(&["1 1997 3"]);

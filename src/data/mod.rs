@@ -3,7 +3,8 @@
 //! ```text
 //! transactions ─ ingest ─▶ transactions/part-NNN.parquet ─ TransactionTable::summarize_into ─┐
 //!                          rejects.csv                                                       ├▶ PendingSummary ─ publish ─▶
-//! summaries ─ ingest_summary_into ───────────────────────────────────────────────────────────┘
+//! cohorts ─ expand_cohorts ─▶ contracts.csv ─┬ ingest_summary_into ──────────────────────────┘
+//! summaries, contracts ──────────────────────┘
 //!   summary.parquet, holdout.parquet, weekly.parquet ─▶ Summary, Holdout, WeeklyRepeats    (predictions, evaluation)
 //!   cells.parquet, spend.parquet ─────────────────────▶ Observations::read                 (fits)
 //! attributes of customers ─ read_covariates ─▶ covariates.parquet ─▶ Design                (fits, predictions)
@@ -14,6 +15,7 @@
 
 mod amount;
 mod cells;
+mod cohort_table;
 mod columns;
 mod covariates;
 mod csv_reader;
@@ -32,8 +34,10 @@ mod observation_files;
 mod observations;
 mod parquet_reader;
 mod rejects;
+mod resolution;
 pub mod rfm;
 mod rfm_scores;
+mod roles;
 mod row_groups;
 mod rows;
 mod rules;
@@ -56,6 +60,7 @@ mod transactions;
 mod weekly;
 
 pub use cells::Cells;
+pub use cohort_table::expand_cohorts;
 pub use covariates::{
     COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
 };
@@ -65,9 +70,11 @@ pub use holdout::Holdout;
 pub use ids::Ids;
 pub use ingest::{IngestReport, ingest};
 pub use observations::Observations;
+pub use resolution::Resolution;
+pub use roles::{Column, Columns, ExtraColumn, Kind, RESERVED_COLUMNS};
 pub use rows::IngestProgress;
-pub use rules::{NegativeAmounts, Resolution, Rules, ZeroAmounts};
-pub use source::{Column, Columns, Delimiter, ExtraColumn, Format, Kind, RESERVED_COLUMNS, Source};
+pub use rules::{NegativeAmounts, Rules, ZeroAmounts};
+pub use source::{Delimiter, Format, Source};
 pub use summarize::{Summarized, SummaryFacts, Window};
 pub use summary::{Groups, SpendRows, Summary};
 pub use summary_files::PendingSummary;

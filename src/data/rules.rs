@@ -1,35 +1,12 @@
 //! How purchases become customer histories: the period in which they merge, the model's clock, which amounts count.
 
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::resolution::Resolution;
 use super::time_zone::TimeZone;
 use crate::error::{Error, Result};
-
-/// The period in which the purchases of one customer merge into one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Resolution {
-    /// Calendar day.
-    #[default]
-    Day,
-    /// Week that begins on Monday.
-    Week,
-    /// Calendar month.
-    Month,
-}
-
-impl Resolution {
-    /// First day of the period that holds `date`.
-    pub fn period_start(self, date: NaiveDate) -> NaiveDate {
-        match self {
-            Self::Day => date,
-            Self::Week => date - Days::new(u64::from(date.weekday().num_days_from_monday())),
-            Self::Month => date - Days::new(u64::from(date.day0())),
-        }
-    }
-}
 
 /// What to do with purchases whose amount is zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +42,10 @@ pub struct Rules {
     pub resolution: Resolution,
     /// Length of the model's time unit, in days; 7 is a week.
     pub time_unit_days: f64,
+    /// Whether times count whole periods of `resolution`, one unit each, instead of days: for models that know opportunities, not
+    /// moments. A source of summaries must then have whole times.
+    #[serde(default)]
+    pub whole_periods: bool,
     /// Zero amounts.
     pub zero_amounts: ZeroAmounts,
     /// Negative amounts.
@@ -85,6 +66,7 @@ impl Default for Rules {
         Self {
             resolution: Resolution::default(),
             time_unit_days: 7.0,
+            whole_periods: false,
             zero_amounts: ZeroAmounts::default(),
             negative_amounts: NegativeAmounts::default(),
             max_reject_share: 0.001,
@@ -113,6 +95,9 @@ impl Rules {
     /// Time from `from` to `to` in time units, both taken at the start of their period, so that no purchase can come after the
     /// end of its own window at any resolution.
     pub(super) fn units_between(&self, from: NaiveDate, to: NaiveDate) -> f64 {
+        if self.whole_periods {
+            return self.resolution.periods_between(from, to) as f64;
+        }
         let (from, to) = (self.resolution.period_start(from), self.resolution.period_start(to));
         (to - from).num_days() as f64 / self.time_unit_days
     }
@@ -122,17 +107,14 @@ impl Rules {
 mod tests {
     use super::*;
 
-    fn day(y: i32, m: u32, d: u32) -> NaiveDate {
-        NaiveDate::from_ymd_opt(y, m, d).unwrap()
-    }
-
     #[test]
-    fn periods_start_on_the_day_the_monday_or_the_first() {
-        let thursday = day(2026, 1, 1);
-        assert_eq!(Resolution::Day.period_start(thursday), thursday);
-        assert_eq!(Resolution::Week.period_start(thursday), day(2025, 12, 29));
-        assert_eq!(Resolution::Week.period_start(day(2025, 12, 29)), day(2025, 12, 29));
-        assert_eq!(Resolution::Month.period_start(day(2024, 2, 29)), day(2024, 2, 1));
+    fn time_is_counted_in_days_or_in_whole_periods() {
+        let day = |m, d| NaiveDate::from_ymd_opt(2024, m, d).unwrap();
+        let days = Rules { resolution: Resolution::Month, ..Rules::default() };
+        assert_eq!(days.units_between(day(1, 31), day(3, 2)), 60.0 / 7.0);
+        let months = Rules { whole_periods: true, ..days };
+        assert_eq!(months.units_between(day(1, 31), day(3, 2)), 2.0);
+        assert_eq!(months.units_between(day(1, 1), day(1, 31)), 0.0);
     }
 
     #[test]

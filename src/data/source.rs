@@ -3,7 +3,6 @@
 //! A `Source` is what a person said about their files; nothing here opens more than a folder listing and a file's first bytes.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,18 +11,8 @@ use parquet::file::metadata::ParquetMetaDataReader;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::roles::{Column, Columns, Kind, RESERVED_COLUMNS};
 use crate::error::{Error, Result};
-
-/// What one row of the source is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// One purchase line: customer, date, amount.
-    #[default]
-    Transactions,
-    /// One customer: frequency, recency, age, mean spend.
-    Summary,
-}
 
 /// How the bytes of a file are laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -51,83 +40,6 @@ pub enum Delimiter {
 impl Default for Delimiter {
     fn default() -> Self {
         Self::Byte(b',')
-    }
-}
-
-/// A column of the source: by its name in the header, or by its place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Column {
-    /// Place, counted from 1.
-    Index(usize),
-    /// Name, exactly as the header or the Parquet schema writes it.
-    Name(String),
-}
-
-impl From<&str> for Column {
-    fn from(name: &str) -> Self {
-        Self::Name(name.to_owned())
-    }
-}
-
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Index(index) => write!(f, "column {index}"),
-            Self::Name(name) => f.write_str(name),
-        }
-    }
-}
-
-/// A column that is kept beside the transactions, as a candidate for grouping.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExtraColumn {
-    /// What it is called from here on.
-    pub name: String,
-    /// Where it stands in the source.
-    pub column: Column,
-}
-
-impl ExtraColumn {
-    /// A column that keeps the name it has in the source.
-    pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), column: name.into() }
-    }
-}
-
-/// Which column means what. `date` and `amount` belong to [`Kind::Transactions`]; the four after them to [`Kind::Summary`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Columns {
-    /// Customer identifier, text or integer.
-    pub customer: Column,
-    /// Date of the purchase.
-    pub date: Column,
-    /// Amount of the purchase; without it there is no spend model.
-    pub amount: Option<Column>,
-    /// x: repeat purchases.
-    pub frequency: Column,
-    /// t_x: time of the last purchase since the first, in time units.
-    pub recency: Column,
-    /// T: time since the first purchase, in time units.
-    pub age: Column,
-    /// m: mean spend per repeat purchase; without it there is no spend model.
-    pub monetary: Option<Column>,
-    /// Columns kept for grouping.
-    pub extra: Vec<ExtraColumn>,
-}
-
-impl Default for Columns {
-    fn default() -> Self {
-        Self {
-            customer: "customer_id".into(),
-            date: "date".into(),
-            amount: Some("amount".into()),
-            frequency: "frequency".into(),
-            recency: "recency".into(),
-            age: "age".into(),
-            monetary: Some("monetary".into()),
-            extra: Vec::new(),
-        }
     }
 }
 
@@ -164,42 +76,15 @@ impl Default for Source {
     }
 }
 
-/// Names that the project's own tables use; an extra column may not take one of them.
-pub const RESERVED_COLUMNS: &[&str] = &[
-    "customer_id",
-    "date",
-    "amount",
-    "purchases",
-    "first_purchase",
-    "frequency",
-    "recency",
-    "age",
-    "monetary",
-    "spend",
-    "p_alive",
-    "purchases_mean",
-    "purchases_q05",
-    "purchases_q25",
-    "purchases_q50",
-    "purchases_q75",
-    "purchases_q95",
-    "spend_mean",
-    "clv_mean",
-    "clv_sd",
-    "clv_q05",
-    "clv_q25",
-    "clv_q50",
-    "clv_q75",
-    "clv_q95",
-    "rfm_segment",
-    "value_tier",
-    "clv_rank",
-];
-
 impl Source {
     /// A source of transactions with the default columns (`customer_id`, `date`, `amount`).
     pub fn transactions(path: impl AsRef<Path>) -> Self {
         Self { paths: vec![path.as_ref().to_string_lossy().into_owned()], ..Self::default() }
+    }
+
+    /// A source of customers under contract with the default columns (`customer_id`, `age`, `lost`).
+    pub fn contracts(path: impl AsRef<Path>) -> Self {
+        Self { kind: Kind::Contracts, ..Self::transactions(path) }
     }
 
     /// A source of customer summaries with the default columns (`customer_id`, `frequency`, `recency`, `age`, `monetary`).
@@ -220,11 +105,11 @@ impl Source {
                 .seen(format!("{:?}", char::from(byte))));
         }
         let c = &self.columns;
-        let mut all = vec![&c.customer];
-        match self.kind {
-            Kind::Transactions => all.extend([&c.date].into_iter().chain(&c.amount)),
-            Kind::Summary => all.extend([&c.frequency, &c.recency, &c.age].into_iter().chain(&c.monetary)),
+        if c.customer.is_none() && self.kind != Kind::Cohorts && (self.kind == Kind::Transactions || c.weight.is_none())
+        {
+            return Err(Error::new("rows need the identifier of a customer").at("data.columns.customer").seen("none"));
         }
+        let mut all: Vec<&Column> = c.of(self.kind).into_iter().map(|(_, column)| column).collect();
         all.extend(c.extra.iter().map(|e| &e.column));
         if all.contains(&&Column::Index(0)) {
             return Err(Error::new("columns are counted from 1").at("data.columns").seen("0"));

@@ -9,7 +9,8 @@
 //!
 //! With day resolution periods are days and T is plainly calibration end − first purchase. With weeks or months everything is
 //! counted between period starts, so that 0 ≤ t_x ≤ T always. A window that ends inside a period cuts the period: what was bought
-//! before counts before, what was bought after counts in the holdout.
+//! before counts before, what was bought after counts in the holdout. Where rules ask for whole periods, t_x and T are numbers of
+//! periods.
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -19,7 +20,8 @@ use super::amount::UNITS;
 use super::field::date_of;
 use super::grouping::{Grouping, MISSING_LABEL, cohort_label, cohort_period, group_label};
 use super::holdout::Holdout;
-use super::rules::{Resolution, Rules};
+use super::resolution::Resolution;
+use super::rules::Rules;
 use super::summary::Summary;
 use super::transactions::TransactionTable;
 use super::weekly::{WeeklyRepeats, weeks_between};
@@ -207,13 +209,12 @@ impl TransactionTable {
         rules: &Rules,
         facts: SummaryFacts,
     ) -> SummaryFacts {
-        let period_of_next_day = calibration_end.succ_opt().map(|d| rules.resolution.period_start(d));
         SummaryFacts {
             first_date: Some(self.first_date),
             last_date: Some(self.last_date),
             calibration_end: Some(calibration_end),
             holdout_end,
-            calibration_end_cuts_period: period_of_next_day == Some(rules.resolution.period_start(calibration_end)),
+            calibration_end_cuts_period: rules.resolution.is_cut_by(calibration_end),
             ..facts
         }
     }
@@ -247,7 +248,7 @@ impl TransactionTable {
         // Weeks count from the first purchase; at weekly resolution they are the periods themselves.
         let first_week = match rules.resolution {
             Resolution::Week => Resolution::Week.period_start(self.first_date),
-            Resolution::Day | Resolution::Month => self.first_date,
+            _ => self.first_date,
         };
         let weekly = WeeklyRepeats::covering(first_week, calibration_end, holdout_end.unwrap_or(calibration_end));
         Ok(Windows { rules, calibration_end, holdout_end, weekly })

@@ -1,4 +1,4 @@
-//! A source that already holds one row per customer (`data.kind = "summary"`) becomes the files of a summary, for more customers
+//! A source that already holds one row per customer (`data.kind = "summary"` or `"contracts"`) becomes the files of a summary, for more customers
 //! than memory holds. What a row must satisfy is told in `summary_row`.
 //!
 //! A source that is strictly sorted by identifier, as our own tables are, is written through while that is checked. Any other is
@@ -18,11 +18,11 @@ use super::rfm_scores::{RfmCounts, RfmSteps};
 use super::rows::{Address, Consumer, IngestProgress, Reading};
 use super::rules::Rules;
 use super::runs::Runs;
-use super::source::{Kind, Source};
+use super::source::Source;
 use super::summarize::SummaryFacts;
 use super::summarize_into::{fixed_labels, write_merged};
 use super::summary_files::{Budget, GroupOf, PendingSummary, SummaryFiles, groups_at_once, pending_folder};
-use super::summary_row::{Checks, group_columns};
+use super::summary_row::{Checks, check_kind, group_columns};
 use super::weekly::WeeklyRepeats;
 use crate::error::{Error, Result};
 
@@ -31,7 +31,9 @@ use crate::error::{Error, Result};
 /// [`PendingSummary::publish`].
 ///
 /// Every row must have: x a whole number, 0 ≤ t_x ≤ T, t_x = 0 exactly when x = 0, m ≥ 0, everything finite, no customer twice (the
-/// first in the order of files and lines counts). Other rows are rejected. Time is in time units already.
+/// first in the order of files and lines counts). Other rows are rejected. Time is in time units already. A row of
+/// [`Kind::Contracts`](super::Kind::Contracts) must have a whole age, above 0 if the customer was lost. A row with a weight becomes
+/// so many customers.
 ///
 /// Memory: about 0.6 GiB however many customers there are; what does not fit is spilled into `out_dir/summary.partial`. The files'
 /// bytes depend on the customers alone. Progress is told as bytes read, from the beginning again when the source is not sorted.
@@ -59,11 +61,7 @@ pub(super) fn ingest_summary_within(
     block_bytes: usize,
     budget: &Budget,
 ) -> Result<(PendingSummary, IngestReport)> {
-    if source.kind != Kind::Summary {
-        return Err(Error::new("this source holds transactions, not customer summaries")
-            .at("data.kind")
-            .advice("transactions are read by ingest"));
-    }
+    check_kind(source)?;
     rules.check()?;
     let group_columns = group_columns(source, grouping)?;
     if !grouping.cohort_days().is_empty() {
@@ -73,16 +71,14 @@ pub(super) fn ingest_summary_within(
     DateReader::new(source.date_format.as_deref(), None, None)?;
     let make = || {
         let reading = Reading::new(source, block_bytes, progress)?;
-        let checks = Checks {
-            labels: labels(&reading.wanted),
-            has_monetary: source.columns.monetary.is_some(),
-            group_columns: group_columns.clone(),
-        };
+        let checks = Checks::of(source, rules, labels(&reading.wanted), group_columns.clone());
         let shared = Shared { checks, labels: fixed_labels(grouping), rejects: RejectLog::default() };
         Ok::<_, Error>(Pass { reading, shared, rules, grouping, out_dir, budget })
     };
-    // The classes of RFM depend on all customers, so nothing can be written while reading.
+    // The classes of RFM depend on all customers, so nothing can be written while reading; and rows that stand for several customers
+    // do not come sorted.
     if *grouping != Grouping::RfmClass
+        && source.columns.weight.is_none()
         && let Some(made) = make()?.write_through()?
     {
         return Ok(made);
@@ -317,7 +313,7 @@ impl<'a> Customers<'a> {
 
 impl Consumer for Customers<'_> {
     fn row(&mut self, at: Address, fields: &[Field<'_>]) {
-        let row = match self.shared.checks.judge(fields) {
+        let row = match self.shared.checks.judge(at, fields) {
             Ok(row) => row,
             Err((i, reason)) => {
                 return self.malformed(at, &self.shared.checks.labels[i], &fields[i].text(), &reason);
@@ -329,24 +325,26 @@ impl Consumer for Customers<'_> {
             None if self.shared.checks.group_columns.is_empty() => 0,
             None => NO_LABEL,
         };
-        self.rows.push(CustomerRow {
-            id: &row.id,
-            at: Place::number(at),
-            first: 0,
-            frequency: row.x,
-            recency: row.t_x,
-            age: row.age,
-            monetary: row.m,
-            label,
-            holdout_purchases: 0,
-            holdout_spend: 0.0,
-        });
-        if let Some(sink) = self.sink
-            && self.rows.len() >= RUN_ROWS
-            && self.outcome.is_ok()
-        {
-            self.outcome = sink.runs.add(&self.rows);
-            self.rows = CustomerRows::new(self.rows.shape);
+        for id in row.ids() {
+            self.rows.push(CustomerRow {
+                id: &id,
+                at: Place::number(at),
+                first: 0,
+                frequency: row.x,
+                recency: row.t_x,
+                age: row.age,
+                monetary: row.m,
+                label,
+                holdout_purchases: 0,
+                holdout_spend: 0.0,
+            });
+            if let Some(sink) = self.sink
+                && self.rows.len() >= RUN_ROWS
+                && self.outcome.is_ok()
+            {
+                self.outcome = sink.runs.add(&self.rows);
+                self.rows = CustomerRows::new(self.rows.shape);
+            }
         }
     }
 

@@ -1,6 +1,5 @@
-//! A source that already holds one row per customer (`data.kind = "summary"`), read and checked into a `Summary`.
+//! A source that already holds one row per customer (`data.kind = "summary"` or `"contracts"`), read and checked into a `Summary`.
 
-use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -12,10 +11,10 @@ use super::ingest::{IngestReport, Sizes, labels};
 use super::rejects::{Reject, RejectLog, lock, shown};
 use super::rows::{Address, Consumer, IngestProgress, Reading};
 use super::rules::Rules;
-use super::source::{Kind, Source};
+use super::source::Source;
 use super::summarize::SummaryFacts;
 use super::summary::Summary;
-use super::summary_row::{Checks, SummaryRow, group_columns};
+use super::summary_row::{Checks, check_kind, group_columns};
 use crate::error::{Error, Result};
 
 /// Reads a source of customer summaries: x a whole number, 0 ≤ t_x ≤ T, t_x = 0 exactly when x = 0, m ≥ 0, everything finite, no
@@ -30,9 +29,7 @@ pub fn ingest_summary(
     out_dir: &Path,
     progress: &(dyn Fn(IngestProgress) + Sync),
 ) -> Result<(Summary, SummaryFacts, IngestReport)> {
-    if source.kind != Kind::Summary {
-        return Err(Error::new("this source holds transactions, not customer summaries").at("data.kind"));
-    }
+    check_kind(source)?;
     rules.check()?;
     let group_columns = group_columns(source, grouping)?;
     if !grouping.cohort_days().is_empty() {
@@ -44,11 +41,7 @@ pub fn ingest_summary(
     let reading = Reading::new(source, Sizes::default().block_bytes, progress)?;
     std::fs::create_dir_all(out_dir).map_err(|e| Error::io("make the output folder", out_dir, e))?;
     let shared = Shared {
-        checks: Checks {
-            labels: labels(&reading.wanted),
-            has_monetary: source.columns.monetary.is_some(),
-            group_columns,
-        },
+        checks: Checks::of(source, rules, labels(&reading.wanted), group_columns),
         rejects: RejectLog::default(),
         found: Mutex::default(),
     };
@@ -139,12 +132,19 @@ struct Customers<'a> {
 
 impl Consumer for Customers<'_> {
     fn row(&mut self, at: Address, fields: &[Field<'_>]) {
-        match self.shared.checks.judge(fields) {
+        match self.shared.checks.judge(at, fields) {
             Ok(row) => {
                 self.seen += 1;
-                let SummaryRow { id, x, t_x, age, m, group } = row;
-                let group = group.map(Cow::into_owned);
-                self.rows.push(Row { id: id.into_owned(), at, x, t_x, age, m, group });
+                let group = row.group.as_deref().map(str::to_owned);
+                self.rows.extend(row.ids().map(|id| Row {
+                    id: id.into_owned(),
+                    at,
+                    x: row.x,
+                    t_x: row.t_x,
+                    age: row.age,
+                    m: row.m,
+                    group: group.clone(),
+                }));
             }
             Err((i, reason)) => self.malformed(at, &self.shared.checks.labels[i], &fields[i].text(), &reason),
         }

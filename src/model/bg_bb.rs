@@ -8,6 +8,8 @@
 
 use super::chart::{beta_pull_back, beta_to_natural};
 use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+use crate::data;
+use crate::kernels::bg_bb::Rows;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -85,5 +87,20 @@ fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_val
     d_values.copy_from_slice(d_natural);
     for (first, _) in [0, 2].into_iter().zip(chart).filter(|(_, derived)| **derived) {
         beta_pull_back(first, values, d_natural, d_values);
+    }
+}
+
+/// The cells of a summary in whole opportunities as the kernel takes them.
+pub fn rows(cells: data::Cells, groups: &data::Groups) -> Rows {
+    let data::Cells { group, frequency, recency, age, weight } = cells;
+    // Whole numbers: the data's rules saw to it; any other would be cut, and the kernel refuses what is impossible.
+    let whole = |times: Vec<f64>| times.into_iter().map(|t| t as u32).collect();
+    Rows {
+        n_groups: groups.labels.len().max(1),
+        group,
+        frequency,
+        recency: whole(recency),
+        opportunities: whole(age),
+        weight,
     }
 }

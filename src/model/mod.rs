@@ -3,7 +3,7 @@
 //!
 //! Likelihoods themselves live in `kernels`; nothing here knows how a posterior will be sampled or where draws are kept.
 
-mod bg_bb;
+pub mod bg_bb;
 mod bg_nbd;
 mod chart;
 mod coordinate;
@@ -15,7 +15,8 @@ mod pareto_nbd;
 mod posterior;
 mod priors;
 mod regression;
-mod s_bg;
+pub mod s_bg;
+mod words;
 
 use ndarray::{Array3, ArrayView2};
 
@@ -28,6 +29,7 @@ pub use hierarchy::{Effects, LEVEL_DIM, PAIR_DIM, PARAMETER_DIM, Pilot};
 pub use posterior::Posterior;
 pub use priors::{Guess, Scale, Unit};
 pub use regression::{Effect, Moved, Regression};
+pub use words::Words;
 
 /// Whether all groups share the values along a dimension of a posterior's variables: those of μ, σ, correlations and coefficients.
 /// Along any other there is one per group.

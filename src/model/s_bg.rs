@@ -8,6 +8,8 @@
 
 use super::chart::{beta_pull_back, beta_to_natural};
 use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+use crate::data;
+use crate::kernels::s_bg::Rows;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -51,4 +53,13 @@ fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_val
     if chart[0] {
         beta_pull_back(0, values, d_natural, d_values);
     }
+}
+
+/// The cells of contracts as the kernel takes them: who renewed less often than decided was lost at the last decision.
+pub fn rows(cells: data::Cells, groups: &data::Groups) -> Rows {
+    let data::Cells { group, frequency, age, weight, .. } = cells;
+    let lost = frequency.iter().zip(&age).map(|(x, t)| f64::from(*x) < *t).collect();
+    // Whole numbers: the data's rules saw to it.
+    let period = age.into_iter().map(|t| t as u32).collect();
+    Rows { n_groups: groups.labels.len().max(1), group, period, lost, weight }
 }

@@ -156,7 +156,7 @@ impl Engine for Cpu<'_> {
 }
 
 /// Of a sample of `size` whose values above zero are given, with the n − 1 denominator; 0 for a single draw.
-fn standard_deviation(positive: &[f64], size: usize) -> f64 {
+pub(super) fn standard_deviation(positive: &[f64], size: usize) -> f64 {
     let n = size as f64;
     let mean = positive.iter().sum::<f64>() / n;
     let zeros = (size - positive.len()) as f64 * mean * mean;

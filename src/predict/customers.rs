@@ -37,8 +37,19 @@ pub struct CustomerPosterior {
     pub purchases_mean: f64,
     /// Predictive quantiles of purchases over the horizon.
     pub purchases: Quantiles<u32>,
+    /// What lies further ahead; `None` in continuous time.
+    pub ahead: Option<AheadPosterior>,
     /// Mean and spread of spend; `None` without a spend model.
     pub spend: Option<SpendPosterior>,
+}
+
+/// How long one customer will stay, in counted time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AheadPosterior {
+    /// P(alive at the end of the horizon).
+    pub p_alive_end: f64,
+    /// Mean of all purchases to come, each discounted to now; `None` without a discount.
+    pub residual_purchases: Option<f64>,
 }
 
 /// What one customer will spend.
@@ -124,6 +135,10 @@ fn deliver(first: usize, futures: &[Future], expectations: &Expectations, sink: 
         p_alive: expectations.p_alive[i],
         purchases_mean: expectations.purchases[i],
         purchases: future.purchases,
+        ahead: expectations.p_alive_end.as_ref().map(|p_alive_end| AheadPosterior {
+            p_alive_end: p_alive_end[i],
+            residual_purchases: expectations.residual_purchases.as_ref().map(|residual| residual[i]),
+        }),
         spend: spends.map(|(spend, clv)| SpendPosterior {
             spend_mean: spend[i],
             clv_mean: clv[i],

@@ -7,10 +7,11 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
+use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
-use super::laws::{Law, Laws};
+use super::laws::Law;
 use super::{CovariateDraws, Grid, Population, Settings};
 use crate::data::Summary;
 use crate::error::Result;
@@ -36,6 +37,10 @@ pub struct Expectations {
     /// The two fits are independent posteriors, so this is the mean of discounted purchases times the mean of spend: the average over
     /// every pair of draws, less noisy than over equal indices alone.
     pub clv: Option<Vec<f64>>,
+    /// P(alive at the end of the horizon); counted time only.
+    pub p_alive_end: Option<Vec<f64>>,
+    /// All purchases to come, each discounted to now; counted time with a discount only.
+    pub residual_purchases: Option<Vec<f64>>,
 }
 
 impl Expectations {
@@ -56,11 +61,19 @@ pub fn expectations(summary: &Summary, population: &Population, settings: &Setti
     let column = |of: fn(&PurchaseMeans) -> f64| (0..means.len()).into_par_iter().map(|i| of(means.of(i))).collect();
     let [p_alive, purchases, discounted_purchases]: [Vec<f64>; 3] =
         [column(|m| m.p_alive), column(|m| m.purchases), column(|m| m.discounted)];
-    let spend = population.spend.as_ref().map(|_| mean_spend(summary, &Laws::new(population)));
+    let spend = population.spend.as_ref().map(|spend| mean_spend(summary, spend));
     let clv = spend
         .as_ref()
         .map(|spend| spend.par_iter().zip(&discounted_purchases).map(|(spend, mean)| spend * mean).collect());
-    Ok(Expectations { p_alive, purchases, discounted_purchases, spend, clv })
+    Ok(Expectations {
+        p_alive,
+        purchases,
+        discounted_purchases,
+        spend,
+        clv,
+        p_alive_end: None,
+        residual_purchases: None,
+    })
 }
 
 /// Means of one cell.
@@ -136,16 +149,21 @@ fn own_means(cell: &Cell, population: &Population, grid: &Grid, draws: &[usize])
     PurchaseMeans { p_alive: sum.p_alive / n, purchases: sum.purchases / n, discounted: sum.discounted / n }
 }
 
-/// E[spend per purchase] of every customer, averaged over draws: p (v + x m)/(p x + q − 1) has no logarithm, only one division.
-fn mean_spend(summary: &Summary, laws: &Laws) -> Vec<f64> {
+/// E[spend per purchase] of every customer, averaged over draws `[draw, group, 3]`: p (v + x m)/(p x + q − 1) has no logarithm, only one
+/// division.
+pub(super) fn mean_spend(summary: &Summary, spend: &Array3<f64>) -> Vec<f64> {
+    // A group's draws side by side.
+    let by_group: Vec<Vec<[f64; 3]>> = (spend.axis_iter(Axis(1)))
+        .map(|draws| draws.rows().into_iter().map(|row| [row[0], row[1], row[2]]).collect())
+        .collect();
     (0..summary.len())
         .into_par_iter()
         .map(|i| {
             let m = summary.monetary[i];
             // Repeat purchases that were all free teach nothing about spend, as in the spend fit.
             let x = if m > 0.0 { summary.frequency[i] } else { 0 };
-            let by_draw = laws.of(summary.group[i]);
-            by_draw.iter().map(|law| gamma_gamma::expected_spend(law.spend, x, m)).sum::<f64>() / by_draw.len() as f64
+            let by_draw = &by_group[summary.group[i] as usize];
+            by_draw.iter().map(|params| gamma_gamma::expected_spend(*params, x, m)).sum::<f64>() / by_draw.len() as f64
         })
         .collect()
 }

@@ -204,11 +204,7 @@ pub(super) fn value(
     purchases: Purchases,
     counts: &mut [u32],
 ) -> f64 {
-    let &History { x, monetary, .. } = history;
-    let [p, q, v] = law.spend;
-    // Without paid repeat purchases there is no mean to learn from, as in the spend fit.
-    let paid = x > 0 && monetary > 0.0;
-    let (x, repeat_spend) = if paid { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
+    let [p, ..] = law.spend;
     let standard = if purchases.planned == 1 {
         grid.discount[period(rng, counts.len(), purchases.until)] * gamma(rng, p)
     } else {
@@ -222,18 +218,26 @@ pub(super) fn value(
             .map(|(&k, discount)| discount * gamma(rng, p * f64::from(k)))
             .sum()
     };
-    let nu = gamma(rng, p * x + q) / (v + repeat_spend);
+    let nu = spend_rate(rng, law.spend, history.x, history.monetary);
     // Only underflow can make ν zero, at shapes that no fit of real spend reaches; the value then saturates.
     (standard / nu).min(f64::MAX)
 }
 
+/// ν ~ Gamma(px+q, v + x m) of a customer with x repeat purchases of mean m.
+pub(super) fn spend_rate(rng: &mut Ahead, [p, q, v]: [f64; 3], x: u32, monetary: f64) -> f64 {
+    // Without paid repeat purchases there is no mean to learn from, as in the spend fit.
+    let paid = x > 0 && monetary > 0.0;
+    let (x, repeat_spend) = if paid { (f64::from(x), f64::from(x) * monetary) } else { (0.0, 0.0) };
+    gamma(rng, p * x + q) / (v + repeat_spend)
+}
+
 /// A Gamma(shape, 1) number. Shapes are positive by [`super::Population::check`]; any other would give 0.
-fn gamma(rng: &mut Ahead, shape: f64) -> f64 {
+pub(super) fn gamma(rng: &mut Ahead, shape: f64) -> f64 {
     Gamma::new(shape, 1.0).map_or(0.0, |law| law.sample(rng))
 }
 
 /// A Beta(a, b) number; shapes are positive by [`super::Population::check`].
-fn beta(rng: &mut Ahead, a: f64, b: f64) -> f64 {
+pub(super) fn beta(rng: &mut Ahead, a: f64, b: f64) -> f64 {
     Beta::new(a, b).map_or(0.0, |law| law.sample(rng))
 }
 

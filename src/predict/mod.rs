@@ -6,11 +6,13 @@
 //! The road: [`expectations`] gives every mean (no randomness at all), from which customers can be ranked and labelled;
 //! [`predict_customers`] then has an [`Engine`] simulate every customer under every draw, streams the quantiles out in summary order
 //! and returns joint totals per label. [`predict_window`] does the same for a holdout window, [`track`] for the weeks since the
-//! first purchase.
+//! first purchase. Customers whose time is counted have a road of their own beside it ([`CountedPopulation`]), which leads to the same
+//! results.
 //!
 //! Memory: a few numbers per customer and `chunk_customers × draws` of scratch ([`Settings::scratch_bytes`]); never customers ×
 //! draws.
 
+mod counted;
 mod covariates;
 mod cpu;
 mod customers;
@@ -34,9 +36,13 @@ use crate::data::Summary;
 use crate::error::{Error, Result};
 use crate::model::Dropout;
 
+pub use counted::{
+    AheadMean, Counted, CountedCpu, CountedPopulation, ahead, counted_horizon, expectations_counted,
+    predict_window_counted, track_counted,
+};
 pub use covariates::CovariateDraws;
 pub use cpu::Cpu;
-pub use customers::{CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
+pub use customers::{AheadPosterior, CustomerPosterior, Quantiles, Sink, SpendPosterior, predict_customers};
 pub use device::Gpu;
 pub use engine::{Engine, Future, JointDraws};
 pub use expectation::{Expectations, expectations};
@@ -105,15 +111,7 @@ impl Population {
                 .seen(format!("group {group} with {groups} groups of draws"))
                 .advice("predict with the summary that was fitted"));
         }
-        if let Some(spend) = &self.spend
-            && spend.dim() != (draws, groups, 3)
-        {
-            return Err(Error::new(
-                "the spend draws must be [draw, group, 3] with the purchase draws' draws and groups",
-            )
-            .seen(format!("{:?} beside {:?}", spend.dim(), self.purchase.dim()))
-            .advice("thin both fits to the same number of draws"));
-        }
+        check_spend(self.spend.as_ref(), draws, groups)?;
         if let Some(c) = &self.covariates
             && (c.gamma.dim() != (draws, c.terms.len()) || c.values.nrows() != summary.len())
         {
@@ -122,20 +120,30 @@ impl Population {
                 .advice("predict with the covariates that were fitted"));
         }
         let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
-        if let Some(value) = self.purchase.iter().chain(self.spend.iter().flatten()).find(bad) {
+        if let Some(value) = self.purchase.iter().find(bad) {
             return Err(Error::new("population draws must be positive and finite").seen(value).advice("refit"));
-        }
-        if let Some(q) =
-            self.spend.iter().flat_map(|s| s.index_axis(ndarray::Axis(2), 1).to_owned()).find(|&q| q <= 1.0)
-        {
-            return Err(Error::new(
-                "the mean spend of a customer without repeat purchases is infinite for q of at most 1",
-            )
-            .seen(format!("q = {q}"))
-            .advice("give q a prior above 1"));
         }
         Ok(())
     }
+}
+
+/// Spend draws that fit the purchase draws, positive, finite, and of a finite mean.
+fn check_spend(spend: Option<&Array3<f64>>, draws: usize, groups: usize) -> Result<()> {
+    let Some(spend) = spend else { return Ok(()) };
+    if spend.dim() != (draws, groups, 3) {
+        return Err(Error::new("the spend draws must be [draw, group, 3] with the purchase draws' draws and groups")
+            .seen(format!("{:?} beside {draws} draws of {groups} groups", spend.dim()))
+            .advice("thin both fits to the same number of draws"));
+    }
+    if let Some(value) = spend.iter().find(|value| !(value.is_finite() && **value > 0.0)) {
+        return Err(Error::new("population draws must be positive and finite").seen(value).advice("refit"));
+    }
+    if let Some(q) = spend.index_axis(ndarray::Axis(2), 1).iter().find(|q| **q <= 1.0) {
+        return Err(Error::new("the mean spend of a customer without repeat purchases is infinite for q of at most 1")
+            .seen(format!("q = {q}"))
+            .advice("give q a prior above 1"));
+    }
+    Ok(())
 }
 
 /// Horizon, discount and randomness of a prediction.

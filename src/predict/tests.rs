@@ -336,7 +336,7 @@ fn refusals_say_what_is_wrong() {
     impossible.purchase[[0, 0, 0]] = f64::NAN;
     assert!(complaint(&impossible, &settings).contains("positive and finite (found NaN)"));
     let unpaired = Population { spend: varied(2, 1).spend, ..good.clone() };
-    assert!(complaint(&unpaired, &settings).contains("(2, 1, 3) beside (3, 1, 4)"));
+    assert!(complaint(&unpaired, &settings).contains("(2, 1, 3) beside 3 draws of 1 groups"));
     let no_horizon = Settings { horizon_months: 0, ..settings.clone() };
     assert!(complaint(&good, &no_horizon).contains("at least one month"));
     let mut other_groups = first_three();
@@ -357,9 +357,9 @@ fn written(grouped: bool, population: &Population) -> (String, Vec<u8>) {
         of_customer: vec![0; summary.len()],
     };
     let (rfm, tier) = (every("rfm", "Loyal"), every("tier", "Top 1%"));
-    let placement = Placement { rfm_segment: &rfm, value_tier: &tier, clv_rank: &[1, 3, 2] };
+    let placement = Placement { rfm_segment: Some(&rfm), value_tier: &tier, clv_rank: &[1, 3, 2] };
     let (rows, _) = predict(&summary, population, &settings(), &[]);
-    let mut writer = CustomerWriter::create(folder.path(), &summary, placement).unwrap();
+    let mut writer = CustomerWriter::create(folder.path(), &summary, placement, false).unwrap();
     writer.write(&rows[..2]).unwrap();
     assert!(!folder.path().join("customers.csv").exists(), "a file under its name is a whole file");
     writer.write(&rows[2..]).unwrap();

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::kernels::rng::{Ahead, Purpose};
 
 /// Frequency classes 0, 1, …, 6 and "7+".
-const CLASSES: usize = 8;
+pub(super) const CLASSES: usize = 8;
 
 /// Draws simulated between two words to `progress`.
 const DRAWS_AT_ONCE: usize = 64;
@@ -148,7 +148,7 @@ pub fn track(
     summary.frequency.iter().for_each(|&x| actual[class(u64::from(x))] += 1);
     let frequencies = (0..CLASSES)
         .map(|k| FrequencyBand {
-            frequency: if k + 1 == CLASSES { format!("{k}+") } else { k.to_string() },
+            frequency: class_label(k),
             actual: actual[k],
             predicted: band(&|replicate| replicate.by_frequency[k]),
         })
@@ -167,13 +167,18 @@ fn running_sums(values: &[u64]) -> Vec<u64> {
 }
 
 /// `wanted` of `available` draws, evenly spaced.
-fn thinned(available: usize, wanted: usize) -> Vec<usize> {
+pub(super) fn thinned(available: usize, wanted: usize) -> Vec<usize> {
     let count = wanted.min(available);
     (0..count).map(|i| i * available / count).collect()
 }
 
-fn class(x: u64) -> usize {
+pub(super) fn class(x: u64) -> usize {
     (x as usize).min(CLASSES - 1)
+}
+
+/// What a class is called.
+pub(super) fn class_label(k: usize) -> String {
+    if k + 1 == CLASSES { format!("{k}+") } else { k.to_string() }
 }
 
 /// Customers of one group who bought first on the same day and were observed equally long; with equal covariates, where there are some.

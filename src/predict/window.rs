@@ -28,6 +28,22 @@ pub struct WindowPosterior {
     pub equal: u32,
 }
 
+impl WindowPosterior {
+    /// From the mean and the draws above zero, of `draws` in all.
+    pub(super) fn of(mean: f64, counts: &mut [u32], draws: usize, observed: u32) -> Self {
+        let zeros = draws - counts.len();
+        let positive = |is: fn(&u32, &u32) -> bool| counts.iter().filter(|k| is(k, &observed)).count();
+        let below = positive(u32::lt) + if observed > 0 { zeros } else { 0 };
+        let equal = positive(u32::eq) + if observed == 0 { zeros } else { 0 };
+        Self {
+            mean,
+            purchases: Quantiles::from(quantile::of_counts(counts, draws)),
+            below: below as u32,
+            equal: equal as u32,
+        }
+    }
+}
+
 /// Predictions for a window; memory is one [`WindowPosterior`] per customer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
@@ -126,16 +142,7 @@ fn window_of(
                 counts.push(purchases.made);
             });
             let observed = holdout.purchases[i];
-            let zeros = draws - counts.len();
-            let positive = |is: fn(&u32, &u32) -> bool| counts.iter().filter(|k| is(k, &observed)).count();
-            let below = positive(u32::lt) + if observed > 0 { zeros } else { 0 };
-            let equal = positive(u32::eq) + if observed == 0 { zeros } else { 0 };
-            WindowPosterior {
-                mean: means.of(i).purchases,
-                purchases: Quantiles::from(quantile::of_counts(&mut counts, draws)),
-                below: below as u32,
-                equal: equal as u32,
-            }
+            WindowPosterior::of(means.of(i).purchases, &mut counts, draws, observed)
         })
         .collect();
     (customers, totals)

@@ -31,8 +31,8 @@ use crate::error::{Error, Result};
 /// Where each customer stands among all: known before the rows are written. Parallel to the summary's rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placement<'a> {
-    /// The RFM segments.
-    pub rfm_segment: &'a Labelling,
+    /// The RFM segments; none for customers without recency and frequency.
+    pub rfm_segment: Option<&'a Labelling>,
     /// The value tiers.
     pub value_tier: &'a Labelling,
     /// 1 for the customer of the highest value.
@@ -52,6 +52,7 @@ const LINES: usize = 512;
 pub struct CustomerWriter<'a> {
     summary: &'a Summary,
     placement: Placement<'a>,
+    has_ahead: bool,
     schema: Arc<Schema>,
     csv: BufWriter<File>,
     parquet: ParquetFile,
@@ -74,12 +75,13 @@ impl std::fmt::Debug for CustomerWriter<'_> {
 }
 
 impl<'a> CustomerWriter<'a> {
-    /// Opens `customers.parquet.partial` and `customers.csv.partial` in `folder`.
+    /// Opens `customers.parquet.partial` and `customers.csv.partial` in `folder`; `has_ahead` says whether posteriors will have an
+    /// [`AheadPosterior`](super::AheadPosterior), which has columns of its own.
     ///
     /// # Errors
     /// A placement for other customers; a folder that cannot be written to.
-    pub fn create(folder: &Path, summary: &'a Summary, placement: Placement<'a>) -> Result<Self> {
-        placement.rfm_segment.check(summary)?;
+    pub fn create(folder: &Path, summary: &'a Summary, placement: Placement<'a>, has_ahead: bool) -> Result<Self> {
+        placement.rfm_segment.map_or(Ok(()), |labelling| labelling.check(summary))?;
         placement.value_tier.check(summary)?;
         if placement.clv_rank.len() != summary.len() {
             return Err(Error::new("every customer needs a rank").seen(format!(
@@ -89,7 +91,7 @@ impl<'a> CustomerWriter<'a> {
             )));
         }
         let groups = summary.groups.columns();
-        let schema = Arc::new(Schema::new(fields(groups.iter().map(|(name, _)| name.as_str()))));
+        let schema = Arc::new(Schema::new(fields(groups.iter().map(|(name, _)| name.as_str()), has_ahead)));
         let files = ["customers.parquet", "customers.csv"]
             .map(|name| (folder.join(format!("{name}.partial")), folder.join(name)));
         let open = |path: &Path| {
@@ -107,8 +109,18 @@ impl<'a> CustomerWriter<'a> {
         }
         header.push(b'\n');
         csv.write_all(&header).map_err(|cause| broken(&files[1].0, cause))?;
-        let waiting = Vec::with_capacity(BATCH);
-        Ok(Self { summary, placement, groups, schema, csv, parquet, files, waiting, written: 0 })
+        Ok(Self {
+            summary,
+            placement,
+            groups,
+            has_ahead,
+            schema,
+            csv,
+            parquet,
+            files,
+            waiting: Vec::with_capacity(BATCH),
+            written: 0,
+        })
     }
 
     /// Appends the next customers, in summary order.
@@ -160,7 +172,7 @@ impl<'a> CustomerWriter<'a> {
     fn write_batch(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let Self { schema, csv, parquet, groups, .. } = self;
-        let columns = columns(self.summary, groups, self.placement, self.written, &waiting);
+        let columns = columns(self.summary, groups, self.placement, self.has_ahead, self.written, &waiting);
         let rows = waiting.len();
         let (csv, parquet) = rayon::join(
             || {
@@ -184,6 +196,7 @@ fn columns<'a>(
     summary: &'a Summary,
     groups: &'a [(String, Vec<String>)],
     placement: Placement<'a>,
+    has_ahead: bool,
     first: usize,
     posteriors: &[CustomerPosterior],
 ) -> Vec<Column<'a>> {
@@ -218,6 +231,15 @@ fn columns<'a>(
         count(|c| c.purchases.q50),
         count(|c| c.purchases.q75),
         count(|c| c.purchases.q95),
+    ]);
+    if has_ahead {
+        let residual = posteriors.iter().map(|c| c.ahead?.residual_purchases).collect::<Option<_>>();
+        columns.extend([
+            mean(|c| c.ahead.map_or(f64::NAN, |ahead| ahead.p_alive_end)),
+            residual.map_or(Column::Nothing, Column::Number),
+        ]);
+    }
+    columns.extend([
         spend(|s| s.spend_mean),
         spend(|s| s.clv_mean),
         spend(|s| s.clv_sd),
@@ -226,7 +248,7 @@ fn columns<'a>(
         spend(|s| s.clv.q50),
         spend(|s| s.clv.q75),
         spend(|s| s.clv.q95),
-        label(placement.rfm_segment),
+        placement.rfm_segment.map_or(Column::NoText, label),
         label(placement.value_tier),
         Column::Rank(placement.clv_rank[rows].to_vec()),
     ]);
@@ -313,7 +335,7 @@ fn broken(path: &Path, cause: impl Into<Box<dyn std::error::Error + Send + Sync>
 }
 
 /// The stable columns, in order; groups have a column for each level.
-fn fields<'a>(group_columns: impl Iterator<Item = &'a str>) -> Vec<Field> {
+fn fields<'a>(group_columns: impl Iterator<Item = &'a str>, has_ahead: bool) -> Vec<Field> {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
     let count = |name: &str| Field::new(name, DataType::UInt32, false);
     let number = |name: &str| Field::new(name, DataType::Float64, false);
@@ -323,9 +345,12 @@ fn fields<'a>(group_columns: impl Iterator<Item = &'a str>) -> Vec<Field> {
     fields.extend([count("frequency"), number("recency"), number("age"), spend("monetary")]);
     fields.extend(["p_alive", "purchases_mean"].map(number));
     fields.extend(["purchases_q05", "purchases_q25", "purchases_q50", "purchases_q75", "purchases_q95"].map(count));
+    if has_ahead {
+        fields.extend([number("p_alive_end"), spend("residual_purchases")]);
+    }
     fields
         .extend(["spend_mean", "clv_mean", "clv_sd", "clv_q05", "clv_q25", "clv_q50", "clv_q75", "clv_q95"].map(spend));
-    fields.extend(["rfm_segment", "value_tier"].map(text));
+    fields.extend([Field::new("rfm_segment", DataType::Utf8, true), text("value_tier")]);
     fields.push(Field::new("clv_rank", DataType::UInt64, false));
     fields
 }
@@ -338,6 +363,8 @@ enum Column<'a> {
     Number(Vec<f64>),
     /// Numbers that do not exist.
     Nothing,
+    /// Texts that do not exist.
+    NoText,
 }
 
 impl Column<'_> {
@@ -348,6 +375,7 @@ impl Column<'_> {
             Self::Rank(values) => Arc::new(UInt64Array::from_iter_values(values.iter().copied())),
             Self::Number(values) => Arc::new(Float64Array::from_iter_values(values.iter().copied())),
             Self::Nothing => Arc::new(Float64Array::new_null(rows)),
+            Self::NoText => Arc::new(StringArray::new_null(rows)),
         }
     }
 
@@ -358,7 +386,7 @@ impl Column<'_> {
             Self::Count(values) => push_count(values[row].into(), into),
             Self::Rank(values) => push_count(values[row], into),
             Self::Number(values) => push_number(values[row], into),
-            Self::Nothing => {}
+            Self::Nothing | Self::NoText => {}
         }
     }
 }

@@ -27,15 +27,26 @@ pub fn collect(dir: &RunDir) -> Result<View> {
     let shrinkage: Option<ShrinkageFacts> =
         if dir.has("shrinkage.json") { Some(dir.read_json("shrinkage.json", "diagnose")?) } else { None };
     let plan = &dir.plan;
-    let unit = time_unit(plan.data.time_unit_days);
+    let words = run::words(plan)?;
+    let unit = words.periods.map_or_else(|| time_unit(plan.data.time_unit_days), str::to_owned);
+    let horizon = match words.periods {
+        Some(periods) => format!("{} months ({} {periods})", predictions.horizon_months, predictions.ahead.len()),
+        None => format!("{} months", predictions.horizon_months),
+    };
     let has_money = predictions.clv.is_some();
     Ok(View {
         title: plan.output.title.clone(),
-        subtitle: subtitle(dir, &data),
+        subtitle: subtitle(dir, &data, words),
         // Without amounts a set of customers is worth the purchases it will make.
-        currency: if has_money { plan.data.currency.clone() } else { "purchases".to_owned() },
+        currency: if has_money { plan.data.currency.clone() } else { words.events.to_owned() },
         time_unit: unit.clone(),
-        horizon: format!("{} months", predictions.horizon_months),
+        horizon,
+        words: view::Words {
+            events: words.events.to_owned(),
+            verb: words.verb.to_owned(),
+            check: words.check[0].to_owned(),
+            check_axis: words.check[1].to_owned(),
+        },
         verdict: verdict(&diagnostics),
         headline: Some(view::Headline {
             customers: data.customers,
@@ -43,8 +54,8 @@ pub fn collect(dir: &RunDir) -> Result<View> {
             value: predictions.clv.as_ref().map(interval),
             alive: Some(predictions.alive_mean / data.customers as f64),
         }),
-        tiers: segments.iter().filter(|s| s.kind == "tier").map(|s| class(s, plan)).collect(),
-        segments: segments.iter().filter(|s| s.kind == "rfm").map(|s| class(s, plan)).collect(),
+        tiers: segments.iter().filter(|s| s.kind == "tier").map(|s| class(s, plan, words)).collect(),
+        segments: segments.iter().filter(|s| s.kind == "rfm").map(|s| class(s, plan, words)).collect(),
         tracking: tracking(&checks),
         frequency: checks
             .frequency_histogram
@@ -56,11 +67,11 @@ pub fn collect(dir: &RunDir) -> Result<View> {
             })
             .collect(),
         holdout: holdout.as_ref().map(|h| holdout_view(h, data.holdout_length.unwrap_or(0.0), &unit)),
-        alive: Some(alive(dir)?),
+        alive: alive(dir)?,
         groups: groups(&data, &predictions.groups),
         shrinkage: shrinkage.iter().flat_map(|s| &s.fits).map(shrinkage_view).collect(),
         parameters: parameters(&diagnostics, &run::parameter_pictures(dir)?),
-        facts: facts(dir, &data, &diagnostics, &telemetry),
+        facts: facts(dir, &data, &diagnostics, &telemetry, &predictions.left_out),
     })
 }
 
@@ -77,8 +88,8 @@ fn time_unit(days: f64) -> String {
     }
 }
 
-fn subtitle(dir: &RunDir, data: &DataFacts) -> String {
-    let purchases = format!("{} purchases", run::model_name(&dir.plan, run::PURCHASE));
+fn subtitle(dir: &RunDir, data: &DataFacts, words: &run::Words) -> String {
+    let purchases = format!("{} {}", run::model_name(&dir.plan, run::PURCHASE), words.events);
     let mut parts = vec![match &dir.plan.spend {
         Some(_) => format!("{purchases}, {} spend", run::model_name(&dir.plan, run::SPEND)),
         None => purchases,
@@ -108,10 +119,10 @@ fn value(total: &GroupTotal) -> view::Interval {
     interval(total.clv.as_ref().unwrap_or(&total.purchases))
 }
 
-fn class(segment: &SegmentFacts, plan: &crate::config::Plan) -> view::Class {
+fn class(segment: &SegmentFacts, plan: &crate::config::Plan, words: &run::Words) -> view::Class {
     let rule = segment.cut_value.map(|cut| match plan.spend {
         Some(_) => format!("worth at least {}", super::money(cut, &plan.data.currency)),
-        None => format!("at least {} purchases expected", super::figure(cut)),
+        None => format!("at least {} {} expected", super::figure(cut), words.events),
     });
     view::Class {
         name: segment.total.label.clone(),
@@ -178,9 +189,13 @@ fn holdout_view(h: &HoldoutScores, length: f64, unit: &str) -> view::Holdout {
     }
 }
 
-fn alive(dir: &RunDir) -> Result<view::AliveMap> {
-    let run::AliveGrid { age, frequency, recency, probability } = run::alive_grid(dir)?;
-    Ok(view::AliveMap { age, frequency, recency, probability })
+fn alive(dir: &RunDir) -> Result<Option<view::AliveMap>> {
+    Ok(run::alive_grid(dir)?.map(|run::AliveGrid { age, frequency, recency, probability }| view::AliveMap {
+        age,
+        frequency,
+        recency,
+        probability,
+    }))
 }
 
 fn groups(data: &DataFacts, totals: &[GroupTotal]) -> Option<view::Groups> {
@@ -252,7 +267,13 @@ fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<v
         .collect()
 }
 
-fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &Telemetry) -> view::Facts {
+fn facts(
+    dir: &RunDir,
+    data: &DataFacts,
+    diagnostics: &Diagnostics,
+    telemetry: &Telemetry,
+    left_out: &[String],
+) -> view::Facts {
     let plan = &dir.plan;
     let fits = diagnostics
         .fits
@@ -301,6 +322,7 @@ fn facts(dir: &RunDir, data: &DataFacts, diagnostics: &Diagnostics, telemetry: &
         .collect();
     let mut other = vec![("platform".to_owned(), format!("{}, {} processors", telemetry.platform, telemetry.cpus))];
     other.push(("why this backend".to_owned(), plan.compute.reason.clone()));
+    other.extend(left_out.iter().map(|part| ("left out".to_owned(), part.clone())));
     other.extend(data.notes.iter().map(|note| ("note".to_owned(), note.clone())));
     view::Facts {
         fits,

@@ -24,6 +24,7 @@ pub(super) fn view(groups: usize) -> View {
                 .into(),
         currency: "$".into(),
         time_unit: "weeks".into(),
+        words: Words::default(),
         horizon: "52 weeks".into(),
         verdict: Verdict {
             passed: true,

@@ -41,7 +41,9 @@ pub(super) struct Page {
     tiles: Vec<Tile>,
     tiers: Vec<ClassRow>,
     segments: Vec<ClassRow>,
+    events: String,
     tracking: Option<[String; 2]>,
+    check: String,
     frequency: Option<String>,
     holdout: Option<HoldoutPart>,
     alive: Option<AlivePart>,
@@ -177,9 +179,11 @@ impl Page {
                 .tracking
                 .as_ref()
                 .map(|t| [responsive(|size| plots::weekly(t, size)), responsive(|size| plots::cumulative(t, size))]),
+            events: words::upper_first(&view.words.events),
+            check: view.words.check.clone(),
             frequency: (!view.frequency.is_empty()).then(|| {
-                let title = "Customers by repeat purchases, counted and predicted";
-                responsive(|size| plots::checks(&view.frequency, Mark::Bars, title, "repeat purchases", size))
+                let title = format!("{}, counted and predicted", view.words.check);
+                responsive(|size| plots::checks(&view.frequency, Mark::Bars, &title, &view.words.check_axis, size))
             }),
             holdout: view.holdout.as_ref().map(holdout),
             alive: view.alive.as_ref().map(|a| AlivePart {
@@ -210,7 +214,11 @@ fn tiles(view: &View) -> Vec<Tile> {
     }
     let each = h.value.filter(|_| h.customers > 0 && view.verdict.passed);
     out.extend([
-        tile("Purchases to come", count(h.purchases.mean), count_range(&h.purchases)),
+        tile(
+            &format!("{} to come", words::upper_first(&view.words.events)),
+            count(h.purchases.mean),
+            count_range(&h.purchases),
+        ),
         tile(
             "Customers",
             whole(h.customers),

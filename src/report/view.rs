@@ -33,6 +33,8 @@ pub struct View {
     pub time_unit: String,
     /// How far ahead values look, in words that follow "the next": `52 weeks`.
     pub horizon: String,
+    /// What customers do, in the model's words.
+    pub words: Words,
     /// Whether to trust the numbers.
     pub verdict: Verdict,
     /// The few numbers that go on top.
@@ -58,6 +60,30 @@ pub struct View {
     pub parameters: Vec<Parameter>,
     /// How the run was made.
     pub facts: Facts,
+}
+
+/// What customers do, in the model's words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Words {
+    /// In the plural: `purchases`, `renewals`.
+    pub events: String,
+    /// Behind "are expected to": `buy`, `renew`.
+    pub verb: String,
+    /// What the check of the model counts: `Customers by number of repeat purchases`.
+    pub check: String,
+    /// What its classes are numbers of: `repeat purchases`.
+    pub check_axis: String,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self {
+            events: "purchases".to_owned(),
+            verb: "buy".to_owned(),
+            check: "Customers by number of repeat purchases".to_owned(),
+            check_axis: "repeat purchases".to_owned(),
+        }
+    }
 }
 
 /// Whether the diagnostics accept the result, with reasons.

@@ -64,9 +64,10 @@ pub(super) fn advice(verdict: &Verdict) -> Vec<String> {
 /// The result in two or three sentences, for someone who reads nothing else.
 pub(super) fn summary(view: &View, h: &Headline) -> String {
     let mut out = format!(
-        "Over the next {}, these {} customers are expected to buy {} more times",
+        "Over the next {}, these {} customers are expected to {} {} more times",
         view.horizon,
         whole(h.customers),
+        view.words.verb,
         count(h.purchases.mean)
     );
     let (what, range) = match &h.value {
@@ -128,6 +129,12 @@ pub(super) fn coverage(rows: &[Coverage]) -> Option<String> {
     } else {
         "The intervals of single customers are too wide: they hold the truth more often than they promise."
     }))
+}
+
+/// With a capital letter.
+pub(super) fn upper_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }
 
 fn lower_first(text: &str) -> String {

@@ -80,6 +80,7 @@ pub fn compare(dirs: &[RunDir], draws: usize, observer: &dyn Observer) -> Result
     let mut said = Vec::new();
     for (k, dir) in dirs.iter().enumerate() {
         observer.comparing(k as u64, dirs.len() as u64);
+        same_kind(&dirs[0], dir)?;
         let summary = read_summary(dir)?;
         match &first {
             Some(first) => same_customers(first, &summary, dir)?,
@@ -114,6 +115,19 @@ fn same_customers(first: &Summary, other: &Summary, dir: &RunDir) -> Result<()> 
         .at(dir.root().display())
         .seen(format!("{} customers against {}", other.len(), first.len()))
         .advice("compare runs of the same data with the same calibration_end and time unit; models, groups and priors may differ"))
+}
+
+/// Refuses a run whose model means another kind of history: a density in continuous time and the probability of a sequence of
+/// opportunities are not in the same units.
+fn same_kind(first: &RunDir, other: &RunDir) -> Result<()> {
+    let kind = |dir: &RunDir| Ok::<_, Error>(std::mem::discriminant(&family(&dir.plan.purchase.model)?.role));
+    if kind(first)? == kind(other)? {
+        return Ok(());
+    }
+    Err(Error::new("this run's model reads its customers in another way than the first run's")
+        .at(other.root().display())
+        .seen(format!("{} against {}", model_name(&other.plan, PURCHASE), model_name(&first.plan, PURCHASE)))
+        .advice("densities in continuous time and probabilities of opportunities cannot be compared; compare their holdouts instead"))
 }
 
 fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said> {

@@ -26,6 +26,7 @@ const OWN_FILES: &[&str] = &[
     "plan.toml",
     "config.toml",
     "rejects.csv",
+    "contracts.csv",
     "summary.parquet",
     "cells.parquet",
     "spend.parquet",

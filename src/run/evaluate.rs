@@ -1,12 +1,12 @@
 //! Step 6: the predictions against what happened in the holdout window.
 
-use super::predict::{population, settings};
+use super::forecast::Forecast;
+use super::predict::settings;
 use super::summarize::read_summary;
 use super::{Observer, RunDir};
 use crate::data::Holdout;
 use crate::error::Result;
 use crate::evaluate::{evaluate_holdout, write_holdout};
-use crate::predict::predict_window;
 
 /// Writes `holdout.json`; does nothing without a holdout window.
 pub(super) fn evaluate(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
@@ -15,9 +15,9 @@ pub(super) fn evaluate(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     }
     let summary = read_summary(dir)?;
     let holdout = Holdout::read_parquet(&summary, &dir.path("holdout.parquet"))?;
-    let (population, settings) = (population(dir)?, settings(&dir.plan));
+    let (forecast, settings) = (Forecast::of(dir)?, settings(&dir.plan));
     let total = summary.len() as u64;
-    let window = predict_window(&summary, &holdout, &population, &settings, &|done| observer.predicting(done, total))?;
+    let window = forecast.window(&summary, &holdout, &settings, &|done| observer.predicting(done, total))?;
     let scores = evaluate_holdout(&summary, &holdout, &window, settings.seed)?;
     write_holdout(&dir.path("holdout.json"), &scores)
 }

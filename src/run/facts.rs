@@ -98,6 +98,21 @@ pub struct PredictionFacts {
     pub rfm: Vec<GroupTotal>,
     /// The same per value tier.
     pub tiers: Vec<GroupTotal>,
+    /// What is expected of everyone at each opportunity or period of the horizon; empty in continuous time.
+    #[serde(default)]
+    pub ahead: Vec<AheadFacts>,
+    /// Parts of a run that have no meaning for the model, each with its reason.
+    #[serde(default)]
+    pub left_out: Vec<String>,
+}
+
+/// One opportunity or period ahead, all customers together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct AheadFacts {
+    /// Expected number of customers who are still there.
+    pub alive: f64,
+    /// Their expected purchases, or renewals.
+    pub purchases: f64,
 }
 
 /// Totals of one set of customers.

@@ -10,6 +10,7 @@ mod dir;
 mod evaluate;
 mod facts;
 mod fit;
+mod forecast;
 mod meaning;
 mod meter;
 mod models;
@@ -22,14 +23,15 @@ mod shrinkage;
 mod summarize;
 mod telemetry;
 
-pub use crate::model::is_shared_dim;
+pub use crate::model::{Words, is_shared_dim};
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
 pub use facts::{
-    CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
+    AheadFacts, CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
 };
 pub use fit::{MaximumFacts, maximum};
+pub use forecast::words;
 pub use meaning::Meaning;
 pub use models::{PURCHASE, SPEND, model_name};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};

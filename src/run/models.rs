@@ -8,7 +8,7 @@ use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
 use crate::error::{Error, Result};
-use crate::kernels::{Covariates, Likelihood, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd};
+use crate::kernels::{Covariates, Likelihood, bg_bb, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
 use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
@@ -237,6 +237,9 @@ pub(super) fn likelihood(
         "bg_nbd" => on!(place, bg_nbd, Simd, cells()),
         "mbg_nbd" => on!(place, mbg_nbd, Simd, cells()),
         "pareto_nbd" => on!(place, pareto_nbd, Simd, cells()),
+        // So few distinct histories that the judge is quick enough.
+        "bg_bb" => on!(place, bg_bb, Cpu, model::bg_bb::rows(observed.cells.clone(), &observed.groups)),
+        "s_bg" => on!(place, s_bg, Cpu, model::s_bg::rows(observed.cells.clone(), &observed.groups)),
         "gamma_gamma" => on!(place, gamma_gamma, Simd, rows()),
         other => {
             return Err(Error::new("no run can be made with this model")

@@ -4,7 +4,7 @@
 use ndarray::Array2;
 
 use super::fit::open_store;
-use super::predict::population;
+use super::forecast::{Forecast, has_rfm};
 use super::summarize::read_summary;
 use super::{RunDir, models};
 use crate::diagnose::{density, rank_counts, trace};
@@ -76,30 +76,39 @@ pub fn parameter_pictures(dir: &RunDir) -> Result<Vec<ParameterPicture>> {
     Ok(pictures)
 }
 
-/// P(alive) over recency and frequency for a customer of median age, averaged over draws and over groups by their size.
-pub fn alive_grid(dir: &RunDir) -> Result<AliveGrid> {
+/// P(alive) over recency and frequency for a customer of median age, averaged over draws and over groups by their size; none where
+/// customers say themselves whether they are.
+pub fn alive_grid(dir: &RunDir) -> Result<Option<AliveGrid>> {
+    if !has_rfm(&dir.plan)? {
+        return Ok(None);
+    }
     let summary = read_summary(dir)?;
-    let population = population(dir)?;
+    let forecast = Forecast::of(dir)?;
     let mut ages = summary.age.clone();
     ages.sort_by(f64::total_cmp);
     let age = ages.get(ages.len() / 2).copied().unwrap_or(0.0);
     let most = summary.frequency.iter().copied().max().unwrap_or(0).min(ALIVE_COLUMNS);
     let frequency: Vec<u32> = (0..=most).collect();
-    let recency: Vec<f64> = (0..ALIVE_ROWS).map(|i| age * i as f64 / (ALIVE_ROWS - 1) as f64).collect();
-    let mut weights = vec![0.0; population.groups()];
+    let mut recency: Vec<f64> = (0..ALIVE_ROWS).map(|i| age * i as f64 / (ALIVE_ROWS - 1) as f64).collect();
+    let whole = dir.plan.data.whole_periods;
+    if whole {
+        recency.iter_mut().for_each(|t_x| *t_x = t_x.round());
+        recency.dedup();
+    }
+    let mut weights = vec![0.0; forecast.groups()];
     summary.group.iter().for_each(|&g| weights[g as usize] += 1.0 / summary.len() as f64);
-    let step = (population.draws() / ALIVE_DRAWS).max(1);
-    let draws: Vec<usize> = (0..population.draws()).step_by(step).collect();
+    let step = (forecast.draws() / ALIVE_DRAWS).max(1);
+    let draws: Vec<usize> = (0..forecast.draws()).step_by(step).collect();
     let at = |x: u32, t_x: f64| {
         let total: f64 = draws
             .iter()
             .flat_map(|&d| weights.iter().enumerate().map(move |(g, w)| (d, g, w)))
-            .map(|(d, g, w)| w * population.p_alive(d, g, (x, t_x, age)))
+            .map(|(d, g, w)| w * forecast.p_alive(d, g, (x, t_x, age)))
             .sum();
         total / draws.len() as f64
     };
-    let possible = |x: u32, t_x: f64| (x == 0) == (t_x == 0.0);
+    let possible = |x: u32, t_x: f64| (x == 0) == (t_x == 0.0) && (!whole || f64::from(x) <= t_x);
     let probability =
         recency.iter().map(|&t_x| frequency.iter().map(|&x| possible(x, t_x).then(|| at(x, t_x))).collect()).collect();
-    Ok(AliveGrid { age, frequency, recency, probability })
+    Ok(Some(AliveGrid { age, frequency, recency, probability }))
 }

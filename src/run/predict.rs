@@ -2,24 +2,18 @@
 
 use std::time::Instant;
 
-use ndarray::{Array2, Axis};
-
 use super::backend::Place;
-use super::facts::{CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
+use super::facts::{AheadFacts, CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
 use super::fit::open_store;
-use super::models::{PURCHASE, SPEND};
+use super::forecast::{Forecast, has_rfm, is_mode, words};
+use super::models::PURCHASE;
 use super::summarize::read_summary;
 use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
-use crate::config::{Plan, SamplerKind};
-use crate::data::{COVARIATES_FILE, Design, Holdout, Summary, WeeklyRepeats};
-use crate::draws::DrawStore;
+use crate::config::Plan;
+use crate::data::{Holdout, Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
-use crate::model::{Dropout, Regression, Role, family};
-use crate::predict::{
-    self, CovariateDraws, CustomerWriter, Engine, Expectations, Labelling, Population, Settings, Total, Totals,
-    TrackingSettings,
-};
+use crate::predict::{self, CustomerWriter, Engine, Expectations, Labelling, Settings, Total, TrackingSettings};
 use crate::segment::{self, ValueTiers};
 
 /// Customers simulated at a time: with 500 draws some 20 MB of scratch.
@@ -31,22 +25,22 @@ const TRACKING_DRAWS: usize = 200;
 /// Everything that later steps derive from the same draws and summary.
 pub(super) struct Basis {
     pub summary: Summary,
-    pub population: Population,
+    pub forecast: Forecast,
     pub settings: Settings,
     pub expectations: Expectations,
-    pub rfm: Labelling,
+    pub rfm: Option<Labelling>,
     pub tiers: ValueTiers,
 }
 
 impl Basis {
     pub fn of(dir: &RunDir) -> Result<Self> {
         let summary = read_summary(dir)?;
-        let population = population(dir)?;
+        let forecast = Forecast::of(dir)?;
         let settings = settings(&dir.plan);
-        let expectations = predict::expectations(&summary, &population, &settings)?;
-        let rfm = segment::rfm_labelling(&segment::rfm_scores(&summary));
+        let expectations = forecast.expectations(&summary, &settings)?;
+        let rfm = has_rfm(&dir.plan)?.then(|| segment::rfm_labelling(&segment::rfm_scores(&summary)));
         let tiers = segment::value_tiers(&summary, &expectations);
-        Ok(Self { summary, population, settings, expectations, rfm, tiers })
+        Ok(Self { summary, forecast, settings, expectations, rfm, tiers })
     }
 }
 
@@ -67,23 +61,21 @@ pub(super) fn follows_plan(dir: &RunDir) -> Result<bool> {
 pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let basis = Basis::of(dir)?;
     let total = basis.summary.len() as u64;
-    let labellings = [
-        Labelling::everyone(&basis.summary),
-        Labelling::groups(&basis.summary),
-        basis.rfm.clone(),
-        basis.tiers.labelling.clone(),
-    ];
-    let placement = segment::placement(&basis.rfm, &basis.tiers);
-    let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement)?;
-    let Basis { summary, population, settings, .. } = &basis;
+    let mut labellings =
+        vec![Labelling::everyone(&basis.summary), Labelling::groups(&basis.summary), basis.tiers.labelling.clone()];
+    labellings.extend(basis.rfm.clone());
+    let placement = segment::placement(basis.rfm.as_ref(), &basis.tiers);
+    let has_ahead = basis.expectations.p_alive_end.is_some();
+    let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement, has_ahead)?;
+    let Basis { summary, forecast, settings, .. } = &basis;
     let mut engine: Box<dyn Engine + '_> = match Place::of(&dir.plan.compute)? {
-        Place::Cpu => Box::new(predict::Cpu::new(summary, population, settings, &labellings)?),
-        Place::Gpu(device, _) => match predict::Gpu::new(&device, summary, population, settings, &labellings) {
-            Ok(gpu) => Box::new(gpu),
+        Place::Cpu => forecast.cpu(summary, settings, &labellings)?,
+        Place::Gpu(device, _) => match forecast.device(&device, summary, settings, &labellings) {
+            Ok(gpu) => gpu,
             // What a device refuses depends on sizes and parameters alone, so equal runs fall back alike.
             Err(refused) => {
                 observer.note(&format!("predicted on the CPU: {refused}"));
-                Box::new(predict::Cpu::new(summary, population, settings, &labellings)?)
+                forecast.cpu(summary, settings, &labellings)?
             }
         },
     };
@@ -98,7 +90,7 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     )?;
     writer.finish()?;
     let work = engine.work();
-    let (futures, wall_s) = (total * basis.population.draws() as u64, started.elapsed().as_secs_f64());
+    let (futures, wall_s) = (total * basis.forecast.draws() as u64, started.elapsed().as_secs_f64());
     telemetry::record_prediction(
         dir,
         PredictionCost {
@@ -113,74 +105,29 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
         },
     )?;
     dir.write_json("checks.json", &checks(dir, &basis)?)?;
-    let [everyone, groups, rfm, tiers] = <[Totals; 4]>::try_from(totals)
-        .map_err(|t| Error::new("prediction returned another number of totals").seen(t.len()))?;
+    let [everyone, groups, tiers, rfm @ ..] = &*totals else {
+        return Err(Error::new("prediction returned another number of totals").seen(totals.len()));
+    };
     let everyone = everyone.totals.first().ok_or_else(|| Error::new("prediction returned no total"))?;
     let expectations = &basis.expectations;
+    let ahead = basis.forecast.ahead(&basis.summary, &basis.settings)?;
     dir.write_json(
         "predictions.json",
         &PredictionFacts {
             schema_version: 1,
             horizon_months: basis.settings.horizon_months,
             monthly_discount: basis.settings.monthly_discount,
-            draws: basis.population.draws(),
+            draws: basis.forecast.draws(),
             alive_mean: expectations.p_alive.iter().sum(),
             purchases: (&everyone.purchases).into(),
             clv: everyone.clv.as_ref().map(Into::into),
             groups: groups.totals.iter().map(record).collect(),
-            rfm: rfm.totals.iter().map(record).collect(),
+            rfm: rfm.iter().flat_map(|rfm| &rfm.totals).map(record).collect(),
             tiers: tiers.totals.iter().map(record).collect(),
+            ahead: ahead.iter().map(|a| AheadFacts { alive: a.alive, purchases: a.purchases }).collect(),
+            left_out: words(&dir.plan)?.left_out.iter().map(|part| (*part).to_owned()).collect(),
         },
     )
-}
-
-/// Whether the run holds a mode rather than draws.
-fn is_mode(plan: &Plan) -> bool {
-    plan.sampler.kind == SamplerKind::Map
-}
-
-/// The thinned draws of one fit. A mode stands for every one of them: what is then simulated many times is the customers' luck alone.
-fn rows(dir: &RunDir, store: &DrawStore, fit: &str) -> Result<Array2<f64>> {
-    let wanted = dir.plan.predict.draws;
-    let rows = store.thinned(fit, wanted)?;
-    Ok(if is_mode(&dir.plan) { rows.select(Axis(0), &vec![0; wanted]) } else { rows })
-}
-
-/// The thinned draws of all fits, paired by index.
-pub(super) fn population(dir: &RunDir) -> Result<Population> {
-    let store = open_store(dir)?;
-    let parameters = |fit: &str, model: &str| {
-        family(model)?.parameters_of(&store.entry(fit)?.schema, rows(dir, &store, fit)?.view())
-    };
-    let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
-    let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;
-    Ok(Population { dropout: dropout(&dir.plan)?, purchase, spend, covariates: covariates(dir, &store)? })
-}
-
-/// How covariates move customers, where the purchase model has some.
-fn covariates(dir: &RunDir, store: &DrawStore) -> Result<Option<CovariateDraws>> {
-    let Some(spec) = &dir.plan.purchase.covariates else { return Ok(None) };
-    let Design { columns, values } = Design::read(dir.root())?.ok_or_else(|| {
-        Error::new("the run has no table of covariates")
-            .at(dir.path(COVARIATES_FILE).display())
-            .advice("`longrun summarize` writes it again")
-    })?;
-    let regression = Regression::new(family(&dir.plan.purchase.model)?, spec, &columns)?;
-    let rows = rows(dir, store, PURCHASE)?;
-    let gamma = regression.of_draws(&store.entry(PURCHASE)?.schema, rows.view())?;
-    Ok(Some(CovariateDraws { gamma, terms: regression.terms(), values }))
-}
-
-/// How customers stop buying, in the plan's purchase model.
-fn dropout(plan: &Plan) -> Result<Dropout> {
-    match family(&plan.purchase.model)?.role {
-        Role::Purchase(dropout) => Ok(dropout),
-        Role::Opportunity | Role::Contract | Role::Spend => {
-            Err(Error::new("the purchase model says nothing of purchases")
-                .seen(&plan.purchase.model)
-                .advice("set purchase.model to bg_nbd, mbg_nbd or pareto_nbd"))
-        }
-    }
 }
 
 /// How the plan wants customers predicted.
@@ -210,7 +157,7 @@ fn checks(dir: &RunDir, basis: &Basis) -> Result<CheckFacts> {
         days_per_time_unit: dir.plan.data.time_unit_days,
         observed_after,
     };
-    let tracking = predict::track(&basis.summary, &weekly, &basis.population, &settings, &|_| ())?;
+    let tracking = basis.forecast.track(&basis.summary, &weekly, &settings)?;
     Ok(CheckFacts {
         schema_version: 1,
         tracking: tracking

@@ -13,9 +13,10 @@ use crate::segment::{segment_rows, write_segments};
 pub(super) fn segment(dir: &RunDir) -> Result<()> {
     let predicted: PredictionFacts = dir.read_json("predictions.json", "predict")?;
     let basis = Basis::of(dir)?;
-    let rfm_totals = totals(&basis.rfm, &predicted.rfm);
+    let rfm_totals = basis.rfm.as_ref().map(|rfm| totals(rfm, &predicted.rfm));
     let tier_totals = totals(&basis.tiers.labelling, &predicted.tiers);
-    let rows = segment_rows(&basis.expectations, &basis.rfm, &rfm_totals, &basis.tiers, &tier_totals);
+    let rfm = basis.rfm.as_ref().zip(rfm_totals.as_ref());
+    let rows = segment_rows(&basis.expectations, rfm, &basis.tiers, &tier_totals);
     write_segments(&dir.path("segments.csv"), &rows)?;
     let records: Vec<SegmentFacts> = rows
         .iter()

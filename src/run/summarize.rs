@@ -6,8 +6,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::facts::DataFacts;
-use super::{Observer, RunDir, Step, fit, models};
-use crate::config::{DataPlan, GroupsPlan};
+use super::{Observer, RunDir, Step, fit, models, words};
+use crate::config::{DataPlan, GroupsPlan, Plan};
 use crate::data::{
     self, CovariateTable, DesignColumn, IngestProgress, Kind, Observations, Rules, Source, Summary, TransactionTable,
     Window,
@@ -30,7 +30,12 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             let table = TransactionTable::open(&dir.path("transactions"))?;
             (report, table.summarize_into(&window, &rules, &grouping, dir.root(), &reading)?)
         }
-        Kind::Summary => {
+        Kind::Cohorts => {
+            let contracts = data::expand_cohorts(&source, dir.root(), &reading)?;
+            let (made, report) = data::ingest_summary_into(&contracts, &rules, &grouping, dir.root(), &reading)?;
+            (report, made)
+        }
+        Kind::Summary | Kind::Contracts => {
             let (made, report) = data::ingest_summary_into(&source, &rules, &grouping, dir.root(), &reading)?;
             (report, made)
         }
@@ -66,11 +71,6 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
                 "{key} lies {days} days after the last purchase: they count as days on which nobody bought"
             ));
         }
-    }
-    match facts.repeat_purchases {
-        0 => notes.push("nobody bought again: what follows is the prior, not these customers".to_owned()),
-        few @ 1..30 => notes.push(format!("only {few} repeat purchases: what follows is mostly the prior")),
-        _ => {}
     }
     let count = groups.labels.len();
     if count > 1 && facts.customers < 20 * count as u64 {
@@ -110,6 +110,7 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     }
     let covariates = covariates(dir, &mut notes, &reading)?;
     let observed = Observations::read(dir.root(), true)?;
+    notes.extend(too_little(&dir.plan, &observed)?);
     models::resolve_priors(&mut dir.plan, &observed)?;
     dir.write_plan()?;
     let summary_sha256 = sha256(&dir.path("summary.parquet"))?;
@@ -162,9 +163,9 @@ fn covariates(
             paths: plan.paths.clone(),
             format: plan.format,
             delimiter: delimiter(&plan.delimiter),
-            columns: data::Columns { customer: plan.customer.clone(), ..data::Columns::default() },
             ..Source::default()
         },
+        customer: plan.customer.clone(),
         continuous: plan.continuous.clone(),
         categorical: plan.categorical.clone(),
         missing: plan.missing,
@@ -199,6 +200,30 @@ fn delimiter(written: &str) -> data::Delimiter {
     }
 }
 
+/// What to say where the data teach next to nothing.
+fn too_little(plan: &Plan, observed: &Observations) -> Result<Option<String>> {
+    let cells = &observed.cells;
+    let count = |of: &dyn Fn(usize) -> f64| (0..cells.len()).map(|i| cells.weight[i] * of(i)).sum::<f64>();
+    let repeats = count(&|i| f64::from(cells.frequency[i]));
+    if matches!(plan.data.kind, Kind::Contracts | Kind::Cohorts) {
+        let lost = count(&|i| f64::from(u8::from(f64::from(cells.frequency[i]) < cells.age[i])));
+        return Ok(match lost.min(repeats) {
+            0.0 if lost == 0.0 => {
+                Some("nobody was lost: how long customers stay is mostly the prior's word".to_owned())
+            }
+            few if few < 30.0 => {
+                Some(format!("only {lost} losses and {repeats} renewals: what follows is mostly the prior"))
+            }
+            _ => None,
+        });
+    }
+    Ok(match repeats {
+        0.0 => Some("nobody bought again: what follows is the prior, not these customers".to_owned()),
+        few if few < 30.0 => Some(format!("only {few} {}: what follows is mostly the prior", words(plan)?.repeats)),
+        _ => None,
+    })
+}
+
 /// The summary that this step left.
 pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
     Summary::read_parquet(&dir.path("summary.parquet"))
@@ -224,20 +249,23 @@ fn sha256(path: &Path) -> Result<String> {
 
 fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
     let role = |name: &str| plan.columns.get(name).cloned();
-    let mut columns = data::Columns { amount: role("amount"), monetary: role("monetary"), ..data::Columns::default() };
-    let fields = [
-        ("customer", &mut columns.customer),
-        ("date", &mut columns.date),
-        ("frequency", &mut columns.frequency),
-        ("recency", &mut columns.recency),
-        ("age", &mut columns.age),
-    ];
-    for (name, field) in fields {
-        if let Some(column) = role(name) {
-            *field = column;
-        }
-    }
-    columns.extra = groups.columns().into_iter().map(|(name, column)| data::ExtraColumn { name, column }).collect();
+    let own = data::Columns::default();
+    let or = |name: &str, default: data::Column| role(name).unwrap_or(default);
+    let columns = data::Columns {
+        customer: role("customer"),
+        date: or("date", own.date),
+        amount: role("amount"),
+        frequency: or("frequency", own.frequency),
+        recency: or("recency", own.recency),
+        age: or("age", own.age),
+        monetary: role("monetary"),
+        lost: or("lost", own.lost),
+        weight: role("weight"),
+        cohort: or("cohort", own.cohort),
+        period: or("period", own.period),
+        active: or("active", own.active),
+        extra: groups.columns().into_iter().map(|(name, column)| data::ExtraColumn { name, column }).collect(),
+    };
     Ok(Source {
         kind: plan.kind,
         paths: plan.paths.clone(),
@@ -253,6 +281,7 @@ fn rules(plan: &DataPlan) -> Rules {
     Rules {
         resolution: plan.resolution,
         time_unit_days: plan.time_unit_days,
+        whole_periods: plan.whole_periods,
         zero_amounts: plan.zero_amounts,
         negative_amounts: plan.negative_amounts,
         max_reject_share: plan.max_reject_share,

@@ -32,17 +32,17 @@ pub struct SegmentRow {
     pub action: &'static str,
 }
 
-/// The rows of both kinds, best first. `rfm` and `tier_totals` are the totals of the two labellings from `predict`.
+/// The rows of both kinds, best first; of RFM none where customers are not segmented so. The totals of the two labellings come from
+/// `predict`.
 pub fn segment_rows(
     expectations: &Expectations,
-    rfm: &Labelling,
-    rfm_totals: &Totals,
+    rfm: Option<(&Labelling, &Totals)>,
     tiers: &ValueTiers,
     tier_totals: &Totals,
 ) -> Vec<SegmentRow> {
     let rfm_actions = RFM_SEGMENTS.iter().map(|segment| (segment.action, None));
     let tier_actions = TIERS.iter().zip(&tiers.cut_value).map(|(tier, &cut)| (tier.action, cut));
-    let mut rows = rows_of("rfm", expectations, rfm, rfm_totals, rfm_actions);
+    let mut rows = rfm.map_or_else(Vec::new, |(rfm, totals)| rows_of("rfm", expectations, rfm, totals, rfm_actions));
     rows.extend(rows_of("tier", expectations, &tiers.labelling, tier_totals, tier_actions));
     rows
 }
@@ -80,7 +80,7 @@ fn rows_of(
 }
 
 /// Segment, tier and rank of every customer, for the customers file.
-pub fn placement<'a>(rfm: &'a Labelling, tiers: &'a ValueTiers) -> Placement<'a> {
+pub fn placement<'a>(rfm: Option<&'a Labelling>, tiers: &'a ValueTiers) -> Placement<'a> {
     Placement { rfm_segment: rfm, value_tier: &tiers.labelling, clv_rank: &tiers.rank }
 }
 

@@ -132,7 +132,7 @@ fn the_table_adds_up_and_is_written() {
         let labellings: [Labelling; 2] = [rfm.clone(), tiers.labelling.clone()];
         let mut engine = Cpu::new(&summary, &population, &settings, &labellings).unwrap();
         let totals = predict_customers(&mut engine, &summary, &means, &labellings, &mut |_| Ok(()), &|_| ()).unwrap();
-        let rows = segment_rows(&means, &rfm, &totals[0], &tiers, &totals[1]);
+        let rows = segment_rows(&means, Some((&rfm, &totals[0])), &tiers, &totals[1]);
         assert_eq!(rows.len(), 16);
         for kind in ["rfm", "tier"] {
             let of_kind = || rows.iter().filter(|row| row.kind == kind);
@@ -157,7 +157,7 @@ fn the_table_adds_up_and_is_written() {
         assert_eq!(read[11][8].is_empty(), spend.is_none());
         assert_eq!(read[11][12].parse::<f64>().unwrap(), tiers.cut_value[0].unwrap());
 
-        let placed = placement(&rfm, &tiers);
+        let placed = placement(Some(&rfm), &tiers);
         assert_eq!(placed.clv_rank, tiers.rank);
         assert_eq!(placed.value_tier.of_customer.iter().filter(|&&tier| tier == 0).count(), 10);
     }

@@ -3,6 +3,7 @@
 mod approximations;
 mod bad_inputs;
 mod cdnow;
+mod counted;
 mod covariates;
 mod density;
 mod families;

@@ -13,6 +13,7 @@ use ndarray::Array2;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::roles::Column;
 use super::source::Source;
 
 pub use read::read_covariates;
@@ -34,8 +35,10 @@ pub enum MissingValues {
 /// Which covariates are wanted, and where they stand.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CovariateTable {
-    /// Files, format and the customer's column; nothing else of it is read.
+    /// Files and format; nothing else of it is read.
     pub source: Source,
+    /// The customer's column.
+    pub customer: Column,
     /// Columns that hold numbers.
     pub continuous: Vec<String>,
     /// Columns that hold one of a few words.

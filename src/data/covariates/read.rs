@@ -12,8 +12,8 @@ use crate::data::ids::Ids;
 use crate::data::ingest::Sizes;
 use crate::data::labels::{LabelReader, Labels};
 use crate::data::rejects::{Reject, RejectLog, lock, shown};
+use crate::data::roles::Column;
 use crate::data::rows::{Address, Consumer, IngestProgress, Reading};
-use crate::data::source::Column;
 use crate::error::{Error, Result};
 
 /// Words that people and programs write where they know nothing.
@@ -32,7 +32,7 @@ pub fn read_covariates(
     progress: &(dyn Fn(IngestProgress) + Sync),
 ) -> Result<(Design, CovariateFacts)> {
     let names: Vec<&String> = table.continuous.iter().chain(&table.categorical).collect();
-    let customer = Wanted { role: "customer".to_owned(), column: table.source.columns.customer.clone() };
+    let customer = Wanted { role: "customer".to_owned(), column: table.customer.clone() };
     let columns =
         names.iter().map(|name| Wanted { role: COVARIATE_ROLE.to_owned(), column: Column::Name((*name).clone()) });
     let wanted: Vec<Wanted> = std::iter::once(customer).chain(columns).collect();

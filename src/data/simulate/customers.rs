@@ -62,6 +62,25 @@ pub(super) struct Law<'a> {
     groups: Vec<GroupLaw>,
 }
 
+/// Customers and what they buy, whatever the law.
+pub(super) trait Lives: Sync {
+    /// Number of customers.
+    fn customers(&self) -> u64;
+
+    /// Hands on all purchases of one customer, in time; returns the index of the group.
+    fn live(&self, customer: u64, buy: impl FnMut(Purchase)) -> u32;
+
+    /// Purchases per customer, of the first thousand customers: enough to choose sizes by, the same on every machine.
+    fn purchases_per_customer(&self) -> f64 {
+        let pilots = self.customers().min(PILOTS);
+        let mut purchases = 0_u64;
+        for customer in 0..pilots {
+            self.live(customer, |_| purchases += 1);
+        }
+        purchases as f64 / pilots as f64
+    }
+}
+
 /// One purchase.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Purchase {
@@ -97,9 +116,14 @@ impl<'a> Law<'a> {
         };
         Ok(Self { spec, groups: spec.groups.iter().map(group).collect::<Result<_>>()? })
     }
+}
 
-    /// Hands on all purchases of one customer, in time; returns the index of the group.
-    pub(super) fn live(&self, customer: u64, mut buy: impl FnMut(Purchase)) -> u32 {
+impl Lives for Law<'_> {
+    fn customers(&self) -> u64 {
+        self.spec.customers
+    }
+
+    fn live(&self, customer: u64, mut buy: impl FnMut(Purchase)) -> u32 {
         let spec = self.spec;
         let mut rng = Stream::new(spec.seed, Purpose::Simulation, customer, 0);
         let place = rng.uniform();
@@ -117,7 +141,7 @@ impl<'a> Law<'a> {
         };
         let nu = law.spend_rate.sample(&mut rng);
         // A spend rate so small that its inverse overflows would need q near 0; the largest amount stands for it.
-        let amount = Gamma::new(law.p, 1.0 / nu).ok();
+        let spend = Gamma::new(law.p, 1.0 / nu).ok();
 
         let mut time = rng.uniform() * f64::from(spec.acquisition_days);
         let mut end = f64::from(spec.observe_days);
@@ -126,8 +150,7 @@ impl<'a> Law<'a> {
         }
         let mut may_lapse = spec.model == PurchaseLaw::MbgNbd;
         while time < end {
-            let spent = amount.as_ref().map_or(LARGEST_AMOUNT, |law| law.sample(&mut rng)).min(LARGEST_AMOUNT);
-            buy(Purchase { time, cents: ((spent * 100.0).round() as i64).max(1) });
+            buy(Purchase { time, cents: amount(spend.as_ref(), &mut rng) });
             if may_lapse && chance > 0.0 && rng.uniform() < chance {
                 break;
             }
@@ -136,14 +159,10 @@ impl<'a> Law<'a> {
         }
         group as u32
     }
+}
 
-    /// Purchases per customer, of the first thousand customers: enough to choose sizes by, the same on every machine.
-    pub(super) fn purchases_per_customer(&self) -> f64 {
-        let pilots = self.spec.customers.min(PILOTS);
-        let mut purchases = 0_u64;
-        for customer in 0..pilots {
-            self.live(customer, |_| purchases += 1);
-        }
-        purchases as f64 / pilots as f64
-    }
+/// An amount in cents, at least one; the largest where there is no law.
+pub(super) fn amount(law: Option<&Gamma<f64>>, rng: &mut Stream) -> i64 {
+    let spent = law.map_or(LARGEST_AMOUNT, |law| law.sample(rng)).min(LARGEST_AMOUNT);
+    ((spent * 100.0).round() as i64).max(1)
 }

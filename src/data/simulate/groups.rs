@@ -19,10 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::kernels::rng::{Purpose, Stream};
 
 /// Groups up to which they are called a, b, c, … and chosen by hand.
-const LETTERS: u32 = 26;
+pub(super) const LETTERS: u32 = 26;
 
 /// Under which a group's address differs from a customer's.
-const GROUP_ADDRESS: u32 = 1;
+pub(super) const GROUP_ADDRESS: u32 = 1;
 
 /// The true parameters of how a group's customers lapse.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -223,9 +223,14 @@ pub fn shop_groups(count: u32, seed: u64) -> (Vec<GroupTruth>, Option<GroupHiera
         return ((0..count).map(lively).collect(), None);
     }
     let hierarchy = GroupHierarchy::shop();
-    let digits = count.to_string().len();
-    let groups = (0..count).map(|index| hierarchy.draw(seed, index, format!("g{:0digits$}", index + 1))).collect();
+    let groups = (0..count).map(|index| hierarchy.draw(seed, index, numbered(index, count))).collect();
     (groups, Some(hierarchy))
+}
+
+/// What a drawn group is called: g01, g02, … with as many digits as make `count` of them sort.
+pub(super) fn numbered(index: u32, count: u32) -> String {
+    let digits = count.to_string().len();
+    format!("g{:0digits$}", index + 1)
 }
 
 /// a and b of the first lively group.

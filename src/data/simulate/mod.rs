@@ -9,6 +9,7 @@
 //! | `covariates` | what is known of customers beside their purchases, and what it does |
 //! | `customers` | the law: one customer's life, purchase by purchase |
 //! | `rows` | lives laid out as transactions or as one row per customer |
+//! | `counted`, `counted_rows` | the same where time is counted: opportunities (BG/BB) and contracts (sBG) |
 //! | `output` | rows made in parallel and written in order, as CSV or Parquet |
 //!
 //! A customer is the address (seed, customer): the same numbers whatever the number of customers or threads. Purchases happen in
@@ -16,6 +17,8 @@
 //! ([`Counting`]): it is, bit for bit, what [`super::TransactionTable::summarize`] makes of the transactions of the same seed, with
 //! the last observed day as the calibration end.
 
+mod counted;
+mod counted_rows;
 mod covariates;
 mod customers;
 mod groups;
@@ -24,8 +27,9 @@ mod output;
 mod rows;
 mod spec;
 
+pub use counted::{BuyerTruth, CountedHierarchy, CountedModel, CountedSpec, CountedTruth};
 pub use covariates::CovariateTruth;
 pub use groups::{Effects, GroupHierarchy, GroupTruth, LapseTruth, Normal, shop_groups};
 pub use nested::{LevelTruth, NestedHierarchy, NodeTruth};
-pub use output::{SimulateReport, simulate};
+pub use output::{SimulateReport, simulate, simulate_counted};
 pub use spec::{Counting, PurchaseLaw, SimulateSpec};

@@ -18,10 +18,12 @@ use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::customers::Law;
+use super::counted::{CountedLaw, CountedModel, CountedSpec};
+use super::counted_rows::{Buyers, Contracts};
+use super::customers::{Law, Lives};
 use super::rows::{CovariateRows, Customers, Names, Rows, Transactions};
 use super::spec::SimulateSpec;
-use crate::data::source::Kind;
+use crate::data::roles::Kind;
 use crate::data::table_file::io_cause;
 use crate::error::{Error, Result};
 
@@ -63,15 +65,64 @@ pub fn simulate(
 ) -> Result<SimulateReport> {
     spec.check()?;
     let law = Law::of(spec)?;
-    let format = match path.extension().and_then(|e| e.to_str()) {
-        Some("csv") => Format::Csv,
-        Some("parquet") => Format::Parquet,
-        _ => {
-            return Err(Error::new("simulated data are written as .csv or .parquet")
-                .at(path.display())
-                .advice("name such a file"));
-        }
+    let names = || Names::new(spec.customers, spec.start, spec.observe_days, spec.group_columns());
+    let format = Format::of(path)?;
+    let truth_path = begin(path)?;
+    let covariates_path =
+        (!spec.covariates.is_empty()).then(|| path.with_file_name("covariates").with_extension(format.ending()));
+    if let Some(path) = &covariates_path {
+        let names = names().with_covariates(spec.covariates.iter().map(|c| c.name.clone()).collect());
+        Job { law: Law::of(spec)?, names, format, path, progress: &|_| {} }.write::<CovariateRows>()?;
+    }
+    let job = Job { law, names: names(), format, path, progress };
+    let purchases = match kind {
+        Kind::Transactions => job.write::<Transactions>()?,
+        Kind::Summary => job.write::<Customers>()?,
+        Kind::Contracts | Kind::Cohorts => return Err(no_such_rows(kind)),
     };
+    write_truth(&truth_path, spec)?;
+    let path = path.to_owned();
+    Ok(SimulateReport { path, kind, truth_path, covariates_path, customers: spec.customers, purchases })
+}
+
+/// The same of customers whose time is counted: transactions or a summary of buyers at opportunities, contracts of the shifted
+/// beta-geometric. The purchases of contracts are their renewals.
+///
+/// # Errors
+/// As [`simulate`]; and when the law has no rows of that kind.
+pub fn simulate_counted(
+    spec: &CountedSpec,
+    kind: Kind,
+    path: &Path,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<SimulateReport> {
+    spec.check()?;
+    let law = CountedLaw::of(spec)?;
+    let labels = spec.groups.iter().map(|g| g.label.clone()).collect();
+    let names = Names::new(spec.customers, spec.start, spec.observe_days, vec![("group".to_owned(), labels)]);
+    let format = Format::of(path)?;
+    let truth_path = begin(path)?;
+    let job = Job { law, names, format, path, progress };
+    let purchases = match (spec.model, kind) {
+        (CountedModel::BgBb, Kind::Transactions) => job.write::<Transactions>()?,
+        (CountedModel::BgBb, Kind::Summary) => job.write::<Buyers>()?,
+        (CountedModel::SBg, Kind::Contracts) => job.write::<Contracts>()?,
+        _ => return Err(no_such_rows(kind)),
+    };
+    write_truth(&truth_path, spec)?;
+    let path = path.to_owned();
+    Ok(SimulateReport { path, kind, truth_path, covariates_path: None, customers: spec.customers, purchases })
+}
+
+fn no_such_rows(kind: Kind) -> Error {
+    Error::new("this model has no such rows")
+        .at("simulate")
+        .seen(format!("{kind:?}"))
+        .advice("contracts come of s_bg, transactions and summaries of every other model")
+}
+
+/// Makes the folder of `path` and removes the truth of older data there; returns where the truth belongs.
+fn begin(path: &Path) -> Result<PathBuf> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|e| failed("make the folder of the simulated data", folder, e))?;
     // The truth of older data goes first: a kill in between leaves data without a truth, never with another's.
@@ -79,24 +130,13 @@ pub fn simulate(
     if truth_path.exists() {
         std::fs::remove_file(&truth_path).map_err(|e| failed("remove the truth of older data", &truth_path, e))?;
     }
-    let covariates_path =
-        (!spec.covariates.is_empty()).then(|| path.with_file_name("covariates").with_extension(format.ending()));
-    if let Some(path) = &covariates_path {
-        Job { law: Law::of(spec)?, format, path, progress: &|_| {} }.write::<CovariateRows>()?;
-    }
-    let job = Job { law, format, path, progress };
-    let purchases = match kind {
-        Kind::Transactions => job.write::<Transactions>()?,
-        Kind::Summary => job.write::<Customers>()?,
-    };
+    Ok(truth_path)
+}
 
+fn write_truth(path: &Path, spec: &impl Serialize) -> Result<()> {
     let truth =
         serde_json::to_string_pretty(spec).map_err(|e| Error::new("could not write the truth as JSON").because(e))?;
-    beside(&truth_path, |partial| {
-        std::fs::write(partial, truth + "\n").map_err(|e| failed("write the truth", partial, e))
-    })?;
-    let path = path.to_owned();
-    Ok(SimulateReport { path, kind, truth_path, covariates_path, customers: spec.customers, purchases })
+    beside(path, |partial| std::fs::write(partial, truth + "\n").map_err(|e| failed("write the truth", partial, e)))
 }
 
 /// How a file is laid out.
@@ -113,43 +153,53 @@ impl Format {
             Self::Parquet => "parquet",
         }
     }
+
+    fn of(path: &Path) -> Result<Self> {
+        match path.extension().and_then(|e| e.to_str()) {
+            Some("csv") => Ok(Self::Csv),
+            Some("parquet") => Ok(Self::Parquet),
+            _ => Err(Error::new("simulated data are written as .csv or .parquet")
+                .at(path.display())
+                .advice("name such a file")),
+        }
+    }
 }
 
 /// One file to write.
-struct Job<'a> {
-    law: Law<'a>,
+struct Job<'a, L> {
+    law: L,
+    names: Names,
     format: Format,
     path: &'a Path,
     progress: &'a (dyn Fn(u64) + Sync),
 }
 
-impl Job<'_> {
+impl<L: Lives> Job<'_, L> {
     /// Writes the file and returns the number of purchases.
-    fn write<R: Rows>(&self) -> Result<u64> {
-        let spec = self.law.spec;
+    fn write<R: Rows<L>>(&self) -> Result<u64> {
+        let (names, all) = (&self.names, self.law.customers());
         let rows_of_customer = if R::ONE_PER_CUSTOMER { 1.0 } else { self.law.purchases_per_customer() };
         let customers = (CHUNK_ROWS / rows_of_customer).max(FEWEST_CUSTOMERS) as u64;
-        let names = Names::of(spec);
         let purchases = AtomicU64::new(0);
         let rows = |chunk: u64| {
-            let rows = R::of(&self.law, chunk * customers..((chunk + 1) * customers).min(spec.customers));
+            let rows = R::of(&self.law, chunk * customers..((chunk + 1) * customers).min(all));
             purchases.fetch_add(rows.purchases(), Ordering::Relaxed);
             rows
         };
         let mut written = 0;
         let mut told = || {
-            written = (written + customers).min(spec.customers);
+            written = (written + customers).min(all);
             (self.progress)(written);
         };
-        let chunks = spec.customers.div_ceil(customers);
+        let chunks = all.div_ceil(customers);
         beside(self.path, |partial| {
             let broken = |e| failed("write the simulated data", partial, e);
             let file = File::create(partial).map_err(broken)?;
             match self.format {
                 Format::Csv => {
                     let mut file = BufWriter::new(file);
-                    file.write_all(R::header(&names).as_bytes()).map_err(broken)?;
-                    let lines = |chunk| Ok(rows(chunk).csv(&names));
+                    file.write_all(R::header(names).as_bytes()).map_err(broken)?;
+                    let lines = |chunk| Ok(rows(chunk).csv(names));
                     in_order(chunks, lines, |text| {
                         file.write_all(text.as_bytes()).map_err(broken)?;
                         told();
@@ -160,9 +210,9 @@ impl Job<'_> {
                 }
                 Format::Parquet => {
                     let broken = |e| broken(io_cause(e));
-                    let schema = R::of(&self.law, 0..0).batch(&names)?.schema();
+                    let schema = R::of(&self.law, 0..0).batch(names)?.schema();
                     let (mut table, groups) = table(file, &schema).map_err(broken)?;
-                    let encoded = |chunk| groups.encode(&rows(chunk).batch(&names)?).map_err(broken);
+                    let encoded = |chunk| groups.encode(&rows(chunk).batch(names)?).map_err(broken);
                     in_order(chunks, encoded, |columns| {
                         append(&mut table, columns).map_err(broken)?;
                         told();

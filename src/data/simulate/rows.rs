@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, Date32Array, Decimal128Array, Float64Array, RecordBatch, StringArray, UInt32Array};
-use chrono::Days;
+use chrono::{Days, NaiveDate};
 
 use super::covariates::values;
-use super::customers::{Law, Purchase};
+use super::customers::{Law, Lives, Purchase};
 use super::spec::{Counting, SimulateSpec};
 use crate::data::amount::UNITS;
 use crate::data::table_file::{batch, days_of};
@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 /// Ten-thousandths of the currency in a cent.
 const UNITS_IN_CENT: i128 = 100;
 
-/// Some customers' rows, in the order of customers and time.
-pub(super) trait Rows: Sized + Send {
+/// Some customers' rows under a law `L`, in the order of customers and time.
+pub(super) trait Rows<L>: Sized + Send {
     /// Whether a customer is one row, or as many as purchases.
     const ONE_PER_CUSTOMER: bool;
 
@@ -28,7 +28,7 @@ pub(super) trait Rows: Sized + Send {
     fn header(names: &Names) -> String;
 
     /// The rows of a range of customers.
-    fn of(law: &Law<'_>, customers: Range<u64>) -> Self;
+    fn of(law: &L, customers: Range<u64>) -> Self;
 
     /// Number of rows.
     fn len(&self) -> usize;
@@ -58,17 +58,24 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn of(spec: &SimulateSpec) -> Self {
-        let columns = spec.group_columns();
+    /// Of so many customers, in days from `start` on, with these columns of groups: the label of each group.
+    pub(super) fn new(customers: u64, start: NaiveDate, days: u32, columns: Vec<(String, Vec<String>)>) -> Self {
         let fields = |g: usize| columns.iter().map(|(_, labels)| csv_field(&labels[g])).collect::<Vec<_>>().join(",");
+        let groups = columns.first().map_or(0, |(_, labels)| labels.len());
         Self {
-            digits: spec.id_digits(),
-            first_day: days_of(spec.start),
-            dates: (0..spec.observe_days).map(|d| (spec.start + Days::new(u64::from(d))).to_string()).collect(),
-            fields: (0..spec.groups.len()).map(fields).collect(),
+            // So that identifiers sort as customers are numbered.
+            digits: customers.to_string().len().max(5),
+            first_day: days_of(start),
+            dates: (0..days).map(|d| (start + Days::new(u64::from(d))).to_string()).collect(),
+            fields: (0..groups).map(fields).collect(),
             columns,
-            covariates: spec.covariates.iter().map(|c| c.name.clone()).collect(),
+            covariates: Vec::new(),
         }
+    }
+
+    /// The same with the names of covariates.
+    pub(super) fn with_covariates(self, covariates: Vec<String>) -> Self {
+        Self { covariates, ..self }
     }
 
     /// `C00042` for the customer of index 41.
@@ -83,20 +90,31 @@ impl Names {
         std::str::from_utf8(&text[..=self.digits]).unwrap_or_default()
     }
 
-    fn ids(&self, customers: impl ExactSizeIterator<Item = u64>) -> ArrayRef {
-        let mut ids = StringBuilder::with_capacity(customers.len(), customers.len() * (self.digits + 1));
+    /// What `with` makes of a customer's identifier.
+    pub(super) fn with_id<T>(&self, customer: u64, with: impl FnOnce(&str) -> T) -> T {
+        with(self.id(customer, &mut [0; 24]))
+    }
+
+    /// A group's label as a CSV field.
+    pub(super) fn group_field(&self, group: u32) -> &str {
+        &self.fields[group as usize]
+    }
+
+    pub(super) fn ids(&self, customers: impl Iterator<Item = u64>) -> ArrayRef {
+        let rows = customers.size_hint().0;
+        let mut ids = StringBuilder::with_capacity(rows, rows * (self.digits + 1));
         let mut text = [0; 24];
         customers.for_each(|customer| ids.append_value(self.id(customer, &mut text)));
         Arc::new(ids.finish())
     }
 
     /// First line of a CSV file that begins with `columns` and ends with the groups'.
-    fn header(&self, columns: &str) -> String {
+    pub(super) fn header(&self, columns: &str) -> String {
         let names: Vec<&str> = std::iter::once(columns).chain(self.columns.iter().map(|(n, _)| n.as_str())).collect();
         names.join(",") + "\n"
     }
 
-    fn groups(&self, groups: &[u32]) -> impl Iterator<Item = (&str, ArrayRef)> {
+    pub(super) fn groups(&self, groups: &[u32]) -> impl Iterator<Item = (&str, ArrayRef)> {
         let labels = |labels: &[String]| StringArray::from_iter_values(groups.iter().map(|&g| &labels[g as usize]));
         self.columns.iter().map(move |(name, of_group)| (name.as_str(), Arc::new(labels(of_group)) as ArrayRef))
     }
@@ -115,14 +133,14 @@ pub(super) struct Transactions {
     group: Vec<u32>,
 }
 
-impl Rows for Transactions {
+impl<L: Lives> Rows<L> for Transactions {
     const ONE_PER_CUSTOMER: bool = false;
 
     fn header(names: &Names) -> String {
         names.header("customer_id,date,amount")
     }
 
-    fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
+    fn of(law: &L, customers: Range<u64>) -> Self {
         let mut rows = Self::default();
         for customer in customers {
             let group = law.live(customer, |purchase| {
@@ -144,9 +162,9 @@ impl Rows for Transactions {
     }
 
     fn csv(&self, names: &Names) -> String {
-        let mut lines = String::with_capacity(self.len() * 40);
+        let mut lines = String::with_capacity(self.customer.len() * 40);
         let mut text = [0; 24];
-        for i in 0..self.len() {
+        for i in 0..self.customer.len() {
             let (id, date) = (names.id(self.customer[i], &mut text), &names.dates[self.day[i] as usize]);
             let (cents, group) = (self.cents[i], &names.fields[self.group[i] as usize]);
             // Writing to a string cannot fail.
@@ -219,14 +237,20 @@ impl History {
     }
 }
 
-impl Rows for Customers {
+/// Mean of x repeat purchases of so many cents together, as `summarize` computes it; 0 without any.
+pub(super) fn mean_spend(cents: i128, x: u32) -> f64 {
+    let units = cents * UNITS_IN_CENT;
+    if x == 0 { 0.0 } else { units as f64 / (UNITS * f64::from(x)) }
+}
+
+impl<'a> Rows<Law<'a>> for Customers {
     const ONE_PER_CUSTOMER: bool = true;
 
     fn header(names: &Names) -> String {
         names.header("customer_id,frequency,recency,age,monetary")
     }
 
-    fn of(law: &Law<'_>, customers: Range<u64>) -> Self {
+    fn of(law: &Law<'a>, customers: Range<u64>) -> Self {
         let mut rows = Self { first: customers.start, ..Self::default() };
         for customer in customers {
             let mut history = History::default();
@@ -243,11 +267,10 @@ impl Rows for Customers {
                     (t_x, (f64::from(law.spec.observe_days) - first).round().max(t_x))
                 }
             };
-            let units = cents * UNITS_IN_CENT;
             rows.frequency.push(x);
             rows.recency.push(t_x / law.spec.time_unit_days);
             rows.age.push(age / law.spec.time_unit_days);
-            rows.monetary.push(if x == 0 { 0.0 } else { units as f64 / (UNITS * f64::from(x)) });
+            rows.monetary.push(mean_spend(cents, x));
             rows.group.push(group);
             rows.purchases += purchases;
         }
@@ -298,7 +321,7 @@ pub(super) struct CovariateRows {
     values: Vec<f64>,
 }
 
-impl Rows for CovariateRows {
+impl Rows<Law<'_>> for CovariateRows {
     const ONE_PER_CUSTOMER: bool = true;
 
     fn header(names: &Names) -> String {

@@ -143,11 +143,6 @@ impl SimulateSpec {
         self
     }
 
-    /// Digits of a customer's number, so that identifiers sort as customers are numbered.
-    pub(super) fn id_digits(&self) -> usize {
-        self.customers.to_string().len().max(5)
-    }
-
     /// Refuses what cannot be simulated.
     pub(super) fn check(&self) -> Result<()> {
         let refuse = |what: &str, seen: String| Err(Error::new(what).at("simulate").seen(seen));

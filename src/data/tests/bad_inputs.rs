@@ -27,17 +27,17 @@ fn missing_files_and_columns() {
     assert!(refusal(&desk, &source, &Rules::default()).contains("no input files are named"));
 
     let mut source = desk.source();
-    source.columns.customer = "client".into();
+    source.columns.customer = Some("client".into());
     assert_eq!(
         refusal(&desk, &source, &Rules::default()),
         "orders.csv: there is no column \"client\" (wanted: customer) (found 3 columns: \"customer_id\", \"date\", \"amount\"); \
          set data.columns.customer to one of these, or header = false if this line is data"
     );
-    source.columns.customer = Column::Index(4);
+    source.columns.customer = Some(Column::Index(4));
     assert!(refusal(&desk, &source, &Rules::default()).contains("there is no column 4 (wanted: customer)"));
-    source.columns.customer = Column::Index(0);
+    source.columns.customer = Some(Column::Index(0));
     assert!(refusal(&desk, &source, &Rules::default()).contains("counted from 1"));
-    source.columns.customer = Column::Index(1);
+    source.columns.customer = Some(Column::Index(1));
     source.columns.extra = vec![ExtraColumn { name: "amount".into(), column: Column::Index(3) }];
     assert!(refusal(&desk, &source, &Rules::default()).contains("rename the column in the file"));
 }

@@ -78,7 +78,7 @@ fn delimiters_and_headerless_files_change_nothing() {
         let text: String = lines(&purchases(), separator).lines().map(|l| format!(" {l}\r\n")).collect();
         let desk = Desk::with("orders.txt", text);
         let mut source = Source { delimiter, header: false, ..desk.source() };
-        source.columns.customer = Column::Index(1);
+        source.columns.customer = Some(Column::Index(1));
         source.columns.date = Column::Index(2);
         source.columns.amount = Some(Column::Index(3));
         assert!(table_of(&desk, &source) == expected, "{delimiter:?}");

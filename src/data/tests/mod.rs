@@ -1,6 +1,7 @@
 //! The room's behaviour from files to summaries, through its public doors.
 
 mod bad_inputs;
+mod counted;
 mod layouts;
 mod returns;
 mod simulated;
