@@ -14,11 +14,11 @@ use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::kernels::{
     Cells, KernelError, Likelihood, LikelihoodBatch, Options, ParamBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd,
-    pareto_nbd, s_bg,
+    pareto_abe, pareto_nbd, s_bg,
 };
 
-/// How far θ₀ lies from the parameters on a device.
-const DISPLACEMENT: f64 = 1.1;
+/// How far θ₀ lies from the parameters on a device, towards zero: where every domain goes on.
+const DISPLACEMENT: f64 = 1.0 / 1.1;
 
 /// A question, as it is read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -77,6 +77,8 @@ struct Model {
     /// What a horizon is counted in.
     horizon: Horizon,
     likelihood: fn(&[f64], Option<&Device>) -> Made,
+    /// Whether parameters are such that anything beside the likelihood can be said.
+    is_possible: fn(&[f64]) -> bool,
     beside: fn(&[f64], &[f64], Option<f64>) -> Beside,
 }
 
@@ -115,8 +117,9 @@ macro_rules! purchases {
             counts: 1,
             horizon: Horizon::Time,
             likelihood: |data, device| on!(device, $stem, cells(data)),
+            is_possible: |params| $stem::is_possible(&std::array::from_fn(|k| params[k])),
             beside: |params, data, horizon| {
-                let (params, x) = ([params[0], params[1], params[2], params[3]], data[0] as u32);
+                let (params, x): ([f64; $stem::K], _) = (std::array::from_fn(|k| params[k]), data[0] as u32);
                 Beside {
                     p_alive: Some($stem::p_alive(params, x, data[1], data[2])),
                     expected_purchases: horizon.map(|h| $stem::expected_purchases(params, x, data[1], data[2], h)),
@@ -131,6 +134,7 @@ const MODELS: &[Model] = &[
     purchases!("bg_nbd", bg_nbd, &["r", "alpha", "a", "b"]),
     purchases!("mbg_nbd", mbg_nbd, &["r", "alpha", "a", "b"]),
     purchases!("pareto_nbd", pareto_nbd, &["r", "alpha", "s", "beta"]),
+    purchases!("pareto_abe", pareto_abe, &["rate", "death", "sd_rate", "sd_death", "corr"]),
     Model {
         key: "bg_bb",
         params: &["alpha", "beta", "gamma", "delta"],
@@ -138,6 +142,7 @@ const MODELS: &[Model] = &[
         counts: 3,
         horizon: Horizon::Count,
         likelihood: |data, device| on!(device, bg_bb, opportunities(data)),
+        is_possible: are_positive,
         beside: |params, data, horizon| {
             let params = [params[0], params[1], params[2], params[3]];
             let [x, t_x, n] = [data[0] as u32, data[1] as u32, data[2] as u32];
@@ -155,6 +160,7 @@ const MODELS: &[Model] = &[
         counts: 2,
         horizon: Horizon::Count,
         likelihood: |data, device| on!(device, s_bg, contracts(data)),
+        is_possible: are_positive,
         beside: |params, data, horizon| {
             let (params, period, is_lost) = ([params[0], params[1]], data[0] as u32, data[1] != 0.0);
             let ahead = |h: f64| if is_lost { 0.0 } else { s_bg::expected_periods(params, period, h as u32) };
@@ -172,6 +178,7 @@ const MODELS: &[Model] = &[
         counts: 1,
         horizon: Horizon::None,
         likelihood: |data, device| on!(device, gamma_gamma, spenders(data)),
+        is_possible: are_positive,
         beside: |params, data, _| {
             let spend = gamma_gamma::expected_spend([params[0], params[1], params[2]], data[0] as u32, data[1]);
             Beside { expected_spend: Some(spend), ..Beside::default() }
@@ -236,15 +243,15 @@ pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
     let at = |factor: f64| Array3::from_shape_fn((1, 1, k), |(_, _, j)| params[j] * factor);
     let (point, reference) = (at(1.0), at(DISPLACEMENT));
     let mut out = LikelihoodBatch::new(1, 1, k, 0);
+    let is_possible = (model.is_possible)(&params);
     let evaluated = (model.likelihood)(&data, device).and_then(|mut likelihood| {
         // Impossible parameters make no reference; the likelihood itself says what they are.
-        if device.is_some() && params.iter().all(|p| *p > 0.0 && p.is_finite()) {
+        if device.is_some() && is_possible {
             likelihood.set_reference(ParamBatch { per_group: reference.view(), shared: shared.view() })?;
         }
         likelihood.evaluate(ParamBatch { per_group: point.view(), shared: shared.view() }, &mut out)
     });
     evaluated.map_err(|e| Error::new(e.what).advice(e.advice))?;
-    let is_possible = params.iter().all(|p| *p > 0.0 && p.is_finite());
     let beside = if is_possible { (model.beside)(&params, &data, question.horizon) } else { Beside::default() };
     let Beside { p_alive, expected_purchases, expected_periods, expected_spend } = beside;
     let grad = model.params.iter().copied().zip(out.per_group.iter().copied()).collect();
@@ -264,6 +271,11 @@ fn values(given: &BTreeMap<String, f64>, names: &[&str], place: &str) -> Result<
         })
     };
     names.iter().map(value).collect()
+}
+
+/// Whether every parameter is positive and finite.
+fn are_positive(params: &[f64]) -> bool {
+    params.iter().all(|p| *p > 0.0 && p.is_finite())
 }
 
 fn cells(data: &[f64]) -> Cells {

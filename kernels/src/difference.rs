@@ -109,9 +109,12 @@ pub trait Difference<const K: usize>: Density<K> + Likelihood + Sized {
     /// A point as the shader wants it; differences are formed in f64.
     fn difference(theta: &[f64; K], reference: &[f64; K]) -> Self::Point;
 
-    /// How the driver's part of the shader sees rows, points and sums: more than the family's, where rows have parameters of their own.
+    /// How the driver's part of the shader sees rows, points and sums.
+    const LANE_WGSL: &'static str = include_str!("../../shaders/lib/plain.wgsl");
+
+    /// The same, or more, where rows have parameters of their own.
     fn lane_wgsl(&self) -> String {
-        include_str!("../../shaders/lib/plain.wgsl").to_owned()
+        Self::LANE_WGSL.to_owned()
     }
 
     /// Numbers that follow the struct of every row, and that of every point.
@@ -359,7 +362,7 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
 
     fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
         let extent = self.judge.extent();
-        let all = possible_points::<K>(extent, params, out)?;
+        let all = possible_points::<K, D>(&self.judge, params, out)?;
         let alone = |points: &[(usize, Point<K>)]| points.iter().map(|(_, point)| *point).collect::<Vec<_>>();
         let (near, mut far): (Vec<_>, Vec<_>) = all.iter().partition(|(_, point)| self.is_near(point));
         let mut chains: Vec<usize> = near.iter().map(|(chain, _)| *chain).collect();
@@ -413,11 +416,11 @@ impl<const K: usize, D: Difference<K>> Likelihood for Differenced<K, D> {
         let extent = self.judge.extent();
         extent.check(at)?;
         let points = at.per_group.dim().0;
-        let possible = (0..points).all(|i| extent.is_possible(at, i, |p| p > 0.0 && p.is_finite()));
+        let possible = (0..points).all(|i| extent.is_possible(at, i, |theta| self.judge.is_possible(theta)));
         if points != 1 || !possible {
             return Err(KernelError::new(
                 format!("a reference of {points} points, possible: {possible}"),
-                "pass one point with positive, finite parameters",
+                "pass one point whose parameters the model allows",
             ));
         }
         let points: Vec<[f64; K]> = (0..extent.groups).map(|group| extent.point(at, 0, group).theta).collect();

@@ -73,9 +73,14 @@ impl Extent {
         Ok(())
     }
 
-    /// Whether a chain's coefficients are numbers and its parameters all `are_possible`.
-    pub fn is_possible(&self, params: ParamBatch<'_>, chain: usize, are_possible: impl Fn(f64) -> bool) -> bool {
-        let own = params.per_group.index_axis(Axis(0), chain).iter().all(|p| are_possible(*p));
+    /// Whether a chain's coefficients are numbers and the parameters of all its groups `are_possible`.
+    pub fn is_possible<const K: usize>(
+        &self,
+        params: ParamBatch<'_>,
+        chain: usize,
+        are_possible: impl Fn(&[f64; K]) -> bool,
+    ) -> bool {
+        let own = (0..self.groups).all(|group| are_possible(&self.point(params, chain, group).theta));
         own && (self.shared == 0 || params.shared.row(chain).iter().all(|gamma| gamma.is_finite()))
     }
 

@@ -143,6 +143,11 @@ pub trait Density<const K: usize>: Send + Sync {
         Extent::apart(self.layout().n_groups(), K)
     }
 
+    /// Whether a group's parameters, which come first among the numbers of a point, are possible.
+    fn is_possible(&self, point: &[f64; K]) -> bool {
+        point[..self.extent().per_group].iter().all(|p| *p > 0.0 && p.is_finite())
+    }
+
     fn prepare(&self, group: usize, theta: &[f64; K]) -> Self::Prepared;
 
     /// Bytes of the largest [`Density::prepare`].
@@ -208,7 +213,7 @@ pub(crate) fn evaluate<const K: usize, D: Density<K>>(
     out: &mut LikelihoodBatch,
 ) -> Result<(), KernelError> {
     let extent = density.extent();
-    let points = possible_points::<K>(extent, params, out)?;
+    let points = possible_points(density, params, out)?;
     let each: Vec<Point<K>> = points.iter().map(|(_, point)| *point).collect();
     let rows = sum_rows(density, &each);
     let groups: Vec<Sum<K>> = group_sums(density, &each);
@@ -230,17 +235,18 @@ pub(crate) fn group_sums<const K: usize, D: Density<K>>(density: &D, points: &[P
 }
 
 /// Checks shapes, clears `out`, marks impossible chains with −∞ and lists (chain, point) of all others, chain by chain.
-pub(crate) fn possible_points<const K: usize>(
-    extent: Extent,
+pub(crate) fn possible_points<const K: usize, D: Density<K>>(
+    density: &D,
     params: ParamBatch<'_>,
     out: &mut LikelihoodBatch,
 ) -> Result<Vec<(usize, Point<K>)>, KernelError> {
+    let extent = density.extent();
     extent.check(params)?;
     extent.clear(params, out)?;
     let chains = params.per_group.dim().0;
     let mut points = Vec::with_capacity(chains * extent.groups);
     for chain in 0..chains {
-        if extent.is_possible(params, chain, |p| p > 0.0 && p.is_finite()) {
+        if extent.is_possible(params, chain, |theta: &[f64; K]| density.is_possible(theta)) {
             points.extend((0..extent.groups).map(|group| (chain, extent.point(params, chain, group))));
         } else {
             out.log_lik[chain] = f64::NEG_INFINITY;

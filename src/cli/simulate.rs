@@ -31,8 +31,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value = "3", value_parser = nested_groups, allow_negative_numbers = true)]
     groups: GroupCounts,
 
-    /// The law: customers lapse after a repeat purchase, after any purchase or at any time; buy or not at each opportunity (bg_bb);
-    /// renew a contract or not (s_bg).
+    /// The law: customers lapse after a repeat purchase, after any purchase, at any time, or at any time but more or less soon the more
+    /// often they buy (pareto_abe); buy or not at each opportunity (bg_bb); renew a contract or not (s_bg).
     #[arg(long, value_enum, default_value_t = Model::BgNbd)]
     model: Model,
 
@@ -90,6 +90,7 @@ enum Model {
     BgNbd,
     MbgNbd,
     ParetoNbd,
+    ParetoAbe,
     BgBb,
     SBg,
 }
@@ -160,6 +161,7 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
         Model::BgNbd => write_shop(&args.shop(PurchaseLaw::BgNbd)?, kind, &path, &told)?,
         Model::MbgNbd => write_shop(&args.shop(PurchaseLaw::MbgNbd)?, kind, &path, &told)?,
         Model::ParetoNbd => write_shop(&args.shop(PurchaseLaw::ParetoNbd)?, kind, &path, &told)?,
+        Model::ParetoAbe => write_shop(&args.shop(PurchaseLaw::ParetoAbe)?, kind, &path, &told)?,
         Model::BgBb => simulate_counted(&args.counted(CountedModel::BgBb)?, kind, &path, &told)?,
         Model::SBg => simulate_counted(&args.counted(CountedModel::SBg)?, kind, &path, &told)?,
     };

@@ -202,18 +202,19 @@ pub struct CovariatesSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurchaseSection {
-    /// The model: `bg_nbd`, `mbg_nbd` or `pareto_nbd` for purchases at any time, `bg_bb` for one purchase or none at each of a row of
+    /// The model: `bg_nbd`, `mbg_nbd`, `pareto_nbd` or `pareto_abe` for purchases at any time, `bg_bb` for one purchase or none at each of a row of
     /// opportunities, `s_bg` for contracts; docs/guide/choosing_a_model.md says which for whom.
     #[serde(default)]
     pub model: PurchaseModel,
     /// Without groups: priors by parameter name, on `r`, `alpha` (or `rate` = r / alpha), `a` and `b` (or `phi` = a / (a + b) and
-    /// `kappa` = a + b); of `pareto_nbd`, on `s` and `beta` (or `dropout_rate` = s / beta) instead of the last two. Of `bg_bb`, on
+    /// `kappa` = a + b); of `pareto_nbd`, on `s` and `beta` (or `dropout_rate` = s / beta) instead of the last two. Of
+    /// `pareto_abe`, on `rate`, `death`, `sd_rate`, `sd_death` and `corr`. Of `bg_bb`, on
     /// `alpha` and `beta` (or `purchase_chance` and `purchase_kappa`), `gamma` and `delta` (or `dropout_chance` and `dropout_kappa`);
     /// of `s_bg`, on `alpha` and `beta` (or `churn` and `churn_kappa`).
     #[serde(default)]
     pub priors: BTreeMap<String, Prior>,
     /// With groups: how they are pooled, and priors on the centre `mu` and the spread `sigma` of `r`, `rate`, `phi`, `kappa` (of
-    /// `pareto_nbd`: `r`, `rate`, `s`, `dropout_rate`; of `bg_bb`: `purchase_chance`, `purchase_kappa`, `dropout_chance`,
+    /// `pareto_nbd`: `r`, `rate`, `s`, `dropout_rate`; of `pareto_abe`, the names above; of `bg_bb`: `purchase_chance`, `purchase_kappa`, `dropout_chance`,
     /// `dropout_kappa`; of `s_bg`: `churn`, `churn_kappa`).
     #[serde(default)]
     pub hierarchy: Option<HierarchySpec>,
@@ -460,6 +461,8 @@ pub enum PurchaseModel {
     MbgNbd,
     /// Pareto/NBD (Schmittlein, Morrison & Colombo 1987): customers may leave at any time.
     ParetoNbd,
+    /// Pareto/NBD with correlated lognormal rates (Abe 2009): the same, and those who buy often may leave sooner or later than others.
+    ParetoAbe,
     /// BG/BB (Fader, Hardie & Shang 2010): one purchase or none at each of a row of opportunities.
     BgBb,
     /// The shifted beta-geometric (Fader & Hardie 2007): contracts that are renewed or not.
@@ -473,6 +476,7 @@ impl PurchaseModel {
             Self::BgNbd => "bg_nbd",
             Self::MbgNbd => "mbg_nbd",
             Self::ParetoNbd => "pareto_nbd",
+            Self::ParetoAbe => "pareto_abe",
             Self::BgBb => "bg_bb",
             Self::SBg => "s_bg",
         }

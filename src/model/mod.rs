@@ -11,6 +11,7 @@ mod direct;
 pub mod gamma_gamma;
 mod hierarchy;
 mod mbg_nbd;
+mod pareto_abe;
 mod pareto_nbd;
 mod posterior;
 mod priors;
@@ -38,8 +39,15 @@ pub fn is_shared_dim(dim: &str) -> bool {
 }
 
 /// Every model family, one row each.
-pub const MODELS: &[Family] =
-    &[bg_nbd::FAMILY, mbg_nbd::FAMILY, pareto_nbd::FAMILY, bg_bb::FAMILY, s_bg::FAMILY, gamma_gamma::FAMILY];
+pub const MODELS: &[Family] = &[
+    bg_nbd::FAMILY,
+    mbg_nbd::FAMILY,
+    pareto_nbd::FAMILY,
+    pareto_abe::FAMILY,
+    bg_bb::FAMILY,
+    s_bg::FAMILY,
+    gamma_gamma::FAMILY,
+];
 
 /// The row of [`MODELS`] called `key`.
 pub fn family(key: &str) -> Result<&'static Family> {
@@ -68,7 +76,8 @@ pub enum Role {
     Spend,
 }
 
-/// How customers stop buying. While they have not, they buy at a rate of their own, λ ~ Gamma(r, rate α), the first two parameters.
+/// How customers stop buying. While they have not, they buy at a rate of their own: λ ~ Gamma(r, rate α), the first two parameters,
+/// unless said otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dropout {
     /// After a repeat purchase, with a chance of their own: p ~ Beta(a, b).
@@ -77,6 +86,8 @@ pub enum Dropout {
     AfterAny,
     /// At any time, at a rate of their own: μ ~ Gamma(s, rate β).
     AnyTime,
+    /// At any time, at a rate of their own that may go with λ: ln λ and ln μ jointly normal.
+    AnyTimeTogether,
 }
 
 /// One parameter of a family: a letter, its open domain, and what it means.
@@ -95,6 +106,13 @@ pub struct Parameter {
 }
 
 impl Parameter {
+    /// Whether a likelihood should be asked at `x`: inside the domain, and no further out than any unit of any data puts mass.
+    /// Every product a float32 likelihood forms of two such numbers with times and counts stays representable inside the region it is
+    /// asked about.
+    fn is_possible(&self, x: f64) -> bool {
+        x > self.low + 1e-30 && x < self.high.min(1e30)
+    }
+
     const fn chance(name: &'static str, guess: Guess, meaning: &'static str) -> Self {
         Self { name, low: 0.0, high: 1.0, guess, meaning }
     }
@@ -143,6 +161,11 @@ pub struct Family {
 }
 
 impl Family {
+    /// Whether natural parameters `[k]` of one group are such that a likelihood should be asked.
+    fn is_possible<'a>(&self, natural: impl IntoIterator<Item = &'a f64>) -> bool {
+        self.parameters.iter().zip(natural).all(|(parameter, x)| parameter.is_possible(*x))
+    }
+
     /// Number of parameters K.
     pub fn k(&self) -> usize {
         self.parameters.len()
@@ -212,7 +235,7 @@ mod tests {
     fn charts_follow_the_chain_rule() {
         for family in MODELS {
             let k = family.k();
-            let values = [0.7, 3.4, 0.4, 2.6];
+            let values = [0.7, 3.4, 0.4, 2.6, 0.3];
             // f = Σ (i+1) √nᵢ ln nᵢ of the natural parameters n: any smooth function will do.
             let f = |n: &[f64]| n.iter().enumerate().map(|(i, x)| (i as f64 + 1.0) * x.sqrt() * x.ln()).sum::<f64>();
             for chart in charts(family) {
@@ -268,7 +291,7 @@ mod tests {
         }
         assert_eq!(
             super::family("pareto").unwrap_err().to_string(),
-            "unknown model (found `pareto`); models are bg_nbd, mbg_nbd, pareto_nbd, bg_bb, s_bg, gamma_gamma"
+            "unknown model (found `pareto`); models are bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg, gamma_gamma"
         );
     }
 

@@ -17,10 +17,6 @@ use crate::kernels::rng::Stream;
 use crate::kernels::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, Work};
 use crate::target::{EvalError, Evaluation, LogDensity, Schema};
 
-/// Natural parameters outside (1e-30, 1e30) count as impossible. No data in any unit puts mass there, and every product a
-/// float32 likelihood forms of two of them with times and counts stays representable inside the region it is asked about.
-const REACH: std::ops::Range<f64> = 1e-30..1e30;
-
 /// How u becomes chart values.
 #[derive(Debug)]
 enum Layout {
@@ -255,7 +251,7 @@ impl Posterior {
     /// Log-likelihood alone at one unconstrained point; −∞ where it is impossible.
     pub fn log_likelihood(&mut self, point: ArrayView1<'_, f64>) -> Result<f64, EvalError> {
         let (natural, shared) = self.natural_and_shared(point);
-        if !natural.iter().all(|&x| possible(x)) {
+        if !natural.rows().into_iter().all(|group| self.coordinates.family.is_possible(group)) {
             return Ok(f64::NEG_INFINITY);
         }
         let mut out = LikelihoodBatch::new(1, self.groups, self.coordinates.family.k(), shared.len());
@@ -305,7 +301,7 @@ impl Posterior {
         let slots = values.chunks_mut(width).zip(room.chunks_mut(width)).zip(shared.rows_mut()).zip(points.rows());
         let map = |(((values, natural), shared), point): Room<'_>| {
             self.coordinates.map(point, values, natural, shared);
-            natural.iter().all(|&x| possible(x))
+            natural.chunks(k).all(|group| self.coordinates.family.is_possible(group))
         };
         let possible: Vec<bool> = if self.is_large(points.nrows()) {
             slots.collect::<Vec<_>>().into_par_iter().map(map).collect()
@@ -429,11 +425,6 @@ impl LogDensity for Posterior {
 
 /// Where one point's values, natural parameters and coefficients go, and the point.
 type Room<'a> = (((&'a mut [f64], &'a mut [f64]), ArrayViewMut1<'a, f64>), ArrayView1<'a, f64>);
-
-/// Whether a natural parameter is one that a likelihood should be asked about.
-fn possible(x: f64) -> bool {
-    REACH.contains(&x)
-}
 
 fn flat<D: Dimension>(array: &mut Array<f64, D>) -> &mut [f64] {
     array.as_slice_mut().expect("arrays made by `zeros` are contiguous")

@@ -278,7 +278,8 @@ mod tests {
                 for groups in [&one, &observed.groups] {
                     PriorSpec::default().resolve(family, groups, &scale).unwrap().check(family, "").unwrap();
                 }
-                assert!(start_values(family.parameters, &scale).iter().all(|x| x.is_finite() && *x > 0.0));
+                let start = start_values(family.parameters, &scale);
+                assert!(family.is_possible(&start), "{}: {start:?}", family.key);
             }
         }
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use ndarray::Array2;
 
 use crate::kernels::covariates::own;
-use crate::kernels::{Term, bg_nbd, mbg_nbd, pareto_nbd};
+use crate::kernels::{Term, bg_nbd, mbg_nbd, pareto_abe, pareto_nbd};
 use crate::model::Dropout;
 
 /// Coefficients by draw, and what is known of every customer.
@@ -30,6 +30,7 @@ impl CovariateDraws {
             Dropout::AfterRepeat => own::<bg_nbd::BgNbd>(theta, gamma, &self.terms, z),
             Dropout::AfterAny => own::<mbg_nbd::MbgNbd>(theta, gamma, &self.terms, z),
             Dropout::AnyTime => own::<pareto_nbd::ParetoNbd>(theta, gamma, &self.terms, z),
+            Dropout::AnyTimeTogether => pareto_abe::own(theta, gamma, &self.terms, z),
         }
     }
 

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
 use super::laws::Law;
-use super::{CovariateDraws, Grid, Population, Settings};
+use super::{CovariateDraws, Grid, Population, Settings, together};
 use crate::data::Summary;
 use crate::error::Result;
 use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
@@ -107,7 +107,7 @@ impl MeansByCell {
 pub(super) fn purchase_means(summary: &Summary, population: &Population, grid: &Grid) -> MeansByCell {
     let kinds = population.covariates.as_ref().map(CovariateDraws::kinds);
     let cells = CellIndex::new(summary, kinds.as_deref());
-    let means = if kinds.is_some() {
+    let means = if kinds.is_some() || population.dropout == Dropout::AnyTimeTogether {
         let draws = enough(population.draws(), cells.cells.len());
         cells.cells.par_iter().map(|cell| own_means(cell, population, grid, &draws)).collect()
     } else {
@@ -125,22 +125,25 @@ const EVALUATIONS: usize = 20_000_000;
 /// Draws that are never left out.
 const FEWEST_DRAWS: usize = 16;
 
-/// The draws that means of so many cells with parameters of their own are taken over, evenly thinned. The more customers there are,
-/// the closer are the draws to one another, and the fewer are needed.
+/// The draws that means of so many cells with parameters of their own, or with integrals, are taken over, evenly thinned. The more
+/// customers there are, the closer are the draws to one another, and the fewer are needed.
 fn enough(draws: usize, cells: usize) -> Vec<usize> {
     let count = (EVALUATIONS / cells.max(1)).max(FEWEST_DRAWS).min(draws);
     (0..count).map(|i| i * draws / count).collect()
 }
 
-/// Means of one cell whose customers have parameters of their own.
+/// Means of one cell whose customers have parameters of their own, or rates that go together.
 fn own_means(cell: &Cell, population: &Population, grid: &Grid, draws: &[usize]) -> PurchaseMeans {
+    let laws = draws.iter().map(|draw| population.law_of(*draw, cell.group, cell.customer));
+    if population.dropout == Dropout::AnyTimeTogether {
+        return together::means(&laws.collect::<Vec<_>>(), (cell.x, cell.recency, cell.age), grid);
+    }
     let horizons: Vec<f64> = (1..=grid.periods()).map(|k| k as f64 * grid.width).collect();
     let mut expected = vec![0.0; grid.periods()];
     let mut sum = PurchaseMeans::default();
-    for &draw in draws {
-        let params = population.purchase_of(draw, cell.group, cell.customer);
-        purchases_alive(population.dropout, params, cell.x, cell.age, &horizons, &mut expected);
-        let p_alive = Law::new(population.dropout, params).p_alive(cell.x, cell.recency, cell.age);
+    for law in laws {
+        purchases_alive(population.dropout, law.four(), cell.x, cell.age, &horizons, &mut expected);
+        let p_alive = law.p_alive(cell.x, cell.recency, cell.age);
         sum.p_alive += p_alive;
         sum.purchases += p_alive * expected[grid.periods() - 1];
         sum.discounted += p_alive * discounted(&expected, &grid.discount);
@@ -294,7 +297,8 @@ fn purchases_alive(dropout: Dropout, params: [f64; 4], x: u32, age: f64, horizon
     match dropout {
         Dropout::AfterRepeat => bg_nbd::expectation(params, x, age).of_alive(horizons, expected),
         Dropout::AfterAny => mbg_nbd::expectation(params, x, age).of_alive(horizons, expected),
-        Dropout::AnyTime => horizons
+        // Lognormal rates have no such law; theirs are means over nodes.
+        Dropout::AnyTime | Dropout::AnyTimeTogether => horizons
             .iter()
             .zip(expected)
             .for_each(|(h, expected)| *expected = pareto_nbd::expected_purchases_alive(params, x, age, *h)),
@@ -302,7 +306,7 @@ fn purchases_alive(dropout: Dropout, params: [f64; 4], x: u32, age: f64, horizon
 }
 
 /// Σ_k discount_k (E_k − E_{k−1}), E_k the expected purchases up to the end of period k.
-fn discounted(cumulative: &[f64], discount: &[f64]) -> f64 {
+pub(super) fn discounted(cumulative: &[f64], discount: &[f64]) -> f64 {
     let mut before = 0.0;
     let mut sum = 0.0;
     for (&now, &factor) in cumulative.iter().zip(discount) {

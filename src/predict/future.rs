@@ -20,8 +20,8 @@
 
 use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
 
-use super::Grid;
 use super::laws::{Law, MANY};
+use super::{Grid, together};
 use crate::data::Summary;
 use crate::kernels::rng::Ahead;
 use crate::model::Dropout;
@@ -95,11 +95,18 @@ enum Leaving {
     Chance([f64; 2]),
     /// When a Lomax lifetime ends, P(L > t) = ((β+T)/(β+T+t))^s: s and H/(β+T).
     Rate([f64; 2]),
+    /// At a rate that goes with the purchase rate: the law of both, and the horizon. Of new customers only; others have
+    /// [`super::together`].
+    Together([f64; 5], f64),
 }
 
 impl Outlook {
     pub fn new(law: &Law, history: &History, horizon: f64) -> Self {
         let &History { x, recency, age, .. } = history;
+        if law.dropout == Dropout::AnyTimeTogether {
+            let leaving = Leaving::Together(law.together(), horizon);
+            return Self { alive: 1.0, n: 0.0, h: 0.0, idle: 0.0, leaving };
+        }
         let xf = f64::from(x);
         let (n, rate) = (law.r + xf, law.alpha + age);
         let alive = law.p_alive(x, recency, age);
@@ -107,7 +114,7 @@ impl Outlook {
         let leaving = match law.dropout {
             Dropout::AfterRepeat => Leaving::Chance([first, second + xf]),
             Dropout::AfterAny => Leaving::Chance([first, second + xf + 1.0]),
-            Dropout::AnyTime => Leaving::Rate([first, horizon / (second + age)]),
+            Dropout::AnyTime | Dropout::AnyTimeTogether => Leaving::Rate([first, horizon / (second + age)]),
         };
         let h = horizon / rate;
         let idle = if n * h > MANY { 0.0 } else { (-n * (1.0 + h).ln()).exp() };
@@ -128,6 +135,7 @@ impl Outlook {
             return None;
         }
         match leaving {
+            Leaving::Together(theta, horizon) => together::newcomer(rng, theta, horizon),
             Leaving::Rate([s, h_beta]) => {
                 let until = lifetime(rng.uniform(), s, h_beta);
                 let (h, many) = (h * until, n * h > MANY);
@@ -242,7 +250,7 @@ pub(super) fn beta(rng: &mut Ahead, a: f64, b: f64) -> f64 {
 }
 
 /// A Poisson number, at most 2³¹; a mean that underflowed to 0 is a point mass at 0.
-fn poisson(rng: &mut Ahead, mean: f64) -> u32 {
+pub(super) fn poisson(rng: &mut Ahead, mean: f64) -> u32 {
     Poisson::new(mean.min(f64::from(1 << 30))).map_or(0, |law| law.sample(rng) as u32)
 }
 

@@ -3,10 +3,11 @@
 //! Most customers do nothing under most draws. A bound on the probability of any purchase, over a box of similar draws, tells so
 //! with one comparison and no logarithm. Bounds only ever save work: what is not ruled out is asked of the draw itself.
 
-use ndarray::Axis;
+use ndarray::{ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::{CovariateDraws, Population};
+use crate::kernels::pareto_abe::Rates;
 use crate::kernels::pareto_nbd;
 use crate::model::Dropout;
 
@@ -25,10 +26,14 @@ const SLACK: f64 = 1e-9;
 /// One draw's parameters of one group.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Law {
+    /// Where rates are lognormal together, the median of λ.
     pub r: f64,
+    /// Or the median of μ.
     pub alpha: f64,
-    /// The two parameters of dropout: a, b or s, β.
+    /// The two parameters of dropout: a, b or s, β; or the sds of ln λ and ln μ.
     pub leaving: [f64; 2],
+    /// Where rates go together, the correlation of ln λ and ln μ.
+    pub corr: f64,
     pub dropout: Dropout,
     /// Gamma-Gamma p, q, v; zero without a spend model.
     pub spend: [f64; 3],
@@ -37,7 +42,29 @@ pub(super) struct Law {
 impl Law {
     /// From r, α and the two parameters of dropout; without spend.
     pub fn new(dropout: Dropout, [r, alpha, first, second]: [f64; 4]) -> Self {
-        Self { r, alpha, leaving: [first, second], dropout, spend: [0.0; 3] }
+        Self { r, alpha, leaving: [first, second], corr: 0.0, dropout, spend: [0.0; 3] }
+    }
+
+    /// From the parameters of a population's draw, as many as its dropout has; without spend.
+    pub fn of(dropout: Dropout, parameters: ArrayView1<'_, f64>) -> Self {
+        let law = Self::new(dropout, std::array::from_fn(|k| parameters[k]));
+        Self { corr: if dropout == Dropout::AnyTimeTogether { parameters[4] } else { 0.0 }, ..law }
+    }
+
+    /// The parameters but for a correlation.
+    pub fn four(&self) -> [f64; 4] {
+        [self.r, self.alpha, self.leaving[0], self.leaving[1]]
+    }
+
+    /// That of a customer whom covariates move.
+    pub fn moved(&self, covariates: &CovariateDraws, draw: usize, customer: usize) -> Self {
+        let own = covariates.own(self.dropout, self.four(), draw, customer);
+        Self { spend: self.spend, corr: self.corr, ..Self::new(self.dropout, own) }
+    }
+
+    /// The parameters of lognormal rates.
+    pub fn together(&self) -> [f64; 5] {
+        [self.r, self.alpha, self.leaving[0], self.leaving[1], self.corr]
     }
 
     /// P(alive at T) of a customer with that history.
@@ -52,6 +79,7 @@ impl Law {
             Dropout::AfterRepeat => odds(b + f64::from(x - 1)),
             Dropout::AfterAny => odds(b + f64::from(x)),
             Dropout::AnyTime => pareto_nbd::p_alive([r, alpha, a, b], x, recency, age),
+            Dropout::AnyTimeTogether => Rates::new(&self.together(), x, recency, age).p_alive(),
         }
     }
 }
@@ -59,6 +87,8 @@ impl Law {
 /// Every draw of every group, a group's draws side by side.
 #[derive(Debug)]
 pub(super) struct Laws<'a> {
+    /// How customers stop buying.
+    pub dropout: Dropout,
     draws: usize,
     covariates: Option<&'a CovariateDraws>,
     has_spend: bool,
@@ -94,7 +124,7 @@ impl<'a> Laws<'a> {
             .for_each(|(group, ((laws, box_of), boxes))| {
                 let purchase = population.purchase.index_axis(Axis(1), group);
                 for (law, row) in laws.iter_mut().zip(purchase.rows()) {
-                    *law = Law::new(population.dropout, [row[0], row[1], row[2], row[3]]);
+                    *law = Law::of(population.dropout, row);
                 }
                 if let Some(spend) = &population.spend {
                     for (law, row) in laws.iter_mut().zip(spend.index_axis(Axis(1), group).rows()) {
@@ -107,8 +137,8 @@ impl<'a> Laws<'a> {
                     members.iter().for_each(|&draw| box_of[draw as usize] = number as u8);
                 });
             });
-        let covariates = population.covariates.as_ref();
-        Self { draws, covariates, has_spend, laws, box_of, boxes_per_group, boxes }
+        let (covariates, dropout) = (population.covariates.as_ref(), population.dropout);
+        Self { dropout, draws, covariates, has_spend, laws, box_of, boxes_per_group, boxes }
     }
 
     pub fn draws(&self) -> usize {
@@ -128,11 +158,7 @@ impl<'a> Laws<'a> {
     pub fn of_customer<'l>(&'l self, group: u32, customer: usize, room: &'l mut Vec<Law>) -> &'l [Law] {
         let Some(covariates) = self.covariates else { return self.of(group) };
         room.clear();
-        room.extend(self.of(group).iter().enumerate().map(|(draw, law)| {
-            let [first, second] = law.leaving;
-            let own = covariates.own(law.dropout, [law.r, law.alpha, first, second], draw, customer);
-            Law { spend: law.spend, ..Law::new(law.dropout, own) }
-        }));
+        room.extend(self.of(group).iter().enumerate().map(|(draw, law)| law.moved(covariates, draw, customer)));
         room
     }
 
@@ -184,7 +210,7 @@ impl Bounds {
         let chances = match self.dropout {
             Dropout::AfterRepeat if x > 0.0 => Some(x - 1.0),
             Dropout::AfterAny => Some(x),
-            Dropout::AfterRepeat | Dropout::AnyTime => None,
+            Dropout::AfterRepeat | Dropout::AnyTime | Dropout::AnyTimeTogether => None,
         };
         let alive = chances.map_or(1.0, |k| {
             let least_odds = (1.0 / (self.greatest_b_over_a + k / self.least_a))

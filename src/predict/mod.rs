@@ -25,12 +25,13 @@ mod interpolate;
 mod laws;
 mod quantile;
 mod sift;
+mod together;
 mod totals;
 mod tracking;
 mod window;
 mod writer;
 
-use ndarray::Array3;
+use ndarray::{Array3, s};
 
 use crate::data::Summary;
 use crate::error::{Error, Result};
@@ -57,7 +58,8 @@ pub use writer::{CustomerWriter, Placement};
 pub struct Population {
     /// How customers stop buying: what the last two purchase parameters mean.
     pub dropout: Dropout,
-    /// `[draw, group, 4]`: r, α and the two parameters of dropout (a, b, or s, β); α and β in time units.
+    /// `[draw, group, 4]`: r, α and the two parameters of dropout (a, b, or s, β); α and β in time units. Where rates go together,
+    /// `[draw, group, 5]`: their medians per time unit, the sds of their logarithms, and the correlation of those.
     pub purchase: Array3<f64>,
     /// `[draw, group, 3]`: Gamma-Gamma p, q, v; v in currency. `None` without amounts.
     pub spend: Option<Array3<f64>>,
@@ -78,30 +80,39 @@ impl Population {
 
     /// P(alive) of an average customer with the history (x, t_x, T), under one draw and group.
     pub fn p_alive(&self, draw: usize, group: usize, (x, recency, age): (u32, f64, f64)) -> f64 {
-        laws::Law::new(self.dropout, self.purchase_at(draw, group)).p_alive(x, recency, age)
+        self.law(draw, group).p_alive(x, recency, age)
     }
 
-    /// The purchase parameters of one draw and group.
+    /// The law of one draw and group, without spend.
+    fn law(&self, draw: usize, group: usize) -> laws::Law {
+        laws::Law::of(self.dropout, self.purchase.slice(s![draw, group, ..]))
+    }
+
+    /// The first four purchase parameters of one draw and group.
     fn purchase_at(&self, draw: usize, group: usize) -> [f64; 4] {
         std::array::from_fn(|k| self.purchase[[draw, group, k]])
     }
 
-    /// The purchase parameters of one draw and customer of a group.
-    fn purchase_of(&self, draw: usize, group: usize, customer: usize) -> [f64; 4] {
-        let theta = self.purchase_at(draw, group);
+    /// The law of one draw and customer of a group, without spend.
+    fn law_of(&self, draw: usize, group: usize, customer: usize) -> laws::Law {
+        let law = self.law(draw, group);
         match &self.covariates {
-            Some(covariates) => covariates.own(self.dropout, theta, draw, customer),
-            None => theta,
+            Some(covariates) => law.moved(covariates, draw, customer),
+            None => law,
         }
     }
 
     /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, a finite mean spend.
     fn check(&self, summary: &Summary) -> Result<()> {
         let (draws, groups, k) = self.purchase.dim();
-        if draws == 0 || k != 4 {
-            return Err(Error::new("the purchase draws must be [draw, group, 4] with at least one draw")
-                .seen(format!("{:?}", self.purchase.dim()))
-                .advice("r, alpha and the two parameters of dropout, in this order"));
+        let goes_together = self.dropout == Dropout::AnyTimeTogether;
+        let wanted = if goes_together { 5 } else { 4 };
+        if draws == 0 || k != wanted {
+            return Err(Error::new(format!(
+                "the purchase draws must be [draw, group, {wanted}] with at least one draw"
+            ))
+            .seen(format!("{:?}", self.purchase.dim()))
+            .advice("the parameters of the model, in their order"));
         }
         if draws >= 1 << 24 {
             return Err(Error::new("prediction takes at most 2^24 draws").seen(draws).advice("thin the draws"));
@@ -120,7 +131,12 @@ impl Population {
                 .advice("predict with the covariates that were fitted"));
         }
         let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
-        if let Some(value) = self.purchase.iter().find(bad) {
+        let purchase = self.purchase.slice(s![.., .., ..4]);
+        let corrs = self.purchase.slice(s![.., .., 4..]);
+        if let Some(corr) = corrs.iter().find(|corr| !(corr.abs() < 1.0)) {
+            return Err(Error::new("correlations must lie between -1 and 1").seen(corr).advice("refit"));
+        }
+        if let Some(value) = purchase.iter().find(bad) {
             return Err(Error::new("population draws must be positive and finite").seen(value).advice("refit"));
         }
         Ok(())

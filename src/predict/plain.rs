@@ -28,7 +28,7 @@ pub(super) fn purchases(
     let p_alive = match dropout {
         Dropout::AfterRepeat => bg_nbd::p_alive(params, x, recency, age),
         Dropout::AfterAny => mbg_nbd::p_alive(params, x, recency, age),
-        Dropout::AnyTime => pareto_nbd::p_alive(params, x, recency, age),
+        Dropout::AnyTime | Dropout::AnyTimeTogether => pareto_nbd::p_alive(params, x, recency, age),
     };
     if rng.uniform() > p_alive {
         return 0;
@@ -38,7 +38,7 @@ pub(super) fn purchases(
     let b_alive = match dropout {
         Dropout::AfterRepeat => b + x,
         Dropout::AfterAny => b + x + 1.0,
-        Dropout::AnyTime => {
+        Dropout::AnyTime | Dropout::AnyTimeTogether => {
             let mu = gamma(rng, a) / (b + age);
             let length = grid.length().min(-rng.uniform().ln() / mu);
             let made = poisson(rng, lambda * length);

@@ -50,7 +50,7 @@ fn samples((law, history, grid): &(Law, History, Grid)) -> [Vec<(u32, f64)>; 2] 
     let mut by_period = vec![0; grid.periods()];
     let plain = (0..DRAWS).map(|i| {
         let rng = &mut Stream::new(1, Purpose::Test, i, 0);
-        let Law { r, alpha, leaving: [a, b], dropout, spend } = *law;
+        let Law { r, alpha, leaving: [a, b], corr: _, dropout, spend } = *law;
         let count = plain::purchases(rng, dropout, [r, alpha, a, b], history, grid, &mut by_period);
         (count, if count > 0 { plain::spend(rng, spend, history, grid, &by_period) } else { 0.0 })
     });

@@ -3,7 +3,9 @@
 
 use super::future::{History, Outlook, Purchases};
 use super::laws::{Law, Laws, MAX_BOXES};
+use super::together;
 use crate::kernels::rng::{Ahead, Purpose, first_blocks};
+use crate::model::Dropout;
 
 /// Room for one customer after another.
 #[derive(Debug)]
@@ -39,6 +41,10 @@ impl Sieve {
         mut made: impl FnMut(usize, Purchases, &mut Ahead),
     ) {
         let Subject { row, group, history, address } = subject;
+        if laws.dropout == Dropout::AnyTimeTogether {
+            let by_draw = laws.of_customer(*group, *row, &mut self.own);
+            return together::each_buying_draw(by_draw, subject, seed, horizon, made);
+        }
         laws.bounds(*group, history.x, history.recency, history.age, horizon, &mut self.bounds);
         first_blocks(seed, Purpose::Prediction, *address, &mut self.blocks);
         // Without a branch: a place is written for every draw and kept for the candidates. The second word of a block is the

@@ -241,7 +241,7 @@ fn replicate(
     let mut replicate = Replicate { by_week: vec![0; weeks], by_frequency: [0; CLASSES] };
     let mut times = Vec::new();
     for cohort in cohorts {
-        let law = Law::new(population.dropout, population.purchase_of(draw, cohort.group, cohort.customer));
+        let law = population.law_of(draw, cohort.group, cohort.customer);
         simulate_cohort(cohort, &law, settings, draw, &mut times, &mut replicate);
     }
     replicate

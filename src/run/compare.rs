@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Place;
@@ -157,6 +157,12 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
         None => Array2::zeros((draws, 0)),
     };
     let mut likelihood = likelihood(model, &observed, regression.as_ref(), &Place::Cpu)?;
+    // Likelihoods that integrate customers out do so about a reference: amid the draws.
+    let per_group = params.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));
+    let coefficients = shared.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));
+    likelihood
+        .set_reference(ParamBatch { per_group: per_group.view(), shared: coefficients.view() })
+        .map_err(|e| Error::new(e.what).advice(e.advice))?;
     let rows = observed.cells.len();
     let block = (AT_ONCE / draws).max(1);
     let mut cells: Vec<LeftOut> = Vec::with_capacity(rows);

@@ -8,7 +8,9 @@ use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
 use crate::error::{Error, Result};
-use crate::kernels::{Covariates, Likelihood, bg_bb, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
+use crate::kernels::{
+    Covariates, KernelError, Likelihood, bg_bb, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg,
+};
 use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
@@ -224,10 +226,19 @@ pub(super) fn likelihood(
             "bg_nbd" => with_covariates!(place, bg_nbd::BgNbd, cells(), known),
             "mbg_nbd" => with_covariates!(place, mbg_nbd::MbgNbd, cells(), known),
             "pareto_nbd" => with_covariates!(place, pareto_nbd::ParetoNbd, cells(), known),
+            "pareto_abe" => match place {
+                Place::Cpu => {
+                    pareto_abe::Simd::with_covariates(cells(), known).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>)
+                }
+                Place::Gpu(..) => Err(KernelError::new(
+                    "pareto_abe computes covariates on the processor alone",
+                    "set compute.backend = \"cpu\"",
+                )),
+            },
             other => {
                 return Err(Error::new("no run with covariates can be made with this model")
                     .seen(other)
-                    .advice("leave [covariates] out, or use bg_nbd, mbg_nbd or pareto_nbd"));
+                    .advice("leave [covariates] out, or use bg_nbd, mbg_nbd, pareto_nbd or pareto_abe"));
             }
         };
         return made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e));
@@ -237,6 +248,12 @@ pub(super) fn likelihood(
         "bg_nbd" => on!(place, bg_nbd, Simd, cells()),
         "mbg_nbd" => on!(place, mbg_nbd, Simd, cells()),
         "pareto_nbd" => on!(place, pareto_nbd, Simd, cells()),
+        "pareto_abe" => match place {
+            Place::Cpu => pareto_abe::Simd::new(cells()).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
+            Place::Gpu(device, options) => pareto_abe::Cpu::usual(cells())
+                .and_then(|judge| pareto_abe::Gpu::with(judge, device, options))
+                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
+        },
         // So few distinct histories that the judge is quick enough.
         "bg_bb" => on!(place, bg_bb, Cpu, model::bg_bb::rows(observed.cells.clone(), &observed.groups)),
         "s_bg" => on!(place, s_bg, Cpu, model::s_bg::rows(observed.cells.clone(), &observed.groups)),

@@ -8,7 +8,7 @@ use super::lanes::DeviceLane;
 use super::*;
 use crate::adapter::device;
 use crate::simulated::{batch, cells, evaluate, spenders};
-use crate::{bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
+use crate::{bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
 
 #[test]
 fn structs_are_declared_alike_on_both_sides() {
@@ -22,7 +22,7 @@ fn structs_are_declared_alike_on_both_sides() {
         assert_eq!(*span as usize, size_of::<C>(), "{}", C::NAME);
     }
     fn family<const K: usize, D: Difference<K>>(arrangement: Arrangement) {
-        let wgsl = wgsl::<K, D>(include_str!("../../../shaders/lib/plain.wgsl"), K + 1, arrangement, true);
+        let wgsl = wgsl::<K, D>(D::LANE_WGSL, K + 1, arrangement, true);
         let module = naga::front::wgsl::parse_str(&wgsl).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&wgsl)));
         check::<Shape>(&module);
         check::<DeviceLane>(&module);
@@ -44,6 +44,7 @@ fn structs_are_declared_alike_on_both_sides() {
         family::<4, mbg_nbd::Cpu>(arrangement);
         family::<2, s_bg::Cpu>(arrangement);
         family::<4, pareto_nbd::Cpu>(arrangement);
+        family::<5, pareto_abe::Cpu>(arrangement);
     }
 }
 

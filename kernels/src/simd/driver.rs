@@ -117,7 +117,8 @@ impl<const K: usize> Driver<K> {
         extent.clear(params, out)?;
         let chains = params.per_group.dim().0;
         self.possible.clear();
-        self.possible.extend((0..chains).map(|chain| extent.is_possible(params, chain, |p| REACH.contains(&p))));
+        let in_reach = |point: &[f64; K]| point[..extent.per_group].iter().all(|p| REACH.contains(p));
+        self.possible.extend((0..chains).map(|chain| extent.is_possible(params, chain, in_reach)));
         self.sums.resize(self.pieces.len() * chains, Sum::ZERO);
         let threads = if self.blocks * chains < PARALLEL_FROM { 1 } else { rayon::current_num_threads() };
         let chains_per_task = self.chains_per_task(chains, threads);

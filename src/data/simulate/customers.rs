@@ -5,6 +5,7 @@
 //! | λ ~ Gamma(r, rate α) | purchases per time unit while active |
 //! | p ~ Beta(a, b) | chance of lapsing after each repeat purchase, or after every one (MBG/NBD) |
 //! | μ ~ Gamma(s, rate β) | or the rate of lapsing at any time (Pareto/NBD) |
+//! | (ln λ, ln μ) ~ N₂ | or both rates together (Abe's Pareto/NBD) |
 //! | ν ~ Gamma(q, rate v), amount ~ Gamma(p, rate ν) | spend of each purchase |
 
 use rand_distr::{Beta, Distribution, Gamma};
@@ -25,33 +26,50 @@ const PILOTS: u64 = 1_024;
 struct GroupLaw {
     /// Upper end of the group in the cumulated shares, 0 to 1.
     upto: f64,
-    rate: Gamma<f64>,
-    truth: LapseTruth,
-    lapse: Lapse,
+    truth: GroupTruth,
+    habits: Habits,
     spend_rate: Gamma<f64>,
     /// Shape of an amount.
     p: f64,
 }
 
-/// How customers of a group differ in lapsing.
-enum Lapse {
-    Chance(Beta<f64>),
-    Rate(Gamma<f64>),
+/// How customers of a group differ in buying and lapsing.
+enum Habits {
+    /// λ, and the chance of lapsing.
+    Chance(Gamma<f64>, Beta<f64>),
+    /// λ and μ, apart.
+    Rate(Gamma<f64>, Gamma<f64>),
+    /// Medians of λ and μ, sds of their logarithms, and the correlation of those.
+    Together([f64; 5]),
 }
 
-impl Lapse {
-    fn of(truth: LapseTruth) -> Option<Self> {
-        match truth {
-            LapseTruth::Chance { a, b } => Beta::new(a, b).ok().map(Self::Chance),
-            LapseTruth::Rate { s, beta } => Gamma::new(s, 1.0 / beta).ok().map(Self::Rate),
-        }
+impl Habits {
+    fn of(truth: &GroupTruth) -> Result<Self> {
+        let refused = |name: &str| Error::new(format!("group {:?} has impossible {name}", truth.label)).at("simulate");
+        let rate = || Gamma::new(truth.r, 1.0 / truth.alpha).map_err(|e| refused("r, alpha").because(e));
+        Ok(match truth.lapse {
+            LapseTruth::Chance { a, b } => {
+                Self::Chance(rate()?, Beta::new(a, b).map_err(|e| refused("a, b").because(e))?)
+            }
+            LapseTruth::Rate { s, beta } => {
+                Self::Rate(rate()?, Gamma::new(s, 1.0 / beta).map_err(|e| refused("s, beta").because(e))?)
+            }
+            LapseTruth::Together { rate, death, sd_rate, sd_death, corr } => {
+                Self::Together([rate, death, sd_rate, sd_death, corr])
+            }
+        })
     }
 
-    /// A customer's chance of lapsing and rate of lapsing; one of them is none.
-    fn sample(&self, rng: &mut Stream) -> (f64, f64) {
+    /// One customer's λ, chance of lapsing and μ, of which the last two are 0 where they are not.
+    fn sample(&self, rng: &mut Stream) -> (f64, f64, f64) {
         match self {
-            Self::Chance(law) => (law.sample(rng), 0.0),
-            Self::Rate(law) => (0.0, law.sample(rng)),
+            Self::Chance(rate, chance) => (rate.sample(rng), chance.sample(rng), 0.0),
+            Self::Rate(rate, death) => (rate.sample(rng), 0.0, death.sample(rng)),
+            Self::Together([rate, death, sd_rate, sd_death, corr]) => {
+                let (own, other) = (rng.normal(), rng.normal());
+                let both = corr * own + (1.0 - corr * corr).sqrt() * other;
+                (rate * (sd_rate * own).exp(), 0.0, death * (sd_death * both).exp())
+            }
         }
     }
 }
@@ -107,9 +125,8 @@ impl<'a> Law<'a> {
                 |name: &str| Error::new(format!("group {:?} has impossible {name}", truth.label)).at("simulate");
             Ok(GroupLaw {
                 upto,
-                rate: Gamma::new(truth.r, 1.0 / truth.alpha).map_err(|e| refused("r, alpha").because(e))?,
-                truth: truth.lapse,
-                lapse: Lapse::of(truth.lapse).ok_or_else(|| refused("parameters of lapsing"))?,
+                truth: truth.clone(),
+                habits: Habits::of(truth)?,
                 spend_rate: Gamma::new(truth.q, 1.0 / truth.v).map_err(|e| refused("q, v").because(e))?,
                 p: truth.p,
             })
@@ -130,14 +147,14 @@ impl Lives for Law<'_> {
         // Rounding may leave the last sum of shares a little below 1.
         let group = self.groups.partition_point(|g| g.upto <= place).min(self.groups.len() - 1);
         let law = &self.groups[group];
-        let mut lambda = law.rate.sample(&mut rng);
-        let (chance, mu) = if spec.covariates.is_empty() {
-            law.lapse.sample(&mut rng)
+        let (lambda, chance, mu) = if spec.covariates.is_empty() {
+            law.habits.sample(&mut rng)
         } else {
             let factors = Factors::of(&spec.covariates, values(spec.seed, customer, spec.covariates.len()));
-            lambda *= factors.purchase;
             // Finite covariates keep positive parameters positive.
-            Lapse::of(factors.lapse(law.truth)).map_or((0.0, 0.0), |own| own.sample(&mut rng))
+            let own = Habits::of(&GroupTruth { lapse: factors.lapse(law.truth.lapse), ..law.truth.clone() });
+            let (lambda, chance, mu) = own.map_or((0.0, 0.0, 0.0), |own| own.sample(&mut rng));
+            (factors.purchase * lambda, chance, mu)
         };
         let nu = law.spend_rate.sample(&mut rng);
         // A spend rate so small that its inverse overflows would need q near 0; the largest amount stands for it.

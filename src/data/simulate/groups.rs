@@ -2,7 +2,7 @@
 //! is told in `customers`.
 //!
 //! The hierarchy is the one that BG/NBD, MBG/NBD and Gamma-Gamma fit; for Pareto/NBD its φ and κ are turned into s = a and a rate of
-//! leaving φ r/α, whose groups it then does not describe. Parameter k of group g is z_gk ~ N(μ_k, σ_k²) on the scale of its link:
+//! leaving φ r/α, and for Abe's model both rates into lognormal ones of the same means, whose groups it then does not describe. Parameter k of group g is z_gk ~ N(μ_k, σ_k²) on the scale of its link:
 //!
 //! | parameter | meaning | link |
 //! | --- | --- | --- |
@@ -42,14 +42,30 @@ pub enum LapseTruth {
         /// Rate, in time units.
         beta: f64,
     },
+    /// At a rate μ, at any time, that goes with the purchase rate λ: ln λ and ln μ are jointly normal.
+    Together {
+        /// Median of λ, per time unit.
+        rate: f64,
+        /// Median of μ, per time unit.
+        death: f64,
+        /// Standard deviation of ln λ.
+        sd_rate: f64,
+        /// Standard deviation of ln μ.
+        sd_death: f64,
+        /// Correlation of ln λ and ln μ.
+        corr: f64,
+    },
 }
 
 impl LapseTruth {
-    /// Each parameter with its name.
-    fn named(self) -> [(&'static str, f64); 2] {
+    /// Each positive parameter with its name.
+    fn named(self) -> Vec<(&'static str, f64)> {
         match self {
-            Self::Chance { a, b } => [("a", a), ("b", b)],
-            Self::Rate { s, beta } => [("s", s), ("beta", beta)],
+            Self::Chance { a, b } => vec![("a", a), ("b", b)],
+            Self::Rate { s, beta } => vec![("s", s), ("beta", beta)],
+            Self::Together { rate, death, sd_rate, sd_death, corr: _ } => {
+                vec![("rate", rate), ("death", death), ("sd_rate", sd_rate), ("sd_death", sd_death)]
+            }
         }
     }
 }
@@ -61,9 +77,11 @@ pub struct GroupTruth {
     pub label: String,
     /// Its share of the customers, relative to the other groups.
     pub share: f64,
-    /// Shape of the purchase rate.
+    /// Shape of the purchase rate; 0 and not written where it is lognormal.
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub r: f64,
-    /// Rate of the purchase rate, in time units.
+    /// Rate of the purchase rate, in time units; 0 and not written where it is lognormal.
+    #[serde(default, skip_serializing_if = "is_nothing")]
     pub alpha: f64,
     /// How its customers lapse.
     #[serde(flatten)]
@@ -74,6 +92,11 @@ pub struct GroupTruth {
     pub q: f64,
     /// Rate of the spend rate, in currency.
     pub v: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_nothing(value: &f64) -> bool {
+    *value == 0.0
 }
 
 impl GroupTruth {
@@ -99,19 +122,36 @@ impl GroupTruth {
         Self { lapse: LapseTruth::Rate { s: a, beta }, ..self }
     }
 
-    /// Each parameter with its name, for checks.
-    pub(super) fn named(&self) -> [(&'static str, f64); 8] {
-        let [first, second] = self.lapse.named();
-        [
-            ("share", self.share),
-            ("r", self.r),
-            ("alpha", self.alpha),
-            first,
-            second,
-            ("p", self.p),
-            ("q", self.q),
-            ("v", self.v),
-        ]
+    /// The same group with lognormal rates: as many purchases and departures a time unit, on average, and those who buy often leave a
+    /// little sooner.
+    pub(super) fn lapsing_together(self) -> Self {
+        let Self { r, alpha, lapse: LapseTruth::Rate { s, beta }, .. } = self.clone().lapsing_any_time() else {
+            return self;
+        };
+        // The mean of a lognormal number is its median times e^(sd²/2).
+        let (sd_rate, sd_death) = (1.0, 1.2);
+        let median = |mean: f64, sd: f64| mean * (-0.5 * sd * sd).exp();
+        let (rate, death) = (median(r / alpha, sd_rate), median(s / beta, sd_death));
+        let lapse = LapseTruth::Together { rate, death, sd_rate, sd_death, corr: 0.3 };
+        Self { r: 0.0, alpha: 0.0, lapse, ..self }
+    }
+
+    /// Mean purchases per time unit of a customer who has not lapsed.
+    pub(super) fn mean_rate(&self) -> f64 {
+        match self.lapse {
+            LapseTruth::Together { rate, sd_rate, .. } => rate * (0.5 * sd_rate * sd_rate).exp(),
+            LapseTruth::Chance { .. } | LapseTruth::Rate { .. } => self.r / self.alpha,
+        }
+    }
+
+    /// Each positive parameter with its name, for checks.
+    pub(super) fn named(&self) -> Vec<(&'static str, f64)> {
+        let mut named = vec![("share", self.share), ("p", self.p), ("q", self.q), ("v", self.v)];
+        if !matches!(self.lapse, LapseTruth::Together { .. }) {
+            named.extend([("r", self.r), ("alpha", self.alpha)]);
+        }
+        named.extend(self.lapse.named());
+        named
     }
 }
 

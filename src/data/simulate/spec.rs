@@ -36,6 +36,8 @@ pub enum PurchaseLaw {
     MbgNbd,
     /// At any time.
     ParetoNbd,
+    /// At any time, at a rate that goes with the purchase rate.
+    ParetoAbe,
 }
 
 /// What to simulate.
@@ -137,9 +139,12 @@ impl SimulateSpec {
     #[must_use]
     pub fn with_model(mut self, model: PurchaseLaw) -> Self {
         self.model = model;
-        if model == PurchaseLaw::ParetoNbd {
-            self.groups = self.groups.into_iter().map(GroupTruth::lapsing_any_time).collect();
-        }
+        let lapsing = match model {
+            PurchaseLaw::BgNbd | PurchaseLaw::MbgNbd => return self,
+            PurchaseLaw::ParetoNbd => GroupTruth::lapsing_any_time,
+            PurchaseLaw::ParetoAbe => GroupTruth::lapsing_together,
+        };
+        self.groups = self.groups.into_iter().map(lapsing).collect();
         self
     }
 
@@ -162,7 +167,12 @@ impl SimulateSpec {
             return refuse("time_unit_days must be above 0", self.time_unit_days.to_string());
         }
         for g in &self.groups {
-            if (self.model == PurchaseLaw::ParetoNbd) != matches!(g.lapse, LapseTruth::Rate { .. }) {
+            let fits = match g.lapse {
+                LapseTruth::Chance { .. } => matches!(self.model, PurchaseLaw::BgNbd | PurchaseLaw::MbgNbd),
+                LapseTruth::Rate { .. } => self.model == PurchaseLaw::ParetoNbd,
+                LapseTruth::Together { .. } => self.model == PurchaseLaw::ParetoAbe,
+            };
+            if !fits {
                 return refuse(
                     &format!("group {:?} lapses by another law than the model's", g.label),
                     format!("{:?}", g.lapse),
@@ -171,10 +181,15 @@ impl SimulateSpec {
             if let Some((name, value)) = g.named().into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
                 return refuse(&format!("{name} of group {:?} must be above 0", g.label), value.to_string());
             }
-            let expected = g.r / g.alpha * f64::from(self.observe_days) / self.time_unit_days;
+            if let LapseTruth::Together { corr, .. } = g.lapse
+                && !(corr > -1.0 && corr < 1.0)
+            {
+                return refuse(&format!("corr of group {:?} must lie between -1 and 1", g.label), corr.to_string());
+            }
+            let expected = g.mean_rate() * f64::from(self.observe_days) / self.time_unit_days;
             if expected > MOST_PURCHASES {
                 return refuse(
-                    &format!("r/alpha of group {:?} makes too many purchases per customer", g.label),
+                    &format!("the purchase rate of group {:?} makes too many purchases per customer", g.label),
                     expected.to_string(),
                 );
             }

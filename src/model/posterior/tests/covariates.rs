@@ -3,7 +3,7 @@
 use super::*;
 use crate::data::DesignColumn;
 use crate::dist::CovariateSpec;
-use crate::kernels::{Cells, Covariates, covariates, mbg_nbd, pareto_nbd};
+use crate::kernels::{Cells, Covariates, covariates, mbg_nbd, pareto_abe, pareto_nbd};
 use crate::model::Regression;
 
 fn column(name: &str, scale: f64) -> DesignColumn {
@@ -44,6 +44,7 @@ fn posterior_of(key: &str, groups: usize, per_group: usize, effects: Regression)
     let likelihood: Box<dyn Likelihood> = match key {
         "bg_nbd" => Box::new(covariates::Cpu::<bg_nbd::BgNbd>::new(cells, known).unwrap()),
         "mbg_nbd" => Box::new(covariates::Cpu::<mbg_nbd::MbgNbd>::new(cells, known).unwrap()),
+        "pareto_abe" => Box::new(pareto_abe::Cpu::with_covariates(cells, known).unwrap()),
         _ => Box::new(covariates::Cpu::<pareto_nbd::ParetoNbd>::new(cells, known).unwrap()),
     };
     let p = Posterior::new(family(key).unwrap(), likelihood, &names, &PriorSpec::default(), &scale).unwrap();
@@ -52,11 +53,13 @@ fn posterior_of(key: &str, groups: usize, per_group: usize, effects: Regression)
 
 #[test]
 fn gradients_are_the_derivatives() {
-    for (key, groups) in ["bg_nbd", "mbg_nbd", "pareto_nbd"].into_iter().flat_map(|key| [(key, 1), (key, 3)]) {
+    for (key, groups) in
+        ["bg_nbd", "mbg_nbd", "pareto_nbd", "pareto_abe"].into_iter().flat_map(|key| [(key, 1), (key, 3)])
+    {
         let mut p = posterior_of(key, groups, 40, effects(key));
         if groups > 1 {
             let scale = world(groups, 40).1;
-            p = p.informed(pilot(groups, 4), &scale);
+            p = p.informed(pilot(groups, family(key).unwrap().k()), &scale);
         }
         let point = near_start(&p, 7, 0.3);
         let (value, gradient) = at(&mut p, &point);

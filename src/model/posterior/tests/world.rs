@@ -9,7 +9,7 @@ use super::super::*;
 use crate::dist::Prior;
 use crate::dist::{Centring, Centrings, HierarchySpec};
 use crate::kernels::rng::Purpose;
-use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd, s_bg};
+use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
 use crate::model::family;
 
 /// A customer: `(group, x, t_x, T, m)`.
@@ -33,6 +33,10 @@ impl Plain {
             "bg_nbd" => listed(bg_nbd::log_lik_gradient(four(), x, t_x, t)),
             "mbg_nbd" => listed(mbg_nbd::log_lik_gradient(four(), x, t_x, t)),
             "pareto_nbd" => listed(pareto_nbd::log_lik_gradient(four(), x, t_x, t)),
+            "pareto_abe" => {
+                let (value, slopes) = pareto_abe::log_lik_gradient([at[0], at[1], at[2], at[3], at[4]], x, t_x, t);
+                Some((value, slopes.to_vec()))
+            }
             "bg_bb" => listed(bg_bb::log_lik_gradient(four(), x.min(last), last, n)),
             "s_bg" => {
                 let (value, slopes) = s_bg::log_lik_gradient([at[0], at[1]], n, x == 0);
@@ -59,7 +63,9 @@ impl Likelihood for Plain {
         out.log_lik.fill(0.0);
         out.per_group.fill(0.0);
         for (chain, theta) in params.per_group.axis_iter(Axis(0)).enumerate() {
-            assert!(theta.iter().all(|x| x.is_finite() && *x > 0.0), "an impossible point reached the likelihood");
+            let family = family(self.key).expect("a model of the table");
+            let is_possible = theta.rows().into_iter().all(|group| family.is_possible(group));
+            assert!(is_possible, "an impossible point reached the likelihood");
             for &(g, x, t_x, t, m) in &self.rows {
                 let Some((value, gradient)) = self.of_customer(&theta.row(g).to_vec(), x, t_x, t, m) else { continue };
                 out.log_lik[chain] += value;
