@@ -20,6 +20,7 @@
 //! ```
 
 pub mod bench;
+pub mod calibrate;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -86,8 +86,8 @@ pub enum Purpose {
     Test = 9,
     /// Draws from a normal approximation (draw, path), and which of them are kept.
     Approximation = 20,
-    /// A replication of simulation-based calibration: its truth (replication, 0), its ranks (replication, 1), its customers (customer,
-    /// replication).
+    /// A replication of simulation-based calibration: its truth (replication, 0), ties among its ranks (replication, 1), its customers
+    /// (replication · 2³² + customer, 2).
     Calibration = 21,
 }
 

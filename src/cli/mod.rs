@@ -12,6 +12,7 @@ mod prior;
 mod progress;
 mod resume;
 mod run;
+mod sbc;
 mod simulate;
 mod step;
 
@@ -71,6 +72,8 @@ enum Command {
     Maximum(maximum::MaximumArgs),
     /// Compare the purchase models of finished runs: leave-one-out, stacking weights, holdout.
     Compare(compare::CompareArgs),
+    /// Check by simulation that a model's posteriors mean what they say.
+    Sbc(sbc::SbcArgs),
     /// Simulate a shop whose true parameters are known.
     Simulate(simulate::SimulateArgs),
     /// Say which adapters this machine has, what they can do, and what `auto` would choose and why.
@@ -153,6 +156,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Compare(args) => compare::compare(&args, terminal),
+        Command::Sbc(args) => sbc::sbc(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor(args) => doctor::doctor(&args, terminal),
         Command::Density(args) => density::density(&args, terminal),

@@ -43,6 +43,13 @@ impl Bars {
         self.at(done);
     }
 
+    /// Shows how many replications of a calibration are done.
+    pub(super) fn calibrating(&self, done: u64, total: u64) {
+        self.scene("calibrating", Some(total), COUNTED);
+        self.bar.set_message(format!("{} replications", HumanCount(done)));
+        self.at(done);
+    }
+
     /// Moves the bar, or now and then writes where it would stand to a log.
     fn at(&self, done: u64) {
         self.bar.set_position(done);

@@ -33,7 +33,7 @@ pub use facts::{
 pub use fit::{MaximumFacts, maximum};
 pub use forecast::words;
 pub use meaning::Meaning;
-pub use models::{PURCHASE, SPEND, model_name};
+pub use models::{PURCHASE, SPEND, model_name, posterior_on_cpu};
 pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorCheck, PriorRow, prior};

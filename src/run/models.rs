@@ -104,6 +104,14 @@ pub(super) fn posterior_knowing(
     })
 }
 
+/// The posterior that a run on the CPU samples, of customers in hand.
+///
+/// # Errors
+/// Priors that do not fit their parameters, or customers that the model cannot have.
+pub fn posterior_on_cpu(plan: &ModelPlan, observed: &Observations) -> Result<Posterior> {
+    posterior(plan, observed, &Place::Cpu)
+}
+
 /// The posterior of a family under some priors, with covariates where these have them, in the coordinates that nothing is known of.
 pub(super) fn posterior_of(
     family: &'static Family,
