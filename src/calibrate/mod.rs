@@ -25,13 +25,13 @@ use serde::{Deserialize, Serialize};
 
 use self::band::Uniform;
 use self::journal::Journal;
-use self::world::World;
+use self::world::{Truth, World};
 use crate::diagnose::{FitInput, Thresholds, Verdict, diagnose_fit};
 use crate::dist::PriorSpec;
 use crate::error::Result;
 use crate::kernels::rng::{Purpose, Stream};
 use crate::kernels::{LikelihoodBatch, ParamBatch};
-use crate::model::Posterior;
+use crate::model::{Posterior, is_shared_dim};
 use crate::sampler::{self, Settings, Start, Watch};
 use crate::target::{Checkpoint, DrawBlock, DrawSink, LogDensity, SinkError};
 
@@ -59,6 +59,9 @@ pub struct Setup {
     pub model: String,
     /// Groups that share information; 1 for none.
     pub groups: usize,
+    /// Covariates of every customer, standard normal numbers that move how often they buy and when they stop.
+    #[serde(default)]
+    pub covariates: u32,
     /// Customers of each replication, spread evenly over groups.
     pub customers: u32,
     /// Number of replications.
@@ -76,8 +79,17 @@ pub struct Setup {
 impl Setup {
     /// Short fits of small data: enough for a hundred ranks.
     pub fn new(model: &str, groups: usize) -> Self {
-        let model = model.to_owned();
-        Self { model, groups, customers: 200, replications: 500, chains: 4, warmup: 300, draws: 250, seed: 1 }
+        Self {
+            model: model.to_owned(),
+            groups,
+            covariates: 0,
+            customers: 200,
+            replications: 500,
+            chains: 4,
+            warmup: 300,
+            draws: 250,
+            seed: 1,
+        }
     }
 }
 
@@ -140,7 +152,7 @@ pub struct Quantity {
 /// # Errors
 /// A model without frozen priors, a journal of another setup, a fit that cannot begin.
 pub fn calibrate(setup: &Setup, journal: Option<&Path>, told: &(dyn Fn(u32) + Sync)) -> Result<Calibration> {
-    let world = World::new(&setup.model, setup.groups)?;
+    let world = World::new(&setup.model, setup.groups, setup.covariates)?;
     let names = quantities(&world.specimen()?);
     let journal = journal.map(|path| Journal::open(path, setup)).transpose()?;
     let mut done: BTreeMap<u32, Replication> = journal.as_ref().map(Journal::done).unwrap_or_default();
@@ -206,8 +218,10 @@ fn replicate(setup: &Setup, world: &World, number: u32) -> Result<Replication> {
     let (_, truth) = world.specimen()?.prior_draw(&mut stream)?;
     let mut posterior = {
         let schema = world.specimen()?.schema().clone();
-        let natural = world.family.parameters_of(&schema, truth.view().insert_axis(Axis(0)))?;
-        world.posterior_of(natural.index_axis(Axis(0), 0), setup.customers, setup.seed, number)?
+        let row = truth.view().insert_axis(Axis(0));
+        let (natural, gamma) = (world.family.parameters_of(&schema, row)?, world.coefficients(&schema, row)?);
+        let truth = Truth { natural: natural.index_axis(Axis(0), 0), gamma: gamma.row(0) };
+        world.posterior_of(&truth, setup.customers, setup.seed, number)?
     };
     let settings = Settings {
         chains: setup.chains,
@@ -226,7 +240,7 @@ fn replicate(setup: &Setup, world: &World, number: u32) -> Result<Replication> {
         let truth = truth.view().insert_axis(Axis(0));
         // Rows of one schema have one length, so they always stack.
         let all = concatenate(Axis(0), &[rows.view(), truth]).unwrap_or_default();
-        log_likelihoods(&mut posterior, all.view())?
+        log_likelihoods(world, &mut posterior, all.view())?
     };
     let mut ties = Stream::new(setup.seed, Purpose::Calibration, u64::from(number), 1);
     let mut ranks: Vec<u32> = rows.columns().into_iter().zip(&truth).map(|(d, t)| rank(d, *t, &mut ties)).collect();
@@ -240,11 +254,15 @@ fn rank(draws: ndarray::ArrayView1<'_, f64>, truth: f64, ties: &mut Stream) -> u
 }
 
 /// Log-likelihood of all customers under every row.
-fn log_likelihoods(posterior: &mut Posterior, rows: ArrayView2<'_, f64>) -> Result<ndarray::Array1<f64>> {
+fn log_likelihoods(
+    world: &World,
+    posterior: &mut Posterior,
+    rows: ArrayView2<'_, f64>,
+) -> Result<ndarray::Array1<f64>> {
     let natural = posterior.family().parameters_of(posterior.schema(), rows)?;
     let (draws, groups, k) = natural.dim();
-    let shared = Array2::zeros((draws, 0));
-    let mut out = LikelihoodBatch::new(draws, groups, k, 0);
+    let shared = world.coefficients(posterior.schema(), rows)?;
+    let mut out = LikelihoodBatch::new(draws, groups, k, shared.ncols());
     posterior
         .likelihood_mut()
         .evaluate(ParamBatch { per_group: natural.view(), shared: shared.view() }, &mut out)
@@ -264,9 +282,8 @@ fn thinned(values: &Array3<f64>) -> Array2<f64> {
 
 fn judge(posterior: &Posterior, kept: &Kept) -> Result<(bool, u64)> {
     let schema = posterior.schema();
-    let per_group = |name: &str| {
-        schema.variables.iter().any(|v| v.name == name && v.dims.iter().any(|dim| dim != crate::model::PARAMETER_DIM))
-    };
+    let per_group =
+        |name: &str| schema.variables.iter().any(|v| v.name == name && v.dims.iter().any(|dim| !is_shared_dim(dim)));
     let input = FitInput {
         fit: "calibration",
         elements: &schema.elements(),

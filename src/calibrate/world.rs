@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | BG/NBD, MBG/NBD | λ ~ Gamma(r, α), p ~ Beta(a, b): purchases at rate λ, after each repeat purchase (or each one) an end with chance p |
 //! | Pareto/NBD | λ ~ Gamma(r, α), μ ~ Gamma(s, β): purchases at rate λ for a life of Exponential(μ) |
+//! | Pareto/NBD (Abe) | (ln λ, ln μ) bivariate normal; the rest as Pareto/NBD |
 //! | BG/BB | p ~ Beta(α, β), θ ~ Beta(γ, δ): before each of n opportunities an end with chance θ, at it a purchase with chance p |
 //! | sBG | θ ~ Beta(α, β): at the end of each period a loss with chance θ |
 //! | Gamma-Gamma | ν ~ Gamma(q, rate v): the mean of x amounts of Gamma(p, rate ν) |
@@ -13,17 +14,18 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView1, ArrayView2};
 use rand_distr::{Beta, Distribution, Exp, Gamma};
 
 use crate::config::ModelPlan;
-use crate::data::{Cells, Groups, Observations, SpendRows};
-use crate::dist::{HierarchySpec, Prior};
+use crate::data::{Cells, Design, DesignColumn, Groups, Observations, SpendRows};
+use crate::dist::{CovariateSpec, HierarchySpec, Prior};
 use crate::error::{Error, Result};
 use crate::kernels::rng::{Purpose, Stream};
-use crate::kernels::{Likelihood, bg_bb, s_bg};
-use crate::model::{Family, Posterior, Scale, family};
+use crate::kernels::{Likelihood, bg_bb, bg_nbd, covariates, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
+use crate::model::{Family, Posterior, Regression, Scale, family};
 use crate::run;
+use crate::target::Schema;
 
 /// Time units between a first purchase and the end of the window: spread evenly between these over customers.
 const AGES: (f64, f64) = (26.0, 52.0);
@@ -62,6 +64,13 @@ fn priors(key: &str, groups: usize) -> Result<Vec<(&'static str, Prior)>> {
             ("s", lognormal(0.8, 0.5), normal(-0.2, 0.4)),
             ("dropout_rate", lognormal(0.03, 0.5), normal(-3.5, 0.4)),
         ],
+        "pareto_abe" => &[
+            ("rate", lognormal(0.1, 0.5), normal(-2.3, 0.4)),
+            ("death", lognormal(0.02, 0.5), normal(-3.9, 0.4)),
+            ("sd_rate", lognormal(0.8, 0.3), normal(-0.2, 0.3)),
+            ("sd_death", lognormal(0.8, 0.3), normal(-0.2, 0.3)),
+            ("corr", Prior::Uniform { low: -1.0, high: 1.0 }, normal(0.0, 1.0)),
+        ],
         "bg_bb" => &[
             ("purchase_chance", beta(4.0, 6.0), normal(-0.4, 0.5)),
             ("purchase_kappa", lognormal(3.0, 0.5), normal(1.1, 0.4)),
@@ -80,7 +89,7 @@ fn priors(key: &str, groups: usize) -> Result<Vec<(&'static str, Prior)>> {
             return Err(Error::new("no priors are frozen for this model")
                 .at("--model")
                 .seen(other)
-                .advice("bg_nbd, mbg_nbd, pareto_nbd, bg_bb, s_bg and gamma_gamma have some"));
+                .advice("bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg and gamma_gamma have some"));
         }
     };
     Ok(rows.iter().map(|(name, alone, centre)| (*name, if groups > 1 { *centre } else { *alone })).collect())
@@ -89,12 +98,26 @@ fn priors(key: &str, groups: usize) -> Result<Vec<(&'static str, Prior)>> {
 /// Spread between groups of every parameter, on its link's scale.
 const SPREAD: Prior = Prior::HalfNormal { scale: 0.4 };
 
+/// Prior of every coefficient of a standard normal covariate.
+const COEFFICIENT: Prior = normal(0.0, 0.3);
+
 /// A family under frozen priors.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) family: &'static Family,
     pub(super) plan: ModelPlan,
     groups: Groups,
+    /// What the columns of covariates are, and the coefficients that they have.
+    columns: Vec<DesignColumn>,
+    regression: Option<Regression>,
+}
+
+/// What customers are made under.
+pub(super) struct Truth<'a> {
+    /// `[group, k]`.
+    pub natural: ArrayView2<'a, f64>,
+    /// `[term]`.
+    pub gamma: ArrayView1<'a, f64>,
 }
 
 /// Customers, as the likelihood of their family takes them.
@@ -105,7 +128,7 @@ enum Customers {
 }
 
 impl World {
-    pub(super) fn new(key: &str, groups: usize) -> Result<Self> {
+    pub(super) fn new(key: &str, groups: usize, covariates: u32) -> Result<Self> {
         let family = family(key)?;
         let named: BTreeMap<String, Prior> =
             priors(key, groups)?.into_iter().map(|(name, prior)| (name.to_owned(), prior)).collect();
@@ -114,28 +137,68 @@ impl World {
             mu: named.clone(),
             ..HierarchySpec::default()
         });
+        let names: Vec<String> = (1..=covariates).map(|c| format!("z{c}")).collect();
+        let column = |name: &String| DesignColumn {
+            name: name.clone(),
+            covariate: name.clone(),
+            centre: 0.0,
+            scale: 1.0,
+            farthest: 0.0,
+        };
+        let columns: Vec<DesignColumn> = names.iter().map(column).collect();
+        let spec =
+            (covariates > 0).then(|| CovariateSpec { purchase: names.clone(), dropout: names, prior: COEFFICIENT });
+        let regression = spec.as_ref().map(|spec| Regression::new(family, spec, &columns)).transpose()?;
         let plan = ModelPlan {
             model: key.to_owned(),
             priors_resolved: true,
             priors: if pooled.is_some() { BTreeMap::new() } else { named },
             hierarchy: pooled,
-            covariates: None,
+            covariates: spec,
         };
         let labels = (0..groups.max(1)).map(|g| format!("g{g:02}")).collect();
         let column = (groups > 1).then(|| "group".to_owned());
-        Ok(Self { family, plan, groups: if groups > 1 { Groups { column, labels } } else { Groups::all() } })
+        let groups = if groups > 1 { Groups { column, labels, ..Groups::default() } } else { Groups::all() };
+        Ok(Self { family, plan, groups, columns, regression })
     }
 
     /// The posterior of `count` customers made under `natural` `[group, k]`, from the random numbers of one replication.
-    pub(super) fn posterior_of(
-        &self,
-        natural: ArrayView2<'_, f64>,
-        count: u32,
-        seed: u64,
-        replication: u32,
-    ) -> Result<Posterior> {
-        let made = customers(self, natural, count, seed, replication)?;
+    pub(super) fn posterior_of(&self, truth: &Truth<'_>, count: u32, seed: u64, replication: u32) -> Result<Posterior> {
+        let made = customers(self, truth, count, seed, replication)?;
         posterior(self, made)
+    }
+
+    /// The coefficients of each row of a posterior of this world, `[row, term]`.
+    pub(super) fn coefficients(&self, schema: &Schema, rows: ArrayView2<'_, f64>) -> Result<Array2<f64>> {
+        match &self.regression {
+            Some(regression) => regression.of_draws(schema, rows),
+            None => Ok(Array2::zeros((rows.nrows(), 0))),
+        }
+    }
+
+    /// The parameters of a customer with covariates `z`, given those of the group.
+    fn own(&self, theta: &[f64], gamma: ArrayView1<'_, f64>, z: &[f64]) -> Vec<f64> {
+        let Some(regression) = &self.regression else { return theta.to_vec() };
+        let (gamma, terms) = (gamma.to_vec(), regression.terms());
+        let four = std::array::from_fn(|k| theta[k]);
+        let own = match self.family.key {
+            "mbg_nbd" => covariates::own::<mbg_nbd::MbgNbd>(four, &gamma, &terms, z),
+            "pareto_nbd" => covariates::own::<pareto_nbd::ParetoNbd>(four, &gamma, &terms, z),
+            "pareto_abe" => pareto_abe::own(four, &gamma, &terms, z),
+            _ => covariates::own::<bg_nbd::BgNbd>(four, &gamma, &terms, z),
+        };
+        own.iter().chain(&theta[4..]).copied().collect()
+    }
+
+    /// The design of `values`, row by row; none without covariates.
+    fn design(&self, values: Vec<f64>) -> Option<Design> {
+        self.regression.as_ref()?;
+        let shape = (values.len() / self.columns.len(), self.columns.len());
+        // The shape was made from the length.
+        Some(Design {
+            columns: self.columns.clone(),
+            values: Array2::from_shape_vec(shape, values).unwrap_or_default(),
+        })
     }
 
     /// A posterior of one customer per group, to draw from its prior.
@@ -170,6 +233,7 @@ impl World {
                         age: vec![2.0; n],
                         weight: weight.clone(),
                     },
+                    covariates: self.design(vec![0.0; n * self.columns.len()]),
                     spend: SpendRows { group, frequency: vec![1; n], monetary: vec![30.0; n], weight },
                     ..Observations::default()
                 })),
@@ -196,7 +260,7 @@ fn posterior(world: &World, customers: Customers) -> Result<Posterior> {
 /// Makes the customers of one replication, those of each group in turn.
 fn customers(
     world: &World,
-    natural: ArrayView2<'_, f64>,
+    &Truth { natural, gamma }: &Truth<'_>,
     count: u32,
     seed: u64,
     replication: u32,
@@ -233,8 +297,12 @@ fn customers(
         }
         key => {
             let mut observed = Observations { groups: world.groups.clone(), ..Observations::default() };
+            let mut values = Vec::new();
             for i in 0..count {
                 let (group, theta, mut stream) = of(i);
+                let z: Vec<f64> = world.columns.iter().map(|_| stream.normal()).collect();
+                let theta = world.own(&theta, gamma, &z);
+                values.extend(z);
                 if key == "gamma_gamma" {
                     let x = 1 + i / n_groups as u32 % MOST_SPENDS;
                     observed.spend.group.push(group);
@@ -251,6 +319,7 @@ fn customers(
                     observed.cells.weight.push(1.0);
                 }
             }
+            observed.covariates = world.design(values);
             Ok(Customers::Shop(Box::new(observed)))
         }
     }
@@ -262,12 +331,21 @@ fn impossible(e: impl std::fmt::Display) -> Error {
 
 /// (x, t_x) of a customer observed for `age` after a first purchase at 0.
 fn buyer(key: &str, theta: &[f64], age: f64, stream: &mut Stream) -> Result<(u32, f64)> {
-    let rate = Gamma::new(theta[0], 1.0 / theta[1]).map_err(impossible)?.sample(stream);
     let (mut chance, mut end) = (0.0, f64::INFINITY);
+    let rate: f64;
+    if key == "pareto_abe" {
+        let (u, v) = (stream.normal(), stream.normal());
+        let corr = theta[4];
+        rate = theta[0] * (theta[2] * u).exp();
+        let leaving = theta[1] * (theta[3] * (corr * u + (1.0 - corr * corr).sqrt() * v)).exp();
+        end = -stream.uniform().ln() / leaving;
+    } else {
+        rate = Gamma::new(theta[0], 1.0 / theta[1]).map_err(impossible)?.sample(stream);
+    }
     if key == "pareto_nbd" {
         let leaving: f64 = Gamma::new(theta[2], 1.0 / theta[3]).map_err(impossible)?.sample(stream);
         end = -stream.uniform().ln() / leaving;
-    } else {
+    } else if key != "pareto_abe" {
         chance = Beta::new(theta[2], theta[3]).map_err(impossible)?.sample(stream);
     }
     let (mut x, mut t_x) = (0, 0.0);

@@ -16,13 +16,17 @@ use crate::error::Result;
 #[derive(Debug, Args)]
 #[command(after_help = READING)]
 pub(super) struct SbcArgs {
-    /// The model: bg_nbd, mbg_nbd, pareto_nbd, bg_bb, s_bg or gamma_gamma.
+    /// The model: bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg or gamma_gamma.
     #[arg(long)]
     model: String,
 
     /// Groups that share information; 1 for none.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     groups: u32,
+
+    /// Covariates of every customer: standard normal numbers that move how often they buy and when they stop.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    covariates: u32,
 
     /// Times that it is done.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
@@ -51,6 +55,7 @@ Exit code 1 when the verdict refuses.";
 
 pub(super) fn sbc(args: &SbcArgs, terminal: Terminal) -> Result<Ending> {
     let setup = Setup {
+        covariates: args.covariates,
         customers: args.customers,
         replications: args.replications,
         seed: args.seed,
@@ -69,8 +74,10 @@ pub(super) fn sbc(args: &SbcArgs, terminal: Terminal) -> Result<Ending> {
 }
 
 fn print(found: &Calibration) {
-    let Setup { model, groups, customers, replications, chains, warmup, draws, seed } = &found.setup;
-    println!("{model}, {groups} group(s), {customers} customers, {replications} replications, seed {seed}");
+    let Setup { model, groups, covariates, customers, replications, chains, warmup, draws, seed } = &found.setup;
+    println!(
+        "{model}, {groups} group(s), {covariates} covariate(s), {customers} customers, {replications} replications, seed {seed}"
+    );
     println!("fits: NUTS, {chains} chains of at most {warmup} warm-up and {draws} kept draws, thinned to {DRAWS}");
     println!("priors: {}", priors(&found.priors));
     println!("refused by the diagnostics: {}; with divergences: {} (all stay in)\n", found.refused, found.divergent);
