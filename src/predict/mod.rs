@@ -133,7 +133,7 @@ impl Population {
         let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
         let purchase = self.purchase.slice(s![.., .., ..4]);
         let corrs = self.purchase.slice(s![.., .., 4..]);
-        if let Some(corr) = corrs.iter().find(|corr| !(corr.abs() < 1.0)) {
+        if let Some(corr) = corrs.iter().find(|corr| corr.is_nan() || corr.abs() >= 1.0) {
             return Err(Error::new("correlations must lie between -1 and 1").seen(corr).advice("refit"));
         }
         if let Some(value) = purchase.iter().find(bad) {

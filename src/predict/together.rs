@@ -88,7 +88,7 @@ mod tests {
     use crate::kernels::pareto_abe;
     use crate::model::Dropout;
 
-    const HISTORIES: [(u32, f64, f64); 4] = [(0, 0.0, 39.0), (2, 12.0, 39.0), (9, 38.0, 39.0), (30, 20.0, 39.0)];
+    const HISTORIES: [(u32, f64, f64); 4] = [(0, 0.0, 39.0), (2, 12.0, 39.0), (9, 38.0, 39.0), (30, 35.0, 39.0)];
 
     /// Draws around one point, as those of some thousand customers.
     fn laws(draws: usize, spread: f64) -> Vec<Law> {
