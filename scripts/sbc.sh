@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Simulation-based calibration of every model and of the hierarchy: docs/sbc/*.json (ranks) and the page docs/sbc.md. What was cut
+# Simulation-based calibration of every model, of the hierarchy and of covariates: docs/sbc/*.json (ranks) and the page docs/sbc.md. What was cut
 # short goes on where it was (the journals lie in runs/sbc).
 #
 #   scripts/sbc.sh                     500 replications of each, with the release build
-#   REPLICATIONS=50 scripts/sbc.sh bg_nbd:1 s_bg:1
+#   REPLICATIONS=50 scripts/sbc.sh bg_nbd:1:0 s_bg:1:0     (model : groups : covariates)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,16 +11,17 @@ replications=${REPLICATIONS:-500}
 longrun=${LONGRUN:-target/release/longrun}
 [ -x "$longrun" ] || cargo build --release
 worlds=("$@")
-[ $# -gt 0 ] || worlds=(bg_nbd:1 mbg_nbd:1 pareto_nbd:1 bg_bb:1 s_bg:1 gamma_gamma:1 bg_nbd:4)
+[ $# -gt 0 ] || worlds=(bg_nbd:1:0 mbg_nbd:1:0 pareto_nbd:1:0 pareto_abe:1:0 bg_bb:1:0 s_bg:1:0 gamma_gamma:1:0
+    bg_nbd:4:0 bg_nbd:1:2 mbg_nbd:1:2 pareto_nbd:1:2)
 
 mkdir -p docs/sbc runs/sbc
 failed=0
 for world in "${worlds[@]}"; do
-    model=${world%%:*}
-    groups=${world##*:}
+    IFS=: read -r model groups covariates <<<"$world"
     name=$model
-    [ "$groups" = 1 ] || name=$model-$groups-groups
-    ask=(sbc --model "$model" --groups "$groups" --replications "$replications" --journal "runs/sbc/$name.jsonl")
+    [ "$groups" = 1 ] || name=$name-$groups-groups
+    [ "$covariates" = 0 ] || name=$name-$covariates-covariates
+    ask=(sbc --model "$model" --groups "$groups" --covariates "$covariates" --replications "$replications" --journal "runs/sbc/$name.jsonl")
     # The second time the journal answers.
     "$longrun" "${ask[@]}" | tee "runs/sbc/$name.txt" || failed=1
     "$longrun" "${ask[@]}" --json | tr -d ' \n' >"docs/sbc/$name.json" || failed=1
