@@ -158,7 +158,7 @@ impl World {
         };
         let labels = (0..groups.max(1)).map(|g| format!("g{g:02}")).collect();
         let column = (groups > 1).then(|| "group".to_owned());
-        let groups = if groups > 1 { Groups { column, labels, ..Groups::default() } } else { Groups::all() };
+        let groups = if groups > 1 { Groups { column, labels } } else { Groups::all() };
         Ok(Self { family, plan, groups, columns, regression })
     }
 
@@ -235,7 +235,6 @@ impl World {
                     },
                     covariates: self.design(vec![0.0; n * self.columns.len()]),
                     spend: SpendRows { group, frequency: vec![1; n], monetary: vec![30.0; n], weight },
-                    ..Observations::default()
                 })),
             },
         )
