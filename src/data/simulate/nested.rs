@@ -11,8 +11,9 @@ use crate::kernels::rng::{Purpose, Stream};
 /// What the levels are called in the data, from the top.
 const COLUMNS: [&str; 3] = ["country", "channel", "campaign"];
 
-/// Under which the address of a nested group differs from a customer's and from one of groups that are not nested.
-const NODE_ADDRESS: u32 = 2;
+/// In the second place of an address: nested groups, from this number on, one for each level and one for their shares. Customers,
+/// groups that are not nested and covariates come before.
+const NODE_ADDRESS: u32 = 8;
 
 /// A level spreads by so much of what the one above it does.
 const SPREAD_RATIO: f64 = 0.6;
