@@ -66,8 +66,9 @@ fn line(run: &Compared, width: usize) {
     let holdout = run.holdout.as_ref().map_or("no holdout window".to_owned(), |h| {
         format!("{:.4}, {:.0} for {:.0}", h.mae, h.total.mean, h.total.actual)
     });
+    let refused = if run.verdict == Verdict::Fail { "; REFUSED by its diagnostics" } else { "" };
     println!(
-        "{:<width$} {:<12} {:>6} {:>13.1} {:>9.1} {:>10.1} {:>8.1} {:>7.1} {:>7.3} {:>9}  {holdout}",
+        "{:<width$} {:<12} {:>6} {:>13.1} {:>9.1} {:>10.1} {:>8.1} {:>7.1} {:>7.3} {:>9}  {holdout}{refused}",
         run.run,
         run.name,
         run.groups,

@@ -36,8 +36,9 @@ pub(super) fn maximum(args: &MaximumArgs, terminal: Terminal) -> Result<Ending> 
             if !fit.converged {
                 println!("  the search did not end at a maximum: the likelihood may have none");
             }
+            let width = fit.parameters.keys().map(String::len).max().unwrap_or(0).max(8);
             for (name, value) in &fit.parameters {
-                println!("  {name:<8} {value:.6}");
+                println!("  {name:<width$} {value:.6}");
             }
         }
     }

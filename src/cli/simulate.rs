@@ -215,7 +215,7 @@ impl SimulateArgs {
         if self.covariates > 0 {
             return Err(Error::new("covariates move no parameter of this model")
                 .at("--covariates")
-                .advice("leave it out, or choose --model bg_nbd, mbg_nbd or pareto_nbd"));
+                .advice("leave it out, or choose --model bg_nbd, mbg_nbd, pareto_nbd or pareto_abe"));
         }
         let &[groups] = &self.groups.0[..] else {
             return Err(Error::new("groups of this model are on one level")

@@ -3,7 +3,7 @@
 use super::check::Checker;
 use super::one_or_many::OneOrMany;
 use super::plan::{CovariatesPlan, DataPlan};
-use crate::data::{Column, Format};
+use crate::data::{Column, Format, Kind};
 use crate::dist::{CovariateSpec, Prior};
 use crate::error::Result;
 
@@ -19,6 +19,11 @@ impl Checker<'_> {
             self.require(once, "covariates", "named once", format!("{name:?} twice"), "keep it in one list")?;
         }
         let paths = c.path.as_ref().map_or_else(|| data.paths.clone(), OneOrMany::to_vec);
+        if c.path.is_none() && data.kind == Kind::Transactions {
+            // A later line of a log may say what was not known at the first purchase, or not before the calibration ended.
+            let advice = "name a table with a row per customer that says what was known at the first purchase";
+            return Err(self.fail("covariates.path", "set where the data are transactions", "nothing", advice));
+        }
         if c.path.is_none() {
             let advice = "name a table of customers in covariates.path";
             self.require(data.header, "data.header", "true where the data hold the covariates", false, advice)?;

@@ -169,7 +169,8 @@ pub struct GroupsSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CovariatesSection {
-    /// A file, folder or glob of rows that say something of customers; default `data.path`. A customer's first row counts.
+    /// A file, folder or glob of rows that say something of customers; default `data.path`, where that holds a row per customer. A
+    /// customer's first row in the files counts.
     #[serde(default)]
     pub path: Option<OneOrMany<String>>,
     /// One character, `"\t"`, or `"whitespace"`; default `data.delimiter`. The first line names the columns.

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// What a column of a covariate is needed for.
 pub(super) const COVARIATE_ROLE: &str = "covariates";
+/// What the customer's column of their table is needed for.
+pub(super) const COVARIATE_CUSTOMER_ROLE: &str = "covariates.customer";
 
 /// A column that the reading needs, and what for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,13 +94,16 @@ fn missing(w: &Wanted, names: &[String], file: &Path, delimiter: Option<Delimite
         Column::Name(name) => format!("there is no column {name:?} (wanted: {})", w.role),
     };
     let error = Error::new(what).at(file.display()).seen(format!("{} {}", count(names.len()), quoted_list(names)));
+    let of_covariates = w.role.starts_with(COVARIATE_ROLE);
     if let Some(advice) = delimiter_advice(names, delimiter) {
-        return error.advice(advice);
+        let key = if of_covariates { "covariates.delimiter" } else { "data.delimiter" };
+        return error.advice(advice.replace("data.delimiter", key));
     }
     match &w.column {
         Column::Name(name) => match nearest(name, names) {
             Some(near) => error.advice(format!("did you mean {near:?}?")),
-            None if w.role == COVARIATE_ROLE => error.advice("name columns of this table under [covariates]"),
+            None if w.role == COVARIATE_CUSTOMER_ROLE => error.advice("set covariates.customer to one of these"),
+            None if of_covariates => error.advice("name columns of this table under [covariates]"),
             // A role of our own has a key under data.columns; any other column was asked for by the grouping.
             None if w.is_ours() => error
                 .advice(format!("set data.columns.{} to one of these, or header = false if this line is data", w.role)),

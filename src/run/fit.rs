@@ -223,7 +223,7 @@ pub struct MaximumFacts {
     pub model: String,
     /// Log-likelihood there.
     pub log_likelihood: f64,
-    /// The family's parameters.
+    /// The family's parameters, and the coefficients of covariates per unit of each.
     pub parameters: BTreeMap<String, f64>,
     /// Gradients it took.
     pub evaluations: u64,
@@ -245,9 +245,14 @@ pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
             let start = posterior.start();
             let mode = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())?;
             let point = mode.point.view();
-            let parameters = posterior.parameters(point);
+            let mut row = vec![0.0; posterior.schema().size()];
+            posterior.constrain(point, &mut row);
             let log_likelihood = posterior.log_likelihood(point).map_err(|e| e.0)?;
-            let named = family.parameters.iter().zip(parameters.row(0)).map(|(p, &value)| (p.name.to_owned(), value));
+            let called = |(name, coords): (&str, Vec<(&str, &str)>)| match coords.first() {
+                Some((_, label)) => format!("{name}[{label}]"),
+                None => name.to_owned(),
+            };
+            let named = posterior.schema().elements().into_iter().map(called).zip(row);
             Ok(MaximumFacts {
                 fit: name.to_owned(),
                 model: plan.model.clone(),

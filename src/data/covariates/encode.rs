@@ -19,6 +19,8 @@ pub(super) struct Raw<'a> {
     pub customers: usize,
     /// Customers in no row of the table.
     pub absent: u64,
+    /// Rows that could not be used, whose customers count as absent.
+    pub rejected: u64,
 }
 
 impl Raw<'_> {
@@ -33,9 +35,14 @@ pub(super) fn encode(raw: &Raw<'_>, missing: MissingValues) -> Result<(Design, V
     let lacking = lacking(raw);
     if missing == MissingValues::Error && !lacking.is_empty() {
         let told: Vec<String> = lacking.iter().map(|(name, count)| format!("{name}: {count}")).collect();
+        let rejected = match raw.rejected {
+            0 => String::new(),
+            n => format!("; {n} rows were rejected, covariate_rejects.csv says why"),
+        };
+        let (customers, absent) = (raw.customers, raw.absent);
         return Err(Error::new("customers lack values of covariates")
             .at("covariates.missing")
-            .seen(format!("{} of {} customers ({} stand in no row)", told.join(", "), raw.customers, raw.absent))
+            .seen(format!("{} of {customers} customers ({absent} stand in no usable row{rejected})", told.join(", ")))
             .advice("fill them in, or set covariates.missing = \"indicator\" to count them as average with a column that says so"));
     }
     let mut columns: Vec<(DesignColumn, Vec<f64>)> = Vec::new();
@@ -88,7 +95,12 @@ fn standardised(name: &str, values: impl Iterator<Item = f64> + Clone) -> Result
     let shift = known().map(|v| v - origin).sum::<f64>() / count;
     let variance = known().map(|v| (v - origin - shift).powi(2)).sum::<f64>() / count;
     let (centre, scale) = (origin + shift, variance.sqrt());
-    if !(scale > 0.0 && scale.is_finite()) {
+    if !scale.is_finite() {
+        return Err(Error::new(format!("`{name}` has values too large to be standardised"))
+            .at("covariates.continuous")
+            .advice("take its logarithm, or count it in larger units"));
+    }
+    if scale == 0.0 {
         return Err(same_for_all(name));
     }
     let z: Vec<f64> = values.map(|v| if v.is_nan() { 0.0 } else { (v - origin - shift) / scale }).collect();
@@ -142,7 +154,7 @@ mod tests {
 
     fn raw<'a>(continuous: &'a [String], values: &'a [f64], customers: usize) -> Raw<'a> {
         let labels = ["web", "shop", "post"].map(str::to_owned).to_vec();
-        Raw { continuous, categorical: vec![("channel".to_owned(), labels)], values, customers, absent: 0 }
+        Raw { continuous, categorical: vec![("channel".to_owned(), labels)], values, customers, absent: 0, rejected: 0 }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use super::encode::{Raw, encode};
 use super::{CovariateFacts, CovariateTable, Design};
-use crate::data::columns::{COVARIATE_ROLE, Wanted};
+use crate::data::columns::{COVARIATE_CUSTOMER_ROLE, COVARIATE_ROLE, Wanted};
 use crate::data::field::Field;
 use crate::data::ids::Ids;
 use crate::data::ingest::Sizes;
@@ -32,7 +32,7 @@ pub fn read_covariates(
     progress: &(dyn Fn(IngestProgress) + Sync),
 ) -> Result<(Design, CovariateFacts)> {
     let names: Vec<&String> = table.continuous.iter().chain(&table.categorical).collect();
-    let customer = Wanted { role: "customer".to_owned(), column: table.customer.clone() };
+    let customer = Wanted { role: COVARIATE_CUSTOMER_ROLE.to_owned(), column: table.customer.clone() };
     let columns =
         names.iter().map(|name| Wanted { role: COVARIATE_ROLE.to_owned(), column: Column::Name((*name).clone()) });
     let wanted: Vec<Wanted> = std::iter::once(customer).chain(columns).collect();
@@ -75,6 +75,7 @@ pub fn read_covariates(
         values: &found.values,
         customers: customers.len(),
         absent,
+        rejected: found.rejected,
     };
     let (design, missing) = encode(&raw, table.missing)?;
     let conflicts = found.conflict.iter().filter(|&&c| c).count() as u64;
