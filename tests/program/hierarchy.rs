@@ -98,6 +98,7 @@ fn correlations_are_sampled_and_named() {
     let sets = [
         "groups.column=group",
         "spend.model=none",
+        "sampler.draws=800",
         "purchase.hierarchy.correlation={ dist = \"lkj\", eta = 2.0 }",
         "purchase.hierarchy.centring={ r = \"non_centred\", rate = \"auto\" }",
         "output.dir=run",
