@@ -50,7 +50,8 @@ fn the_fit_finds_the_truth() {
 /// single customers cover 90 % of them, give or take four standard errors and the ties of counts.
 #[test]
 fn what_is_predicted_happens() {
-    for (key, _, [_, customers]) in MODELS {
+    // Predictions of Abe's model take minutes here; they are held in the library's own tests.
+    for (key, _, [_, customers]) in MODELS.into_iter().filter(|(key, ..)| *key != "pareto_abe") {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let size = ["--customers", customers, "--groups", "3", "--seed", "12", "--model", key];
         let made = longrun(folder.path(), &[&["simulate", "--output", "shop"], &size[..]].concat());

@@ -16,11 +16,13 @@ fn run(shop: &Shop, dir: &str) {
 /// The order in which results are forgotten: whatever a kill leaves of it, `resume` restores the whole.
 #[test]
 fn a_kill_between_removals_never_leaves_a_result_that_looks_whole() {
-    let forgotten = longrun::run::forgotten(longrun::run::Step::Summarize);
-    assert!(forgotten.len() > 10, "every result is forgotten: {forgotten:?}");
     let shop = Shop::new(150);
     run(&shop, "whole");
     run(&shop, "torn");
+    // Without groups and covariates their files are not there.
+    let mut forgotten = longrun::run::forgotten(longrun::run::Step::Summarize);
+    forgotten.retain(|name| shop.file("whole").join(name).exists());
+    assert!(forgotten.len() > 10, "every result is forgotten: {forgotten:?}");
     for n in 1..=forgotten.len() {
         for name in &forgotten[..n] {
             let path = shop.file("torn").join(name);
@@ -89,7 +91,8 @@ fn questions_leave_the_output_directory_alone() {
     for question in ["maximum", "prior"] {
         let output = shop.longrun(&[question, "shop.toml", "--quiet", "--json"]);
         assert!(output.status.success(), "{question}: {}", stderr(&output));
-        assert!(serde_json::from_slice::<serde_json::Value>(&output.stdout).is_ok_and(|v| v.is_array()), "{question}");
+        let told = serde_json::from_slice::<serde_json::Value>(&output.stdout);
+        assert!(told.is_ok_and(|v| v.is_array() || v.is_object()), "{question}");
     }
     assert!(report == read(&shop, "runs/shop", "report.html"));
 }
