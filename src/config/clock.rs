@@ -42,6 +42,12 @@ impl Checker<'_> {
     pub(super) fn kind_fits_model(&self) -> Result<()> {
         let config = &self.source.config;
         let kind = config.data.kind;
+        if config.covariates.is_some() && counted(self.model()).is_some() {
+            let must = format!("left out with purchase.model = \"{}\"", self.model().key());
+            let advice =
+                "covariates move models of continuous time; groups.by = \"column\" lets classes of customers differ";
+            return Err(self.fail("covariates", &must, "a table", advice));
+        }
         let has_contracts = matches!(kind, Kind::Contracts | Kind::Cohorts);
         let seen = format!("{:?}", written(kind));
         if self.model() != PurchaseModel::SBg {

@@ -192,6 +192,12 @@ fn what_cannot_be_meant_is_refused_with_advice() {
             "data.time_unit must be left out",
             "opportunities are the clock",
         ),
+        (
+            "contracts.toml",
+            &["data.time_unit=year", "covariates.continuous=[\"income\"]"],
+            "covariates must be left out with purchase.model = \"s_bg\"",
+            "groups.by = \"column\"",
+        ),
         ("contracts.toml", &[], "data.time_unit must be set", "the length of a period of the contract"),
         ("contracts.toml", &["purchase.model=bg_nbd"], "data.kind must be \"transactions\" or \"summary\"", "s_bg"),
         ("contracts.toml", &["data.time_unit=year", "groups.by=rfm"], "groups.by must be", "no recency"),
