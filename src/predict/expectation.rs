@@ -11,10 +11,11 @@ use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
 use super::interpolate::Interpolation;
-use super::laws::Law;
+use super::laws::{self, Law};
 use super::{CovariateDraws, Grid, Population, Settings, together};
 use crate::data::Summary;
 use crate::error::Result;
+use crate::kernels::pareto_abe::{Rates, Strata};
 use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
 use crate::model::Dropout;
 
@@ -107,7 +108,9 @@ impl MeansByCell {
 pub(super) fn purchase_means(summary: &Summary, population: &Population, grid: &Grid) -> MeansByCell {
     let kinds = population.covariates.as_ref().map(CovariateDraws::kinds);
     let cells = CellIndex::new(summary, kinds.as_deref());
-    let means = if kinds.is_some() || population.dropout == Dropout::AnyTimeTogether {
+    let means = if population.dropout == Dropout::AnyTimeTogether {
+        means_together(&cells.cells, population, grid)
+    } else if kinds.is_some() {
         let draws = enough(population.draws(), cells.cells.len());
         cells.cells.par_iter().map(|cell| own_means(cell, population, grid, &draws)).collect()
     } else {
@@ -132,12 +135,29 @@ fn enough(draws: usize, cells: usize) -> Vec<usize> {
     (0..count).map(|i| i * draws / count).collect()
 }
 
-/// Means of one cell whose customers have parameters of their own, or rates that go together.
+/// Means of cells whose customers' rates go together.
+fn means_together(cells: &[Cell], population: &Population, grid: &Grid) -> Vec<PurchaseMeans> {
+    let draws = enough(population.draws(), cells.len());
+    let strata = |group: usize, customer: usize| {
+        let laws: Vec<Law> = draws.iter().map(|draw| population.law_of(*draw, group, customer)).collect();
+        laws::strata(&laws)
+    };
+    let is_own = population.covariates.is_some();
+    let groups = if is_own { 0 } else { population.groups() };
+    let of_group: Vec<Strata> = (0..groups).into_par_iter().map(|group| strata(group, 0)).collect();
+    let of_cell = |rates: &mut Rates, cell: &Cell| {
+        let history = (cell.x, cell.recency, cell.age);
+        match of_group.get(cell.group) {
+            Some(strata) => together::means(rates, strata, history, grid),
+            None => together::means(rates, &strata(cell.group, cell.customer), history, grid),
+        }
+    };
+    cells.par_iter().map_init(Rates::default, of_cell).collect()
+}
+
+/// Means of one cell whose customers have parameters of their own.
 fn own_means(cell: &Cell, population: &Population, grid: &Grid, draws: &[usize]) -> PurchaseMeans {
     let laws = draws.iter().map(|draw| population.law_of(*draw, cell.group, cell.customer));
-    if population.dropout == Dropout::AnyTimeTogether {
-        return together::means(&laws.collect::<Vec<_>>(), (cell.x, cell.recency, cell.age), grid);
-    }
     let horizons: Vec<f64> = (1..=grid.periods()).map(|k| k as f64 * grid.width).collect();
     let mut expected = vec![0.0; grid.periods()];
     let mut sum = PurchaseMeans::default();

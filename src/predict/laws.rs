@@ -7,7 +7,7 @@ use ndarray::{ArrayView1, Axis};
 use rayon::prelude::*;
 
 use super::{CovariateDraws, Population};
-use crate::kernels::pareto_abe::Rates;
+use crate::kernels::pareto_abe::{self, Strata};
 use crate::kernels::pareto_nbd;
 use crate::model::Dropout;
 
@@ -79,9 +79,14 @@ impl Law {
             Dropout::AfterRepeat => odds(b + f64::from(x - 1)),
             Dropout::AfterAny => odds(b + f64::from(x)),
             Dropout::AnyTime => pareto_nbd::p_alive([r, alpha, a, b], x, recency, age),
-            Dropout::AnyTimeTogether => Rates::new(&self.together(), x, recency, age).p_alive(),
+            Dropout::AnyTimeTogether => pareto_abe::p_alive(self.together(), x, recency, age),
         }
     }
+}
+
+/// Draws whose rates go together.
+pub(super) fn strata(by_draw: &[Law]) -> Strata {
+    Strata::new(&by_draw.iter().map(Law::together).collect::<Vec<_>>())
 }
 
 /// Every draw of every group, a group's draws side by side.
@@ -97,6 +102,8 @@ pub(super) struct Laws<'a> {
     box_of: Vec<u8>,
     boxes_per_group: usize,
     boxes: Vec<Bounds>,
+    /// Of each group, where rates go together and customers have no parameters of their own.
+    strata: Vec<Strata>,
 }
 
 /// A set of draws of one group: the ends of r, α, and where chances decide about dropout of a and b/a.
@@ -138,7 +145,12 @@ impl<'a> Laws<'a> {
                 });
             });
         let (covariates, dropout) = (population.covariates.as_ref(), population.dropout);
-        Self { dropout, draws, covariates, has_spend, laws, box_of, boxes_per_group, boxes }
+        let mut new =
+            Self { dropout, draws, covariates, has_spend, laws, box_of, boxes_per_group, boxes, strata: Vec::new() };
+        if dropout == Dropout::AnyTimeTogether && covariates.is_none() {
+            new.strata = (0..groups as u32).into_par_iter().map(|group| strata(new.of(group))).collect();
+        }
+        new
     }
 
     pub fn draws(&self) -> usize {
@@ -160,6 +172,11 @@ impl<'a> Laws<'a> {
         room.clear();
         room.extend(self.of(group).iter().enumerate().map(|(draw, law)| law.moved(covariates, draw, customer)));
         room
+    }
+
+    /// The draws of a group in strata, where rates go together and customers have no parameters of their own.
+    pub fn strata_of(&self, group: u32) -> Option<&Strata> {
+        self.strata.get(group as usize)
     }
 
     /// The box of every draw of a group.

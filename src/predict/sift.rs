@@ -2,8 +2,9 @@
 //! comparison per draw; nothing is decided here that a draw would not decide for itself.
 
 use super::future::{History, Outlook, Purchases};
-use super::laws::{Law, Laws, MAX_BOXES};
+use super::laws::{Law, Laws, MAX_BOXES, strata};
 use super::together;
+use crate::kernels::pareto_abe::Rates;
 use crate::kernels::rng::{Ahead, Purpose, first_blocks};
 use crate::model::Dropout;
 
@@ -15,6 +16,7 @@ pub(super) struct Sieve {
     candidates: Vec<u32>,
     /// The laws of a customer with parameters of its own.
     own: Vec<Law>,
+    rates: Rates,
 }
 
 /// Where a customer stands: row of the summary, group, history and address.
@@ -28,10 +30,16 @@ pub(super) struct Subject {
 
 impl Sieve {
     pub fn new(draws: usize) -> Self {
-        Self { blocks: vec![[0; 4]; draws], bounds: [0; MAX_BOXES], candidates: vec![0; draws], own: Vec::new() }
+        Self {
+            blocks: vec![[0; 4]; draws],
+            bounds: [0; MAX_BOXES],
+            candidates: vec![0; draws],
+            own: Vec::new(),
+            rates: Rates::default(),
+        }
     }
 
-    /// Calls `made` for every draw in which the subject buys within `horizon`, in order, with the stream its spend continues from.
+    /// Calls `made` for every draw in which the subject buys within `horizon`, with the stream its spend continues from.
     pub fn each_buying_draw(
         &mut self,
         laws: &Laws,
@@ -42,8 +50,17 @@ impl Sieve {
     ) {
         let Subject { row, group, history, address } = subject;
         if laws.dropout == Dropout::AnyTimeTogether {
-            let by_draw = laws.of_customer(*group, *row, &mut self.own);
-            return together::each_buying_draw(by_draw, subject, seed, horizon, made);
+            first_blocks(seed, Purpose::Prediction, *address, &mut self.blocks);
+            let own;
+            let strata = match laws.strata_of(*group) {
+                Some(strata) => strata,
+                None => {
+                    own = strata(laws.of_customer(*group, *row, &mut self.own));
+                    &own
+                }
+            };
+            let begin = |draw: usize| Ahead::begun(seed, Purpose::Prediction, *address, draw as u32, self.blocks[draw]);
+            return together::each_buying_draw(&mut self.rates, strata, history, horizon, begin, made);
         }
         laws.bounds(*group, history.x, history.recency, history.age, horizon, &mut self.bounds);
         first_blocks(seed, Purpose::Prediction, *address, &mut self.blocks);

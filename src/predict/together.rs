@@ -1,66 +1,67 @@
 //! Customers whose two rates are lognormal and go together: one at a time, over all draws of the population's parameters. What they buy
-//! is Poisson(λ) until they leave at rate μ; λ, μ and whether they are still there are drawn from what their purchases say.
+//! is Poisson(λ) until they leave at rate μ.
 //!
-//! The quadrature is the kernels' ([`Rates`]): a customer's nodes are placed once, amid the draws, and weighed anew at each.
+//! The quadrature is the kernels' ([`Rates`]). Whether a customer buys at all within the horizon is decided by its probability; λ and μ
+//! are drawn only of those who do, from what their purchases say and that they will buy again. Given λ, μ and that, the first purchase
+//! comes after a time of rate λ + μ that ends within the horizon, and from then on customers live and buy as new ones do.
 
 use rand_distr::{Distribution, StandardNormal};
 
 use super::Grid;
-use super::expectation::{PurchaseMeans, discounted};
+use super::expectation::PurchaseMeans;
 use super::future::{History, Purchases, poisson};
-use super::laws::Law;
-use super::sift::Subject;
-use crate::kernels::pareto_abe::{K, Rates, expected_purchases_given};
-use crate::kernels::rng::{Ahead, Purpose};
-
-/// What a history says of λ and μ, with nodes amid the draws.
-fn rates(by_draw: &[Law], (x, recency, age): (u32, f64, f64)) -> Rates {
-    let mut amid = [0.0; K];
-    for law in by_draw {
-        amid.iter_mut().zip(law.together()).for_each(|(sum, value)| *sum += value / by_draw.len() as f64);
-    }
-    Rates::new(&amid, x, recency, age)
-}
+use crate::kernels::pareto_abe::{K, Rates, Strata, expected_purchases_given};
+use crate::kernels::rng::Ahead;
 
 /// P(alive), purchases and discounted purchases over the periods of `grid`, averaged over draws.
-pub(super) fn means(by_draw: &[Law], history: (u32, f64, f64), grid: &Grid) -> PurchaseMeans {
+pub(super) fn means(rates: &mut Rates, strata: &Strata, history: (u32, f64, f64), grid: &Grid) -> PurchaseMeans {
     let of_node = |alive: f64, lambda: f64, mu: f64| {
-        let until = |k: usize| expected_purchases_given([lambda, mu], (k + 1) as f64 * grid.width);
-        let cumulative: Vec<f64> = (0..grid.periods()).map(until).collect();
-        [alive, alive * cumulative[grid.periods() - 1], alive * discounted(&cumulative, &grid.discount)]
+        let until = |horizon: f64| alive * expected_purchases_given([lambda, mu], horizon);
+        // What is bought in a period is e^−μw of what is bought in the one before.
+        let (first, stay) = (until(grid.width), (-mu * grid.width).exp());
+        let discounted = grid.discount.iter().rev().fold(0.0, |later, factor| later * stay + factor);
+        [alive, until(grid.length()), first * discounted]
     };
-    let mut rates = rates(by_draw, history);
-    let values = rates.values(of_node);
-    let mut sums = [0.0; 3];
-    for law in by_draw {
-        let means = if rates.at(&law.together()) { rates.mean(&values) } else { rates.mean(&rates.values(of_node)) };
-        sums.iter_mut().zip(means).for_each(|(sum, mean)| *sum += mean);
-    }
-    let [p_alive, purchases, discounted] = sums.map(|sum| sum / by_draw.len() as f64);
+    let (mut sums, mut draws) = ([0.0; 3], 0);
+    rates.each(strata, history, of_node, |_, told| {
+        sums.iter_mut().zip(told.means).for_each(|(sum, mean)| *sum += mean);
+        draws += 1;
+    });
+    let [p_alive, purchases, discounted] = sums.map(|sum| sum / f64::from(draws));
     PurchaseMeans { p_alive, purchases, discounted }
 }
 
-/// Calls `made` for every draw in which the subject buys within `horizon`, in order, with the stream its spend continues from.
+/// Calls `made` for every draw in which a customer with that history buys within `horizon`, with the stream of the draw, which `begin` begins.
 pub(super) fn each_buying_draw(
-    by_draw: &[Law],
-    subject: &Subject,
-    seed: u64,
+    rates: &mut Rates,
+    strata: &Strata,
+    history: &History,
     horizon: f64,
+    begin: impl Fn(usize) -> Ahead,
     mut made: impl FnMut(usize, Purchases, &mut Ahead),
 ) {
-    let History { x, recency, age, .. } = subject.history;
-    let mut rates = rates(by_draw, (x, recency, age));
-    for (draw, law) in by_draw.iter().enumerate() {
-        let mut rng = Ahead::new(seed, Purpose::Prediction, subject.address, draw as u32);
-        rates.at(&law.together());
-        let own = rates.draw(|| rng.uniform());
-        if rng.uniform() >= rates.alive_given(own) {
-            continue;
-        }
-        if let Some(purchases) = life(&mut rng, own, horizon) {
+    let buys = |alive: f64, lambda: f64, mu: f64| {
+        let both = lambda + mu;
+        [alive * lambda / both * -(-both * horizon).exp_m1()]
+    };
+    rates.each(strata, (history.x, history.recency, history.age), buys, |draw, told| {
+        let mut rng = begin(draw);
+        let (u, [p_buys]) = (rng.uniform(), told.means);
+        if u < p_buys {
+            let own = told.draw(u / p_buys, || rng.uniform());
+            let purchases = buyer(&mut rng, own, horizon);
             made(draw, purchases, &mut rng);
         }
-    }
+    });
+}
+
+/// What a customer who is alive and buys within `horizon` buys until then.
+fn buyer(rng: &mut Ahead, [lambda, mu]: [f64; 2], horizon: f64) -> Purchases {
+    let both = lambda + mu;
+    let first = (-(rng.uniform() * (-both * horizon).exp_m1()).ln_1p() / both).min(horizon);
+    let until = (first - rng.uniform().ln() / mu).min(horizon);
+    let made = 1 + poisson(rng, lambda * (until - first));
+    Purchases { planned: made, made, until: until / horizon }
 }
 
 /// What a new customer buys within `horizon`, if anything.
@@ -86,9 +87,15 @@ fn life(rng: &mut Ahead, [lambda, mu]: [f64; 2], horizon: f64) -> Option<Purchas
 mod tests {
     use super::*;
     use crate::kernels::pareto_abe;
+    use crate::kernels::rng::Purpose;
     use crate::model::Dropout;
+    use crate::predict::laws::{Law, strata};
 
     const HISTORIES: [(u32, f64, f64); 4] = [(0, 0.0, 39.0), (2, 12.0, 39.0), (9, 38.0, 39.0), (30, 35.0, 39.0)];
+
+    fn told(laws: &[Law], history: (u32, f64, f64)) -> PurchaseMeans {
+        means(&mut Rates::default(), &strata(laws), history, &year())
+    }
 
     /// Draws around one point, as those of some thousand customers.
     fn laws(draws: usize, spread: f64) -> Vec<Law> {
@@ -108,7 +115,7 @@ mod tests {
     fn means_are_those_of_the_kernels() {
         let laws = laws(9, 0.2);
         for (x, t_x, t) in HISTORIES {
-            let seen = means(&laws, (x, t_x, t), &year());
+            let seen = told(&laws, (x, t_x, t));
             let mean = |of: &dyn Fn([f64; K]) -> f64| laws.iter().map(|law| of(law.together())).sum::<f64>() / 9.0;
             let until =
                 |theta, quarter: u32| pareto_abe::expected_purchases(theta, x, t_x, t, 13.0 * f64::from(quarter));
@@ -137,9 +144,9 @@ mod tests {
         };
         for (i, (x, recency, age)) in HISTORIES.into_iter().enumerate() {
             let history = History { x, recency, age, monetary: 0.0 };
-            let subject = Subject { row: 0, group: 0, history, address: i as u64 };
+            let begin = |draw: usize| Ahead::new(7, Purpose::Test, i as u64, draw as u32);
             let (mut counts, mut buys) = (vec![0.0; draws], vec![0.0; draws]);
-            each_buying_draw(&laws, &subject, 7, horizon, |draw, purchases, _| {
+            each_buying_draw(&mut Rates::default(), &strata(&laws), &history, horizon, begin, |draw, purchases, _| {
                 (counts[draw], buys[draw]) = (f64::from(purchases.made), 1.0);
             });
             close("purchases", &counts, pareto_abe::expected_purchases(theta, x, recency, age, horizon));

@@ -6,9 +6,10 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::K;
+use super::integrand::{History, Population};
 use super::moments::{Moments, RowSums};
 use super::no_covariates;
-use super::quadrature::{FINE, Fineness, History, Placer, Population, USUAL};
+use super::quadrature::{FINE, Fineness, Placer, USUAL};
 use super::rows::{Chain, Rows, add_to, check_pointwise, mark_impossible};
 use crate::covariates::Covariates;
 use crate::extent::settle;

@@ -10,7 +10,9 @@
 //! E Σ e^−δy          = λ/(μ + δ)                                               purchases at T + y, given alive
 //! ```
 
-use super::quadrature::{FINE, History, Placer, Population};
+use super::integrand::History;
+use super::integrand::Population;
+use super::quadrature::{FINE, Placer};
 use super::{K, is_possible};
 use crate::special::ln_gamma;
 

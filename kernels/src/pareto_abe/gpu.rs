@@ -12,7 +12,8 @@
 //! A group of a chain whose Σ or means are too far from the reference's is summed on the host, on nodes of its own. Customers with
 //! covariates are not computed on devices.
 
-use super::quadrature::{FARTHEST, History, Placer, Population, USUAL, WIDEST};
+use super::integrand::{History, Population};
+use super::quadrature::{Placer, USUAL};
 use super::{Cpu, K, first_guess, is_possible};
 use crate::KernelError;
 use crate::difference::{Difference, Differenced, crossing};
@@ -73,6 +74,10 @@ crossing! {
 /// Nodes of a row that lanes are cut for: those of sds about 3. The most that there can be, [`USUAL`]'s rows times columns, keep the loops
 /// of a thread below what llvmpipe stands.
 const STEPS: usize = 1400;
+
+/// How far means may be from a reference, in its sds, and by what factor variances may differ, for the device to do.
+const FARTHEST: f64 = 0.5;
+const WIDEST: f64 = 1.5;
 
 impl Density<K> for Cpu {
     type Prepared = ();
@@ -204,9 +209,7 @@ impl Difference<K> for Cpu {
     fn is_near(&self, theta: &[f64; K], reference: &[f64; K]) -> bool {
         let (population, reference) = (Population::new(theta), Population::new(reference));
         let [least, most] = population.variances_in(&reference);
-        let (shift, [p_uu, p_uv, p_vv]) = (population.shift_from(&reference), reference.precision());
-        let [u, v] = shift;
-        let moved = p_uu * u * u + 2.0 * p_uv * u * v + p_vv * v * v;
+        let moved = population.distance_in(&reference);
         least > 1.0 / WIDEST && most < WIDEST && moved < FARTHEST * FARTHEST
     }
 }

@@ -23,23 +23,26 @@
 mod cpu;
 mod future;
 mod gpu;
+mod integrand;
 mod moments;
 mod quadrature;
 mod rates;
 mod rows;
 mod simd;
+mod tilt;
 
 pub use cpu::Cpu;
 pub use future::{discounted_expected_purchases, expected_purchases, expected_purchases_new, p_alive, probability_of};
 pub use gpu::Gpu;
-pub use rates::{Rates, expected_purchases_given};
+pub use rates::{Rates, Strata, Told, expected_purchases_given};
 pub use simd::Simd;
 
 use crate::covariates::{Covariates, Term};
 use crate::{Cells, KernelError};
+use integrand::{History, Population};
 use moments::Moments;
 use ndarray::Array2;
-use quadrature::{FINE, History, Placer, Population};
+use quadrature::{FINE, Placer};
 
 /// Parameters per group, in the order rate, death, σ_λ, σ_μ, ρ.
 pub const K: usize = 5;

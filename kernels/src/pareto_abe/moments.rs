@@ -12,7 +12,8 @@
 use std::ops::AddAssign;
 
 use super::K;
-use super::quadrature::{Lattice, Population};
+use super::integrand::Population;
+use super::quadrature::Lattice;
 
 /// Weighted sums over rows that share a population but for their covariates.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

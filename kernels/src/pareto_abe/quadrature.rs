@@ -11,73 +11,14 @@
 //! reach: all nodes within e^−depth of the largest
 //! ```
 //!
-//! Nodes are looked for where a bound of the integrand is within reach: L ≤ λ^x e^−(λ+μ)t_x, log-concave and separable.
+//! Nodes are looked for where a bound of the integrand is within reach (`integrand`).
+//!
+//! **Room.** A lattice may be meant for other Σ than that it is placed at, by any factor of variances up to `room` up or down: it is then
+//! placed at [`Population::widened`], in steps that suit the narrowest.
 
-use super::K;
+use pulp::Arch;
 
-/// ln λ and ln μ of one customer before anything is known of the purchases: N₂(mean, Σ).
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Population {
-    pub mean: [f64; 2],
-    pub sd: [f64; 2],
-    pub corr: f64,
-}
-
-impl Population {
-    /// From possible parameters, without covariates.
-    pub fn new(&[rate, death, sd_rate, sd_death, corr]: &[f64; K]) -> Self {
-        Self { mean: [rate.ln(), death.ln()], sd: [sd_rate, sd_death], corr }
-    }
-
-    /// The same with other means.
-    pub fn shifted(self, [u, v]: [f64; 2]) -> Self {
-        Self { mean: [self.mean[0] + u, self.mean[1] + v], ..self }
-    }
-
-    /// 1 − ρ².
-    pub fn independence(&self) -> f64 {
-        (1.0 - self.corr) * (1.0 + self.corr)
-    }
-
-    /// Σ⁻¹: uu, uv, vv.
-    pub fn precision(&self) -> [f64; 3] {
-        let ([a, b], q) = (self.sd, self.independence());
-        [1.0 / (a * a * q), -self.corr / (a * b * q), 1.0 / (b * b * q)]
-    }
-
-    /// The least and the most variance, in any direction, in units of another's: eigenvalues of Σ₀⁻¹ Σ.
-    pub fn variances_in(&self, other: &Self) -> [f64; 2] {
-        let ([q_uu, q_uv, q_vv], [a, b]) = (other.precision(), self.sd);
-        let half = 0.5 * (q_uu * a * a + 2.0 * q_uv * self.corr * a * b + q_vv * b * b);
-        let product = (q_uu * q_vv - q_uv * q_uv) * a * a * b * b * self.independence();
-        let most = half + (half * half - product).max(0.0).sqrt();
-        [product / most, most]
-    }
-
-    /// How far its means are from another's.
-    pub fn shift_from(&self, other: &Self) -> [f64; 2] {
-        [self.mean[0] - other.mean[0], self.mean[1] - other.mean[1]]
-    }
-
-    /// ln of the density's factor before the exponential.
-    pub fn ln_peak(&self) -> f64 {
-        -(std::f64::consts::TAU * self.sd[0] * self.sd[1]).ln() - 0.5 * self.independence().ln()
-    }
-}
-
-/// A customer's purchases; t_x is 0 where x is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct History {
-    pub x: f64,
-    pub t_x: f64,
-    pub t: f64,
-}
-
-impl History {
-    pub fn new(x: u32, t_x: f64, t: f64) -> Self {
-        Self { x: f64::from(x), t_x: if x > 0 { t_x } else { 0.0 }, t }
-    }
-}
+use super::integrand::{History, Integrand, Line, Population, Profile};
 
 /// Node (i, j) lies at u = corner₀ + a i, v = corner₁ + b i + c j.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -106,152 +47,59 @@ pub(super) struct Fineness {
     depth: f64,
     /// Rows and columns at most; beyond, steps grow.
     most: f64,
+    /// By what factor Σ may be narrower than where the lattice is placed.
+    narrower: f64,
+}
+
+impl Fineness {
+    /// For Σ that may become narrower by a factor of variances.
+    pub fn for_narrower(self, narrower: f64) -> Self {
+        Self { narrower, most: self.most * narrower.sqrt(), ..self }
+    }
 }
 
 /// What runs are made with: 1e-7 relative.
-pub(super) const USUAL: Fineness = Fineness { step: 1.0, depth: 18.0, most: 80.0 };
+pub(super) const USUAL: Fineness = Fineness { step: 1.0, depth: 18.0, most: 80.0, narrower: 1.0 };
 
 /// What judges: a quarter of the lattice's cells, and nodes down to 1e-15.
-pub(super) const FINE: Fineness = Fineness { step: 0.5, depth: 34.0, most: 512.0 };
+pub(super) const FINE: Fineness = Fineness { step: 0.5, depth: 34.0, most: 512.0, narrower: 1.0 };
 
-/// How far a customer's posterior mean may move along an axis of a lattice, in posterior sds where it was placed, for the lattice to do.
-pub(super) const FARTHEST: f64 = 0.5;
+/// How far a lattice reaches from a customer's posterior mean where it was placed, in posterior sds: [`USUAL`]'s depth is half its square.
+pub(super) const REACH: f64 = 6.0;
 
-/// By what factor the variance along an axis may change.
-pub(super) const WIDEST: f64 = 1.5;
+/// How many of its sds a customer's posterior must have to every side for a lattice to do.
+pub(super) const TAIL: f64 = 5.0;
+
+/// By how much the precision of ln λ and ln μ may grow beyond what a lattice is meant for, per square step and in any direction, for the
+/// lattice to be fine enough.
+pub(super) const MOST_EXCESS: f64 = 0.5;
 
 /// |ln| of a customer's median beyond which numbers would overflow.
 const FARTHEST_MEDIAN: f64 = 150.0;
 
 /// Points along ln μ among which the integrand's height is looked for.
-const PROBES: i32 = 16;
+const PROBES: usize = 24;
 
 /// Places lattices, one after another in the same room.
 #[derive(Debug, Clone)]
 pub(super) struct Placer {
     fineness: Fineness,
+    /// The widest registers there are.
+    pub arch: Arch,
     pub lattice: Lattice,
     /// `[row][column]`: each node's share of the likelihood. They add up to one.
     pub shares: Vec<f64>,
     room: Vec<f64>,
 }
 
-/// The integrand without the normal density's factor, and the bound it is looked for under: L ≤ λ^x e^−(λ+μ)t_x.
-pub(super) struct Integrand<'a> {
-    history: &'a History,
-    population: &'a Population,
-    precision: [f64; 3],
-}
-
-/// The bound along ln μ at one ln λ: concave, at most `height` − ½ ((v − crest)/sd)².
-struct Profile {
-    /// The largest of the bound, and without what μ costs.
-    height: f64,
-    without: f64,
-    /// Where it is the largest.
-    crest: f64,
-    /// The sd of v given u.
-    sd: f64,
-    /// e^crest t_x: the slope of what μ costs.
-    cost: f64,
-}
-
-impl<'a> Integrand<'a> {
-    pub fn new(history: &'a History, population: &'a Population) -> Self {
-        Self { history, population, precision: population.precision() }
-    }
-
-    /// x u − e^u t_x − ½ ξ² − ½ ((v − mean)/sd)² − e^v t_x, whose crest is mean − W(sd² t_x e^mean).
-    fn profile(&self, u: f64) -> Profile {
-        let Population { mean, sd: [a, b], corr } = *self.population;
-        let xi = (u - mean[0]) / a;
-        let (given, sd) = (mean[1] + corr * b * xi, b * self.population.independence().sqrt());
-        let w = lambert((sd * sd * self.history.t_x).ln() + given);
-        let cost = w / (sd * sd);
-        let without = self.history.x * u - u.exp() * self.history.t_x - 0.5 * xi * xi;
-        Profile { height: without - cost * (1.0 + 0.5 * w), without, crest: given - w, sd, cost }
-    }
-
-    /// The u at which the bound is largest.
-    fn crest(&self) -> f64 {
-        let Population { mean: [m, _], sd: [a, b], corr } = *self.population;
-        let rises = |u: f64| {
-            self.history.x - u.exp() * self.history.t_x - (u - m) / (a * a) - self.profile(u).cost * corr * b / a > 0.0
-        };
-        let upward = rises(m);
-        let mut step = if upward { a } else { -a };
-        let mut beyond = m + step;
-        while rises(beyond) == upward {
-            step *= 2.0;
-            beyond += step;
-        }
-        halve(m, beyond, |u| rises(u) == upward)
-    }
-
-    /// The last u on one side at which the bound is at least `least`.
-    fn edge(&self, crest: f64, side: f64, least: f64) -> f64 {
-        let mut step = side * self.population.sd[0];
-        let mut beyond = crest + step;
-        while self.profile(beyond).height >= least {
-            step *= 2.0;
-            beyond += step;
-        }
-        halve(crest, beyond, |u| self.profile(u).height >= least)
-    }
-
-    /// Where v may lie, at one u, for the integrand to be at least `least`.
-    fn reach(&self, u: f64, least: f64) -> (f64, f64) {
-        let Profile { height, without, crest, sd, .. } = self.profile(u);
-        let half = (2.0 * (height - least).max(0.0)).sqrt() * sd;
-        let cut =
-            if self.history.t_x > 0.0 { ((without - least).max(0.0) / self.history.t_x).ln() } else { f64::INFINITY };
-        (crest - half, (crest + half).min(cut))
-    }
-
-    /// L(λ, μ) relative to λ^x e^−(λ+μ)t_x.
-    fn relative(&self, lambda: f64, mu: f64) -> f64 {
-        let both = lambda + mu;
-        (mu + lambda * (-both * (self.history.t - self.history.t_x)).exp()) / both
-    }
-
-    /// ln of the integrand.
-    pub fn ln_at(&self, u: f64, v: f64) -> f64 {
-        let (lambda, mu) = (u.exp(), v.exp());
-        self.exponent(u, v, lambda + mu) + self.relative(lambda, mu).ln()
-    }
-
-    /// x u − (λ+μ) t_x − ½ (u, v) Σ⁻¹ (u, v).
-    fn exponent(&self, u: f64, v: f64, both: f64) -> f64 {
-        let ([m_u, m_v], [p_uu, p_uv, p_vv]) = (self.population.mean, self.precision);
-        let (u_m, v_m) = (u - m_u, v - m_v);
-        self.history.x * u - both * self.history.t_x - 0.5 * (p_uu * u_m * u_m + p_vv * v_m * v_m) - p_uv * u_m * v_m
-    }
-}
-
-/// W(z) ≥ 0 with W e^W = z, from ln z: Newton's method for W + ln W = ln z.
-fn lambert(ln_z: f64) -> f64 {
-    if ln_z < -40.0 {
-        return ln_z.exp();
-    }
-    let mut w = if ln_z < 500.0 { ln_z.exp().ln_1p() } else { ln_z };
-    for _ in 0..5 {
-        w *= (1.0 + ln_z - w.ln()) / (1.0 + w);
-    }
-    w
-}
-
-/// Halves the way from a point that passes to one that does not until they meet, or nearly.
-fn halve(mut passes: f64, mut fails: f64, test: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..48 {
-        let middle = 0.5 * (passes + fails);
-        if test(middle) { passes = middle } else { fails = middle }
-    }
-    passes
-}
-
 impl Placer {
     pub fn new(fineness: Fineness) -> Self {
-        Self { fineness, lattice: Lattice::default(), shares: Vec::new(), room: Vec::new() }
+        Self { fineness, arch: Arch::new(), lattice: Lattice::default(), shares: Vec::new(), room: Vec::new() }
+    }
+
+    /// How the next lattices are made.
+    pub fn set_fineness(&mut self, fineness: Fineness) {
+        self.fineness = fineness;
     }
 
     /// Places the nodes of one customer and weighs them; returns ln L, which is no number where covariates move a median beyond
@@ -264,13 +112,15 @@ impl Placer {
             return f64::NAN;
         }
         let integrand = Integrand::new(history, population);
-        let crest = integrand.crest();
-        let Profile { crest: middle, sd, .. } = integrand.profile(crest);
-        let probe = |k: i32| middle + sd * f64::from(k) * (6.0 / f64::from(PROBES));
-        let heights = (-PROBES..=PROBES).map(|k| (integrand.ln_at(crest, probe(k)), probe(k)));
-        let (height, v_crest) =
-            heights.fold((f64::NEG_INFINITY, middle), |best, next| if next.0 > best.0 { next } else { best });
-        let step = steps(&integrand, [crest, v_crest], self.fineness.step);
+        let (crest, profile) = integrand.crest();
+        let Profile { height: bound, crest: middle, sd, .. } = profile;
+        let (from, step) = (middle - 6.0 * sd, sd * (12.0 / (PROBES - 1) as f64));
+        let mut probes = [0.0; PROBES];
+        let line = Line { integrand: &integrand, u: crest, v: from, step, height: bound, out: &mut probes };
+        self.arch.dispatch(line);
+        let best = (0..PROBES).fold(0, |best, k| if probes[k] > probes[best] { k } else { best });
+        let height = bound + probes[best].ln();
+        let step = steps(&integrand, [crest, from + step * best as f64], &self.fineness);
         self.fill(&integrand, [crest, middle], step, height);
         let (all, kept) = self.crop();
         self.shares.iter_mut().for_each(|share| *share /= kept);
@@ -278,7 +128,7 @@ impl Placer {
         height + (all * a * c).ln() + population.ln_peak()
     }
 
-    /// Weighs every node of a lattice through `middle` where the bound is within reach of `height`, and lets `lattice` be its box.
+    /// Lets `lattice` be the box of a lattice through `middle` in which the bound is within reach of `height`, and weighs its nodes.
     fn fill(&mut self, integrand: &Integrand<'_>, middle: [f64; 2], step: [f64; 3], height: f64) {
         let least = height - self.fineness.depth;
         let [mut a, mut b, mut c] = step;
@@ -302,15 +152,8 @@ impl Placer {
         self.room.clear();
         self.room.resize(rows * columns, 0.0);
         for (i, row) in self.room.chunks_exact_mut(columns).enumerate() {
-            let (low, high) = reaches[i];
-            let begin = ((low / c).ceil() - first).max(0.0) as usize;
-            let end = (((high / c).floor() - first + 1.0).max(0.0) as usize).min(columns);
-            let (u, lambda) = (row_u(i), row_u(i).exp());
-            for (j, node) in row.iter_mut().enumerate().take(end).skip(begin) {
-                let v = row_v(i) + c * (first + j as f64);
-                let mu = v.exp();
-                *node = integrand.relative(lambda, mu) * (integrand.exponent(u, v, lambda + mu) - height).exp();
-            }
+            let line = Line { integrand, u: row_u(i), v: row_v(i) + c * first, step: c, height, out: row };
+            self.arch.dispatch(line);
         }
         let corner = [row_u(0), row_v(0) + c * first];
         self.lattice = Lattice { corner, step: [a, b, c], rows, columns };
@@ -360,8 +203,9 @@ impl Placer {
 }
 
 /// The Cholesky factor of C, scaled: a, b, c.
-fn steps(integrand: &Integrand<'_>, [u, v]: [f64; 2], scale: f64) -> [f64; 3] {
-    let ([p_uu, p_uv, p_vv], History { x, t_x, .. }) = (integrand.precision, integrand.history);
+fn steps(integrand: &Integrand<'_>, [u, v]: [f64; 2], &Fineness { step: scale, narrower, .. }: &Fineness) -> [f64; 3] {
+    let History { x, t_x, .. } = integrand.history;
+    let [p_uu, p_uv, p_vv] = integrand.precision.map(|p| narrower * p);
     let n = x.max(u.exp() * t_x);
     let q_uu = p_uu + 1.6 + 0.6 * n.sqrt() + 1.15 * n;
     let q_vv = p_vv + 2.6 + 1.15 * v.exp() * t_x;

@@ -1,204 +1,314 @@
-//! One customer's λ and μ under many draws of the population's parameters: weights of nodes, means under them, exact draws.
+//! One customer's λ and μ under many draws of the population's parameters: means, and exact draws.
 //!
-//! The nodes are placed once, at a reference amid the draws, and weighed anew at each (`Δ` as in `simd`); a draw too far from the
-//! reference gets nodes of its own. A pair (ln λ, ln μ) is drawn by rejection: a node by its weight, a point of its lattice cell,
-//! kept with probability f(point)/([`STEEPEST`] f(node)) for the integrand f. That is exact wherever f grows by less than [`STEEPEST`] from a
-//! node to the edge of its cell, which is all but some 1e-4 of a customer's probability.
+//! Draws that are not too far from one another make a stratum ([`Strata`]) and share a customer's lattice, which is placed amid them,
+//! wide enough for the widest Σ and fine enough for the narrowest; eight draws are weighed side by side (`tilt`).
+//!
+//! A pair (ln λ, ln μ) is drawn by rejection: a node by its weight, a point of its lattice cell, kept with probability
+//! f(point)/([`STEEPEST`] f(node)) for the density f. That is exact wherever f grows by less than [`STEEPEST`] from a node to the edge of its
+//! cell, which is all but some 1e-4 of a customer's probability.
+
+use pulp::{Simd, WithSimd};
 
 use super::K;
 use super::future::{alive, purchases};
-use super::quadrature::{FARTHEST, History, Integrand, Lattice, Placer, Population, USUAL, WIDEST};
+use super::integrand::{History, Integrand, Population};
+use super::quadrature::{Lattice, Placer, REACH, TAIL, USUAL};
+use super::tilt::{Normal, Tilt};
+use crate::simd::V;
 
-/// By what factor the integrand may grow from a node to the edge of its cell: steps are at most some 0.8 posterior sds.
+/// By what factor the density may grow from a node to the edge of its cell: steps are at most some 0.8 posterior sds.
 const STEEPEST: f64 = 4.0;
 
-/// Draws tried before the last node stands for one.
+/// Draws tried before a node stands for one.
 const MOST_TRIES: usize = 1000;
 
-/// What a customer's purchases say of λ and μ.
+/// By what factor the variances of a stratum's draws may differ from those in their middle, in any direction, up and down.
+const WIDEST: f64 = 2.0;
+
+/// How far their means may be from the middle, in sds.
+const FARTHEST: f64 = 1.0;
+
+/// Draws of a population's parameters, in strata of draws that are near each other.
 #[derive(Debug, Clone)]
-pub struct Rates {
-    history: History,
+pub struct Strata(Vec<Stratum>);
+
+#[derive(Debug, Clone)]
+struct Stratum {
+    /// Where lattices are placed: wider than any draw is.
     reference: Population,
-    /// The reference's nodes, and those of a point too far from it.
-    placed: Placer,
-    own: Placer,
-    /// Mean and variance of i and j at the reference.
-    place: [[f64; 2]; 2],
-    /// The point that `weights` are for.
-    population: Population,
-    is_own: bool,
-    /// `[row][column]` of the nodes in use, not normalised.
-    weights: Vec<f64>,
-    by_row: Vec<f64>,
-    total: f64,
+    /// By what factor of variances a draw may be narrower than the reference.
+    narrower: f64,
+    draws: Vec<u32>,
+    populations: Vec<Population>,
+    eights: Vec<Eight>,
+}
+
+/// Eight draws side by side, the last of them repeated.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Eight {
+    mean: [[f64; 8]; 2],
+    precision: [[f64; 8]; 3],
+}
+
+impl Strata {
+    /// Of possible parameters.
+    pub fn new(by_draw: &[[f64; K]]) -> Self {
+        let populations: Vec<Population> = by_draw.iter().map(Population::new).collect();
+        let mut left: Vec<u32> = (0..populations.len() as u32).collect();
+        let mut strata = Vec::new();
+        while !left.is_empty() {
+            let first = populations[left[0] as usize];
+            let around = |middle: &Population| -> (Vec<u32>, Vec<u32>) {
+                left.iter().partition(|draw| is_near(&populations[**draw as usize], middle))
+            };
+            let mut middle = amid(left.iter().map(|draw| &populations[*draw as usize]));
+            let (mut near, mut far) = around(&middle);
+            if near.is_empty() {
+                middle = first;
+                (near, far) = around(&middle);
+            }
+            strata.push(Stratum::new(&middle, near, &populations));
+            left = far;
+        }
+        Self(strata)
+    }
+}
+
+/// The mean of some populations.
+fn amid<'a>(some: impl ExactSizeIterator<Item = &'a Population>) -> Population {
+    let share = 1.0 / some.len() as f64;
+    some.fold(Population { mean: [0.0; 2], sd: [0.0; 2], corr: 0.0 }, |sum, one| Population {
+        mean: [0, 1].map(|k| sum.mean[k] + share * one.mean[k]),
+        sd: [0, 1].map(|k| sum.sd[k] + share * one.sd[k]),
+        corr: sum.corr + share * one.corr,
+    })
+}
+
+fn is_near(population: &Population, middle: &Population) -> bool {
+    let [least, most] = population.variances_in(middle);
+    least * WIDEST >= 1.0 && most <= WIDEST && population.distance_in(middle) <= FARTHEST * FARTHEST
+}
+
+impl Stratum {
+    fn new(middle: &Population, draws: Vec<u32>, all: &[Population]) -> Self {
+        let populations: Vec<Population> = draws.iter().map(|draw| all[*draw as usize]).collect();
+        let (mut wider, mut least) = (1.0_f64, 1.0_f64);
+        for population in &populations {
+            let [narrow, wide] = population.variances_in(middle);
+            let reach = (TAIL * wide.sqrt() + population.distance_in(middle).sqrt()) / REACH;
+            (wider, least) = (wider.max(reach * reach), least.min(narrow));
+        }
+        let eights = populations.chunks(8).map(Eight::new).collect();
+        Self { reference: middle.widened(wider), narrower: wider / least, draws, populations, eights }
+    }
+}
+
+impl Eight {
+    fn new(populations: &[Population]) -> Self {
+        let mut eight = Self { mean: [[0.0; 8]; 2], precision: [[0.0; 8]; 3] };
+        for lane in 0..8 {
+            let population = &populations[lane.min(populations.len() - 1)];
+            let precision = population.precision();
+            eight.mean.iter_mut().zip(population.mean).for_each(|(lanes, mean)| lanes[lane] = mean);
+            eight.precision.iter_mut().zip(precision).for_each(|(lanes, entry)| lanes[lane] = entry);
+        }
+        eight
+    }
+}
+
+/// What purchases say of λ and μ, one customer after another in the same room.
+#[derive(Debug)]
+pub struct Rates {
+    placer: Placer,
+    lines: Vec<Line>,
+}
+
+/// One lattice line under eight draws: how weights begin and grow, and the sum of weights times first values.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line {
+    start: [f64; 8],
+    ratio: [f64; 8],
+    sum: [f64; 8],
+}
+
+impl Default for Rates {
+    fn default() -> Self {
+        Self { placer: Placer::new(USUAL), lines: Vec::new() }
+    }
+}
+
+/// What the purchases say under one draw.
+pub struct Told<'a, F, const N: usize> {
+    /// Means of the values.
+    pub means: [f64; N],
+    value: &'a F,
+    history: &'a History,
+    population: &'a Population,
+    lattice: &'a Lattice,
+    shares: &'a [f64],
+    values: &'a [[f64; N]],
+    lines: &'a [Line],
+    growth: f64,
+    lane: usize,
 }
 
 impl Rates {
-    /// Of a customer with history (x, t_x, T), with nodes placed at possible parameters, and weighed there.
-    pub fn new(reference: &[f64; K], x: u32, t_x: f64, t: f64) -> Self {
-        let (history, reference) = (History::new(x, t_x, t), Population::new(reference));
-        let mut placed = Placer::new(USUAL);
-        placed.place(&history, &reference);
-        let (mean, [ii, _, jj]) = placed.spread();
-        let mut new = Self {
-            history,
-            reference,
-            own: Placer::new(USUAL),
-            place: [mean, [ii, jj]],
-            population: reference,
-            is_own: false,
-            weights: placed.shares.clone(),
-            by_row: Vec::new(),
-            total: 0.0,
-            placed,
-        };
-        new.add_up();
-        new
-    }
-
-    /// Sums of the weights.
-    fn add_up(&mut self) {
-        let columns = self.lattice().columns;
-        self.by_row.clear();
-        self.by_row.extend(self.weights.chunks_exact(columns).map(|row| row.iter().sum::<f64>()));
-        self.total = self.by_row.iter().sum();
-    }
-
-    /// Weighs the nodes at other possible parameters. Says whether they are still the reference's.
-    pub fn at(&mut self, theta: &[f64; K]) -> bool {
-        self.population = Population::new(theta);
-        self.is_own = !self.reweigh();
-        if self.is_own {
-            self.own.place(&self.history, &self.population);
-            self.weights.clone_from(&self.own.shares);
-            self.add_up();
-        }
-        !self.is_own
-    }
-
-    /// e^Δ by multiplications along lattice lines; whether the lattice does.
-    fn reweigh(&mut self) -> bool {
-        let Lattice { corner, step: [a, b, c], columns, .. } = self.placed.lattice;
-        let (p, q) = (self.population.precision(), self.reference.precision());
-        let pull = |[uu, uv, vv]: [f64; 3], population: &Population| {
-            let [u, v] = [corner[0] - population.mean[0], corner[1] - population.mean[1]];
-            [uu * u + uv * v, uv * u + vv * v]
-        };
-        let (of_p, of_q) = (pull(p, &self.population), pull(q, &self.reference));
-        let [g_u, g_v] = [of_p[0] - of_q[0], of_p[1] - of_q[1]];
-        let [d_uu, d_uv, d_vv] = [p[0] - q[0], p[1] - q[1], p[2] - q[2]];
-        let (d_u, d_v) = (a * d_uu + b * d_uv, a * d_uv + b * d_vv);
-        let (k_1, k_2) = (-(a * g_u + b * g_v), -c * g_v);
-        let (k_3, k_4, k_5) = (-0.5 * (a * d_u + b * d_v), -c * d_v, -0.5 * c * c * d_vv);
-        let (mut start, mut down, down_growth) = (1.0, (k_1 + k_3).exp(), (2.0 * k_3).exp());
-        let (mut across, across_change, growth) = ((k_2 + k_5).exp(), k_4.exp(), (2.0 * k_5).exp());
-        let mut sums = [0.0; 5];
-        self.weights.clear();
-        self.by_row.clear();
-        for (i, row) in self.placed.shares.chunks_exact(columns).enumerate() {
-            let (mut e_delta, mut ratio) = (start, across);
-            let (mut total, mut first, mut second) = (0.0, 0.0, 0.0);
-            for (j, share) in row.iter().enumerate() {
-                let (weight, j) = (share * e_delta, j as f64);
-                self.weights.push(weight);
-                total += weight;
-                first += weight * j;
-                second += weight * j * j;
-                e_delta *= ratio;
-                ratio *= growth;
+    /// Takes what `value` makes of (P(alive | λ, μ), λ, μ) to what a history (x, t_x, T) says of λ and μ under each draw; tells each draw's
+    /// place and what was said, stratum by stratum.
+    pub fn each<F: Fn(f64, f64, f64) -> [f64; N], const N: usize>(
+        &mut self,
+        strata: &Strata,
+        (x, t_x, t): (u32, f64, f64),
+        value: F,
+        mut tell: impl FnMut(usize, Told<'_, F, N>),
+    ) {
+        let history = History::new(x, t_x, t);
+        for stratum in &strata.0 {
+            self.placer.set_fineness(USUAL.for_narrower(stratum.narrower));
+            self.placer.place(&history, &stratum.reference);
+            let Placer { lattice, shares, arch, .. } = &self.placer;
+            let at = |node: usize| {
+                let [lambda, mu] = lattice.node(node / lattice.columns, node % lattice.columns).map(f64::exp);
+                value(alive(lambda, mu, history.t - history.t_x), lambda, mu)
+            };
+            let values: Vec<[f64; N]> = (0..shares.len()).map(at).collect();
+            for (k, eight) in stratum.eights.iter().enumerate() {
+                self.lines.clear();
+                let reference = &stratum.reference;
+                let weigh = Weigh { lattice, shares, values: &values, reference, eight, lines: &mut self.lines };
+                let Weighed { total, sums, growth } = arch.dispatch(weigh);
+                let draws = stratum.draws.iter().zip(&stratum.populations).skip(8 * k).take(8);
+                for (lane, (draw, population)) in draws.enumerate() {
+                    let told = Told {
+                        means: sums.map(|sum| sum[lane] / total[lane]),
+                        value: &value,
+                        history: &history,
+                        population,
+                        lattice,
+                        shares,
+                        values: &values,
+                        lines: &self.lines,
+                        growth: growth[lane],
+                        lane,
+                    };
+                    tell(*draw as usize, told);
+                }
             }
-            self.by_row.push(total);
-            let i = i as f64;
-            sums.iter_mut().zip([total, i * total, first, i * i * total, second]).for_each(|(sum, add)| *sum += add);
-            start *= down;
-            down *= down_growth;
-            across *= across_change;
         }
-        self.total = sums[0];
-        let near = |axis: usize| {
-            let [places, variances] = &self.place;
-            let (mean, square) = (sums[1 + axis] / sums[0], sums[3 + axis] / sums[0]);
-            let (moved, ratio) = (mean - places[axis], (square - mean * mean) / variances[axis]);
-            moved * moved < FARTHEST * FARTHEST * variances[axis] && ratio < WIDEST && ratio > 1.0 / WIDEST
-        };
-        near(0) && near(1)
     }
+}
 
-    fn lattice(&self) -> &Lattice {
-        if self.is_own { &self.own.lattice } else { &self.placed.lattice }
-    }
+/// Sums of weights and of weights times values, under eight draws.
+struct Weighed<const N: usize> {
+    total: [f64; 8],
+    sums: [[f64; 8]; N],
+    growth: [f64; 8],
+}
 
-    /// f(P(alive | λ, μ), λ, μ) at every node in use, for [`Rates::mean`].
-    pub fn values<const N: usize>(&self, f: impl Fn(f64, f64, f64) -> [f64; N]) -> Vec<[f64; N]> {
-        let (lattice, gap) = (self.lattice(), self.history.t - self.history.t_x);
-        let at = |node: usize| {
-            let [lambda, mu] = lattice.node(node / lattice.columns, node % lattice.columns).map(f64::exp);
-            f(alive(lambda, mu, gap), lambda, mu)
-        };
-        (0..self.weights.len()).map(at).collect()
-    }
+/// Weighs a lattice under eight draws.
+struct Weigh<'a, const N: usize> {
+    lattice: &'a Lattice,
+    shares: &'a [f64],
+    values: &'a [[f64; N]],
+    reference: &'a Population,
+    eight: &'a Eight,
+    lines: &'a mut Vec<Line>,
+}
 
-    /// The mean of values at the nodes in use.
-    pub fn mean<const N: usize>(&self, values: &[[f64; N]]) -> [f64; N] {
-        let mut sums = [0.0; N];
-        for (weight, values) in self.weights.iter().zip(values) {
-            sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+impl<const N: usize> WithSimd for Weigh<'_, N> {
+    type Output = Weighed<N>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) -> Weighed<N> {
+        let Self { lattice, shares, values, reference, eight, lines } = self;
+        let all = |value: f64| V::splat(simd, value);
+        let from = Normal { mean: reference.mean.map(all), precision: reference.precision().map(all) };
+        let mut weighed = Weighed { total: [0.0; 8], sums: [[0.0; 8]; N], growth: [0.0; 8] };
+        lines.resize(lattice.rows, Line { start: [0.0; 8], ratio: [0.0; 8], sum: [0.0; 8] });
+        for part in 0..8 / S::F64_LANES {
+            let to = Normal {
+                mean: [0, 1].map(|k| V::load(simd, &eight.mean[k], part)),
+                precision: [0, 1, 2].map(|k| V::load(simd, &eight.precision[k], part)),
+            };
+            let mut walk = Tilt::new(lattice.corner.map(all), lattice.step.map(all), from, to).walk();
+            let (mut total, mut sums) = (all(0.0), [all(0.0); N]);
+            let nodes = shares.chunks_exact(lattice.columns).zip(values.chunks_exact(lattice.columns));
+            for ((shares, values), line) in nodes.zip(lines.iter_mut()) {
+                let (mut e_delta, mut ratio) = (walk.start, walk.ratio);
+                let mut of_line = [all(0.0); N];
+                for (share, values) in shares.iter().zip(values) {
+                    let weight = all(*share) * e_delta;
+                    total = total + weight;
+                    for (sum, value) in of_line.iter_mut().zip(values) {
+                        *sum = weight.times_plus(all(*value), *sum);
+                    }
+                    e_delta = e_delta * ratio;
+                    ratio = ratio * walk.growth;
+                }
+                walk.start.store(&mut line.start, part);
+                walk.ratio.store(&mut line.ratio, part);
+                of_line[0].store(&mut line.sum, part);
+                sums.iter_mut().zip(of_line).for_each(|(sum, add)| *sum = *sum + add);
+                walk.next_line();
+            }
+            total.store(&mut weighed.total, part);
+            sums.iter().zip(&mut weighed.sums).for_each(|(sum, lanes)| sum.store(lanes, part));
+            walk.growth.store(&mut weighed.growth, part);
         }
-        sums.map(|sum| sum / self.total)
+        weighed
     }
+}
 
-    /// P(alive at T).
-    pub fn p_alive(&self) -> f64 {
-        let [p_alive] = self.mean(&self.values(|alive, _, _| [alive]));
-        p_alive
-    }
-
-    /// P(alive at T) of a customer with these λ and μ.
-    pub fn alive_given(&self, [lambda, mu]: [f64; 2]) -> f64 {
-        alive(lambda, mu, self.history.t - self.history.t_x)
-    }
-
-    /// λ and μ drawn from what the purchases say of them, from uniform numbers.
-    pub fn draw(&self, mut uniform: impl FnMut() -> f64) -> [f64; 2] {
-        let lattice = self.lattice();
-        let integrand = Integrand::new(&self.history, &self.population);
-        // The integrand at a node is its weight, but for a factor that the heaviest node tells best.
-        let heaviest =
-            (0..self.weights.len()).fold(0, |at, node| if self.weights[node] > self.weights[at] { node } else { at });
-        let [u, v] = lattice.node(heaviest / lattice.columns, heaviest % lattice.columns);
-        let ln_factor = integrand.ln_at(u, v) - self.weights[heaviest].ln();
-        let [a, b, c] = lattice.step;
+impl<F: Fn(f64, f64, f64) -> [f64; N], const N: usize> Told<'_, F, N> {
+    /// λ and μ drawn in proportion to what the purchases say of them times the first value, from uniform numbers of which the first
+    /// is handed in.
+    pub fn draw(&self, first: f64, mut uniform: impl FnMut() -> f64) -> [f64; 2] {
+        let integrand = Integrand::new(self.history, self.population);
+        let [a, b, c] = self.lattice.step;
+        let total: f64 = self.lines.iter().map(|line| line.sum[self.lane]).sum();
+        let mut place = first;
         for _ in 0..MOST_TRIES {
-            let node = self.node(uniform() * self.total);
-            let [u, v] = lattice.node(node / lattice.columns, node % lattice.columns);
-            let (i, j) = (uniform() - 0.5, uniform() - 0.5);
-            let (u, v) = (u + a * i, v + b * i + c * j);
-            let grown = (integrand.ln_at(u, v) - ln_factor).exp() / self.weights[node];
-            if uniform() * STEEPEST < grown {
-                return [u.exp(), v.exp()];
+            let (i, j) = self.node(place * total);
+            let [u_0, v_0] = self.lattice.node(i, j);
+            let (down, across) = (uniform() - 0.5, uniform() - 0.5);
+            let (u, v) = (u_0 + a * down, v_0 + b * down + c * across);
+            let (lambda, mu) = (u.exp(), v.exp());
+            let value = (self.value)(alive(lambda, mu, self.history.t - self.history.t_x), lambda, mu)[0];
+            let grown = (integrand.ln_at(u, v) - integrand.ln_at(u_0, v_0)).exp() * value;
+            if uniform() * STEEPEST * self.values[i * self.lattice.columns + j][0] < grown {
+                return [lambda, mu];
             }
+            place = uniform();
         }
-        lattice.node(heaviest / lattice.columns, heaviest % lattice.columns).map(f64::exp)
+        let (i, j) = self.node(0.5 * total);
+        self.lattice.node(i, j).map(f64::exp)
     }
 
-    /// The node at which the weights' sum passes `place`.
-    fn node(&self, mut place: f64) -> usize {
-        let columns = self.lattice().columns;
-        let mut last = 0;
-        for ((i, row), sum) in self.weights.chunks_exact(columns).enumerate().zip(&self.by_row) {
-            if place >= *sum {
+    /// The node at which the sum of weights times first values passes `place`.
+    fn node(&self, mut place: f64) -> (usize, usize) {
+        let columns = self.lattice.columns;
+        let mut last = (0, 0);
+        for (i, line) in self.lines.iter().enumerate() {
+            let sum = line.sum[self.lane];
+            if place >= sum {
                 place -= sum;
                 continue;
             }
-            for (j, weight) in row.iter().enumerate() {
-                if *weight > 0.0 {
-                    last = i * columns + j;
-                    if place < *weight {
+            let (mut e_delta, mut ratio) = (line.start[self.lane], line.ratio[self.lane]);
+            let nodes = self.shares[i * columns..].iter().zip(&self.values[i * columns..]).take(columns);
+            for (j, (share, values)) in nodes.enumerate() {
+                let weight = share * e_delta * values[0];
+                if weight > 0.0 {
+                    last = (i, j);
+                    if place < weight {
                         return last;
                     }
                     place -= weight;
                 }
+                e_delta *= ratio;
+                ratio *= self.growth;
             }
         }
         last

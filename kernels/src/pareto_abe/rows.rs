@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use super::integrand::{History, Population};
 use super::moments::RowSums;
-use super::quadrature::{History, Population};
 use super::{K, check_covariates, is_possible, shift};
 use crate::covariates::Covariates;
 use crate::rows::{Extent, Layout};

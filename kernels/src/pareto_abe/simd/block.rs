@@ -5,15 +5,17 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 
 use crate::covariates::Term;
+use crate::pareto_abe::integrand::Population;
 use crate::pareto_abe::moments::{Moments, RowSums};
-use crate::pareto_abe::quadrature::{FARTHEST, Lattice, Placer, Population, WIDEST};
+use crate::pareto_abe::quadrature::{Lattice, MOST_EXCESS, Placer, REACH, TAIL};
 use crate::pareto_abe::rows::Rows;
 use crate::pareto_abe::shift;
+use crate::pareto_abe::tilt::{Normal, Tilt, Walk};
 use crate::simd::V;
-use crate::simd::exp::exp;
 use crate::simd::ln::ln;
 
-/// How far a group's Σ may be from the reference's in any direction, as a factor of variances. Within it no e^Δ of a lattice overflows.
+/// By what factor of variances a group's Σ may be wider than where its rows' lattices were placed, in any direction, and as much narrower
+/// than what they are meant for, before rows are not asked.
 const FARTHEST_VARIANCE: f64 = 4.0;
 
 /// What is known of each of eight rows at the reference.
@@ -117,6 +119,8 @@ pub(super) struct Point {
     corr: f64,
     precision: [f64; 3],
     reference_precision: [f64; 3],
+    /// `precision` beyond the most that lattices are meant for.
+    excess: [f64; 3],
     /// ln of the ratio of the two densities' factors.
     ln_ratio: f64,
     gammas: Vec<f64>,
@@ -125,18 +129,21 @@ pub(super) struct Point {
 }
 
 impl Point {
-    pub fn new(population: &Population, reference: &Population, gammas: &[f64]) -> Self {
+    /// Seen from a reference whose lattices are meant for Σ that is narrower by a factor of variances, too.
+    pub fn new(population: &Population, reference: &Population, narrower: f64, gammas: &[f64]) -> Self {
         let Population { mean, sd: [a, b], corr } = *population;
         let [least, most] = population.variances_in(reference);
+        let (precision, reference_precision) = (population.precision(), reference.precision());
         Self {
             mean,
             per_sd: [1.0 / a, 1.0 / b],
             corr,
-            precision: population.precision(),
-            reference_precision: reference.precision(),
+            precision,
+            reference_precision,
+            excess: std::array::from_fn(|k| precision[k] - narrower * reference_precision[k]),
             ln_ratio: population.ln_peak() - reference.ln_peak(),
             gammas: gammas.to_vec(),
-            is_near: most <= FARTHEST_VARIANCE && least >= 1.0 / FARTHEST_VARIANCE,
+            is_near: most <= FARTHEST_VARIANCE && least * narrower >= 1.0 / FARTHEST_VARIANCE,
         }
     }
 }
@@ -258,27 +265,14 @@ struct Sums<S: Simd> {
     jj: V<S>,
 }
 
-/// e^k, or very much.
+/// Sums over a lattice of shares, e^Δ being one at the corner.
 #[inline(always)]
-fn factor<S: Simd>(k: V<S>) -> V<S> {
-    exp(k.at_most(700.0))
-}
-
-/// Σ p⁰ e^(k₁i + k₂j + k₃i² + k₄ij + k₅j²), by multiplications along lattice lines.
-#[inline(always)]
-fn lattice_sums<S: Simd>(
-    simd: S,
-    (shares, columns): (&[[f64; 8]], usize),
-    part: usize,
-    [k_1, k_2, k_3, k_4, k_5]: [V<S>; 5],
-) -> Sums<S> {
+fn lattice_sums<S: Simd>(simd: S, (shares, columns): (&[[f64; 8]], usize), part: usize, mut walk: Walk<S>) -> Sums<S> {
     let (zero, one) = (V::splat(simd, 0.0), V::splat(simd, 1.0));
-    let (mut start, mut down, down_growth) = (one, factor(k_1 + k_3), factor(k_3 + k_3));
-    let (mut across, across_change, growth) = (factor(k_2 + k_5), factor(k_4), factor(k_5 + k_5));
     let mut sums = Sums { total: zero, i: zero, j: zero, ii: zero, ij: zero, jj: zero };
     let mut i = zero;
     for row in shares.chunks_exact(columns) {
-        let (mut e_delta, mut ratio) = (start, across);
+        let (mut e_delta, mut ratio) = (walk.start, walk.ratio);
         let (mut total, mut first, mut second, mut j) = (zero, zero, zero, zero);
         for share in row {
             let p = V::load(simd, share, part) * e_delta;
@@ -287,7 +281,7 @@ fn lattice_sums<S: Simd>(
             first = first + p_j;
             second = p_j.times_plus(j, second);
             e_delta = e_delta * ratio;
-            ratio = ratio * growth;
+            ratio = ratio * walk.growth;
             j = j + one;
         }
         let i_total = i * total;
@@ -297,9 +291,7 @@ fn lattice_sums<S: Simd>(
         sums.ii = i.times_plus(i_total, sums.ii);
         sums.ij = i.times_plus(first, sums.ij);
         sums.jj = sums.jj + second;
-        start = start * down;
-        down = down * down_growth;
-        across = across * across_change;
+        walk.next_line();
         i = i + one;
     }
     sums
@@ -315,59 +307,45 @@ fn at<S: Simd>(simd: S, block: &Block, shares: &[[f64; 8]], part: usize, point: 
     for ((term, gamma), z) in terms.iter().zip(&point.gammas).zip(&block.covariates) {
         mean[term.parameter] = all(*gamma).times_plus(load(z), mean[term.parameter]);
     }
-    let (corner_u, corner_v) = (load(&lanes.corner[0]), load(&lanes.corner[1]));
-    let (a, b, c) = (load(&lanes.step[0]), load(&lanes.step[1]), load(&lanes.step[2]));
-    let ([p_uu, p_uv, p_vv], [q_uu, q_uv, q_vv]) = (point.precision, point.reference_precision);
-    let (d_uu, d_uv, d_vv) = (all(p_uu - q_uu), all(p_uv - q_uv), all(p_vv - q_vv));
-    let (p_uu, p_uv, p_vv) = (all(p_uu), all(p_uv), all(p_vv));
-    let (q_uu, q_uv, q_vv) = (all(q_uu), all(q_uv), all(q_vv));
-    // The corner from both means, and the slopes of both exponents there.
-    let (u, v) = (corner_u - mean[0], corner_v - mean[1]);
-    let (u_0, v_0) = (corner_u - load(&lanes.mean[0]), corner_v - load(&lanes.mean[1]));
-    let (p_u, p_v) = (p_uu.times_plus(u, p_uv * v), p_uv.times_plus(u, p_vv * v));
-    let (q_u, q_v) = (q_uu.times_plus(u_0, q_uv * v_0), q_uv.times_plus(u_0, q_vv * v_0));
-    let half = all(0.5);
-    let k_0 = half.times_from(u * p_u + v * p_v - (u_0 * q_u + v_0 * q_v), all(point.ln_ratio));
-    let (g_u, g_v) = (p_u - q_u, p_v - q_v);
-    let (d_u, d_v) = (a.times_plus(d_uu, b * d_uv), a.times_plus(d_uv, b * d_vv));
-    let sums = lattice_sums(
-        simd,
-        (shares, block.columns),
-        part,
-        [
-            -(a.times_plus(g_u, b * g_v)),
-            -(c * g_v),
-            -(half * a.times_plus(d_u, b * d_v)),
-            -(c * d_v),
-            -(half * c * c * d_vv),
-        ],
-    );
+    let (corner, [a, b, c]) = ([0, 1].map(|k| load(&lanes.corner[k])), [0, 1, 2].map(|k| load(&lanes.step[k])));
+    let from =
+        Normal { mean: [load(&lanes.mean[0]), load(&lanes.mean[1])], precision: point.reference_precision.map(all) };
+    let tilt = Tilt::new(corner, [a, b, c], from, Normal { mean, precision: point.precision.map(all) });
+    let sums = lattice_sums(simd, (shares, block.columns), part, tilt.walk());
 
+    let half = all(0.5);
+    let (u, v) = (corner[0] - mean[0], corner[1] - mean[1]);
     let per = all(1.0) / sums.total;
     let (i, j) = (sums.i * per, sums.j * per);
     let (ii, ij, jj) = (i.times_from(i, sums.ii * per), i.times_from(j, sums.ij * per), j.times_from(j, sums.jj * per));
     let (xi, eta) = ((u + a * i) * all(point.per_sd[0]), (v + b.times_plus(i, c * j)) * all(point.per_sd[1]));
-    let (a, b, c) = (a * all(point.per_sd[0]), b * all(point.per_sd[1]), c * all(point.per_sd[1]));
-    let across = b.times_plus(ii, c * ij);
+    let (x_i, e_i, e_j) = (a * all(point.per_sd[0]), b * all(point.per_sd[1]), c * all(point.per_sd[1]));
+    let across = e_i.times_plus(ii, e_j * ij);
     let mut moments = [
-        load(&lanes.ln_lik) + k_0 + ln(sums.total),
+        load(&lanes.ln_lik) + all(point.ln_ratio) + tilt.at_corner + ln(sums.total),
         all(1.0),
         xi,
         eta,
-        xi.times_plus(xi, a * a * ii),
-        xi.times_plus(eta, a * across),
-        eta.times_plus(eta, b * across + c * b.times_plus(ij, c * jj)),
+        xi.times_plus(xi, x_i * x_i * ii),
+        xi.times_plus(eta, x_i * across),
+        eta.times_plus(eta, e_i * across + e_j * e_i.times_plus(ij, e_j * jj)),
     ];
 
     // A lane that is no number passes no comparison.
     let mut is_near = all(1.0);
     for (axis, (mean, variance)) in [(i, ii), (j, jj)].into_iter().enumerate() {
         let (moved, per_variance) = (mean - load(&lanes.place[axis]), load(&lanes.per_variance[axis]));
-        let ratio = variance * per_variance;
-        is_near = (moved * moved * per_variance).if_below(FARTHEST * FARTHEST, is_near, all(0.0));
-        is_near = ratio.if_below(WIDEST, is_near, all(0.0));
-        is_near = (-ratio).if_below(-1.0 / WIDEST, is_near, all(0.0));
+        // √z ≤ (1 + z)/2.
+        let sd = half.times_plus(variance * per_variance, half);
+        let room = all(TAIL).times_from(sd, all(REACH)).at_least(0.0);
+        is_near = (moved * moved).times_plus(per_variance, -(room * room)).if_below(0.0, is_near, all(0.0));
     }
+    // In (i, j) the excess of precision is below what is allowed where its allowance's both leading minors are positive.
+    let ([e_uu, e_uv, e_vv], most) = (point.excess.map(all), all(MOST_EXCESS));
+    let (e_u, e_v) = (a.times_plus(e_uu, b * e_uv), a.times_plus(e_uv, b * e_vv));
+    let (over_i, over_j, both) = (a.times_plus(e_u, b * e_v) - most, c * c * e_vv - most, c * e_v);
+    is_near = over_i.if_below(0.0, is_near, all(0.0));
+    is_near = (both * both - over_i * over_j).if_below(0.0, is_near, all(0.0));
     for moment in &mut moments {
         *moment = (-is_near).if_below(0.0, *moment, all(0.0));
     }

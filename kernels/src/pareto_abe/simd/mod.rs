@@ -7,13 +7,13 @@
 //! ln L(θ) = ln L(θ₀) + ln Σ p⁰_ij e^Δ_ij,      Δ_ij = ln N₂(node; θ) − ln N₂(node; θ₀) = k₀ + k₁i + k₂j + k₃i² + k₄ij + k₅j²
 //! ```
 //!
-//! Along a lattice line e^Δ grows by a factor that itself grows by a constant factor: six exponentials a row, then two multiplications a
-//! node (`block`). Truncation at θ₀ cancels.
+//! e^Δ takes two multiplications a node (`tilt`). Truncation at θ₀ cancels.
 //!
-//! **How far from θ₀.** A row uses its nodes while its posterior mean moves by at most [`super::quadrature::FARTHEST`] of its posterior sds along
-//! either axis of the lattice, and the variances change by at most a factor [`super::quadrature::WIDEST`]. Any other row gets nodes of its own at θ,
-//! at some thirty times the price: results are right wherever they are asked for, and a rule of the row, θ and θ₀ alone decides.
-//! What that leaves of error is measured in `tests/pareto_abe.rs`.
+//! **How far from θ₀.** A row uses its nodes while its posterior, along either axis of the lattice, has [`super::quadrature::TAIL`] of its sds
+//! to both sides, and while Σ at θ is not too narrow for the steps ([`super::quadrature::MOST_EXCESS`]). Any other row gets nodes of its
+//! own at θ, at some twenty times the price: results are right wherever they are asked for, and a rule of the row, θ and θ₀ alone
+//! decides. Small groups, whose draws lie far apart, have wider and finer lattices ([`room`]). What that leaves of error is measured in
+//! `tests/pareto_abe.rs`.
 
 mod block;
 
@@ -22,8 +22,9 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
+use super::integrand::Population;
 use super::moments::{Moments, RowSums};
-use super::quadrature::{Placer, Population, USUAL};
+use super::quadrature::{Placer, USUAL};
 use super::rows::{Chain, Rows, add_to, check_pointwise, mark_impossible};
 use super::{first_guess, no_covariates};
 use crate::covariates::Covariates;
@@ -37,6 +38,12 @@ const PIECE_BLOCKS: usize = 16;
 /// Nodes × chains below which the calling thread sums alone: a tenth of a millisecond.
 const PARALLEL_FROM: usize = 1 << 17;
 
+/// By what factor of variances the Σ of a group of so many customers may leave its reference's, up and down, before rows need lattices
+/// of their own. Two thousand leave σ_μ uncertain by a sixth; wider lattices have more nodes.
+fn room(customers: f64) -> f64 {
+    1.0 + (2000.0 / customers).min(1.0)
+}
+
 /// Abe's likelihood of weighted cells or single customers, in f64 with the widest registers that the processor has.
 ///
 /// Results agree with [`super::Cpu`] to 1e-6 a row, and are the same bits for any number of threads, any other chains in the batch and
@@ -47,6 +54,8 @@ pub struct Simd {
     arch: Arch,
     /// θ₀ of each group, and γ₀.
     reference: Chain,
+    /// [`room`] of each group.
+    rooms: Vec<f64>,
     blocks: Vec<Block>,
     /// Runs of blocks of one group each.
     pieces: Vec<Piece>,
@@ -79,8 +88,15 @@ impl Simd {
             gammas: vec![0.0; covariates.terms.len()],
         };
         let rows = Rows::new(cells, covariates, usize::MAX)?;
-        let mut new =
-            Self { rows, arch: Arch::new(), reference, blocks: Vec::new(), pieces: Vec::new(), evaluations: 0 };
+        let mut new = Self {
+            rows,
+            arch: Arch::new(),
+            reference,
+            rooms: Vec::new(),
+            blocks: Vec::new(),
+            pieces: Vec::new(),
+            evaluations: 0,
+        };
         new.place();
         Ok(new)
     }
@@ -110,6 +126,8 @@ impl Simd {
     fn place(&mut self) {
         let (rows, reference) = (&self.rows, &self.reference);
         let mut eights: Vec<(usize, Vec<u32>)> = Vec::new();
+        let mut customers = vec![0.0; rows.cells.n_groups];
+        (rows.cells.group.iter().zip(&rows.cells.weight)).for_each(|(g, weight)| customers[*g as usize] += weight);
         self.pieces.clear();
         for group in 0..rows.cells.n_groups {
             let mut order = rows.layout.order[rows.layout.rows_of(group)].to_vec();
@@ -128,17 +146,22 @@ impl Simd {
             let piece = |start: usize| Piece { group, blocks: start..last.min(start + PIECE_BLOCKS) };
             self.pieces.extend((first..last).step_by(PIECE_BLOCKS).map(piece));
         }
-        let block = |placer: &mut Placer, (group, inputs): (usize, Vec<u32>)| {
-            Block::new(placer, rows, &reference.population(group), &reference.gammas, inputs)
+        self.rooms = customers.into_iter().map(room).collect();
+        let block = |(group, inputs): (usize, Vec<u32>)| {
+            let room = self.rooms[group];
+            let mut placer = Placer::new(USUAL.for_narrower(room * room));
+            Block::new(&mut placer, rows, &reference.population(group).widened(room), &reference.gammas, inputs)
         };
-        self.blocks = eights.into_par_iter().map_init(|| Placer::new(USUAL), block).collect();
+        self.blocks = eights.into_par_iter().map(block).collect();
     }
 
     /// The chains' points in each group.
     fn points(&self, chains: &[Chain]) -> Vec<Vec<Point>> {
         let at = |group: usize| {
-            let reference = self.reference.population(group);
-            chains.iter().map(|chain| Point::new(&chain.population(group), &reference, &chain.gammas)).collect()
+            let room = self.rooms[group];
+            let reference = self.reference.population(group).widened(room);
+            let point = |chain: &Chain| Point::new(&chain.population(group), &reference, room * room, &chain.gammas);
+            chains.iter().map(point).collect()
         };
         (0..self.rows.cells.n_groups).map(at).collect()
     }
