@@ -27,6 +27,16 @@ Example:
   echo '{\"model\": \"bg_nbd\", \"params\": {\"r\": 0.243, \"alpha\": 4.414, \"a\": 0.793, \"b\": 2.426},
          \"data\": {\"x\": 2, \"t_x\": 30.43, \"T\": 38.86}, \"horizon\": 39}' | tr -d '\\n' | longrun density
 
+A question may hold, beside model, params and data:
+  horizon        answers expected_purchases (of a contract expected_periods) and
+                 probability_of_none within it
+  n              with a horizon: answers probability, that of exactly n purchases
+                 (renewals) in it
+  discount_rate  answers discounted_expected_purchases (discounted_expected_periods):
+                 all to come, one after y counting e^(-rate y), one at the j-th
+                 opportunity or renewal from now 1/(1 + rate)^j; null without bound
+
+Impossible parameters are answered with log_lik null and {\"impossible\": …}, which says why.
 A line that cannot be answered is answered with {\"error\": …}; the exit code is then 2, at the end of input.";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -57,7 +67,7 @@ pub(super) fn density(args: &DensityArgs, _: Terminal) -> Result<Ending> {
         }
         let answered = serde_json::from_str::<Question>(&line)
             .map_err(|e| Error::new("not a question")
-                    .advice("a line is {\"model\": …, \"params\": {…}, \"data\": {…}, \"horizon\": …}; see longrun density --help")
+                    .advice("a line is {\"model\": …, \"params\": {…}, \"data\": {…}, \"horizon\": …, …}; see longrun density --help")
                     .because(e))
             .and_then(|question| answer(&question, device.as_ref()));
         let written = match &answered {

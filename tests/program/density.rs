@@ -138,4 +138,111 @@ fn what_cannot_be_answered_is_said_in_its_place() {
     // Impossible parameters are an answer: no likelihood at all.
     assert!(answers[6]["log_lik"].is_null() && answers[6]["grad"]["r"] == 0.0, "{}", answers[6]);
     assert!(answers[6]["p_alive"].is_null(), "{}", answers[6]);
+    assert_eq!(answers[6]["impossible"], "params.r must be above 0 and finite (found -1)");
+}
+
+/// A question about a new customer of each purchase model, and expected purchases ever at a discount of nothing, in closed form:
+/// of a contract with (α, β) kept for T periods (β+T)/(α−1) renewals, of lognormal rates E[λ/μ], of the others E[rate] E[life].
+const NEWCOMERS: [(&str, &str, &str, f64); 6] = [
+    ("bg_nbd", r#"{"r": 0.8, "alpha": 6, "a": 3, "b": 2.5}"#, r#"{"x": 0, "t_x": 0, "T": 0}"#, 4.5 / 2.0),
+    ("mbg_nbd", r#"{"r": 0.8, "alpha": 6, "a": 3, "b": 2.5}"#, r#"{"x": 0, "t_x": 0, "T": 0}"#, 2.5 / 2.0),
+    (
+        "pareto_nbd",
+        r#"{"r": 0.8, "alpha": 6, "s": 3, "beta": 9}"#,
+        r#"{"x": 0, "t_x": 0, "T": 0}"#,
+        0.8 / 6.0 * 9.0 / 2.0,
+    ),
+    // exp(½ (0.9² + 1.1² − 2 · 0.5 · 0.9 · 1.1)) · 0.1/0.02
+    (
+        "pareto_abe",
+        r#"{"rate": 0.1, "death": 0.02, "sd_rate": 0.9, "sd_death": 1.1, "corr": 0.5}"#,
+        r#"{"x": 0, "t_x": 0, "T": 0}"#,
+        8.368_192_508_987_6,
+    ),
+    (
+        "bg_bb",
+        r#"{"alpha": 1.2, "beta": 0.8, "gamma": 3, "delta": 4}"#,
+        r#"{"x": 0, "t_x": 0, "n": 0}"#,
+        0.6 * 4.0 / 2.0,
+    ),
+    ("s_bg", r#"{"alpha": 3, "beta": 1.5}"#, r#"{"T": 2, "lost": 0}"#, 3.5 / 2.0),
+];
+
+/// The probabilities of all counts add up to one, and their mean to the expectation, in every purchase model.
+#[test]
+fn counts_within_a_horizon_and_present_values_are_answered() {
+    const COUNTS: usize = 200;
+    let asked = |(model, params, data, _): (&str, &str, &str, f64), rest: &str| {
+        format!("{{\"model\": \"{model}\", \"params\": {params}, \"data\": {data}, {rest}}}\n")
+    };
+    let of_counts =
+        |row| (0..COUNTS).map(move |n| asked(row, &format!("\"horizon\": 12, \"n\": {n}"))).collect::<String>();
+    let (answers, code) = ask(&[], &NEWCOMERS.map(of_counts).concat());
+    assert_eq!((answers.len(), code), (COUNTS * NEWCOMERS.len(), Some(0)));
+    for (row, answers) in NEWCOMERS.iter().zip(answers.chunks(COUNTS)) {
+        let probability = |n: usize| answers[n]["probability"].as_f64().unwrap();
+        let total: f64 = (0..COUNTS).map(probability).sum();
+        let mean: f64 = (0..COUNTS).map(|n| n as f64 * probability(n)).sum();
+        let expected = ["expected_purchases", "expected_periods"].map(|key| answers[0][key].as_f64());
+        let expected = expected[0].or(expected[1]).unwrap();
+        // Beyond 200 purchases in 12 weeks lies less than that of any of them.
+        assert!((total - 1.0).abs() < 1e-9, "{row:?}: {total}");
+        assert!((mean / expected - 1.0).abs() < 1e-7, "{row:?}: {mean} {expected}");
+        assert!(answers.iter().all(|a| a["probability_of_none"] == answers[0]["probability"]), "{row:?}");
+    }
+
+    let at_rate = |rate: &str| {
+        let (answers, code) =
+            ask(&[], &NEWCOMERS.map(|row| asked(row, &format!("\"discount_rate\": {rate}"))).concat());
+        assert_eq!(code, Some(0));
+        let value =
+            |a: &Value| a["discounted_expected_purchases"].as_f64().or(a["discounted_expected_periods"].as_f64());
+        answers.iter().map(|a| value(a).unwrap()).collect::<Vec<f64>>()
+    };
+    let (ever, nearly, soon) = (at_rate("0"), at_rate("1e-9"), at_rate("1e9"));
+    for (k, (model, .., expected)) in NEWCOMERS.iter().enumerate() {
+        // Quadrature in f64; the figures of the last have fourteen digits.
+        assert!((ever[k] / expected - 1.0).abs() < 1e-8, "{model}: {} {expected}", ever[k]);
+        // A rate ρ takes about ρ E[life²]/2, some hundreds of units² here.
+        assert!((nearly[k] / ever[k] - 1.0).abs() < 1e-5, "{model}: {} {}", nearly[k], ever[k]);
+        assert!((0.0..1e-8).contains(&soon[k]), "{model}: {}", soon[k]);
+    }
+}
+
+#[test]
+fn impossible_parameters_and_questions_are_told_apart() {
+    let abe = |rate: &str, corr: &str| {
+        let rest = r#""death": 0.02, "sd_rate": 0.9, "sd_death": 1.1"#;
+        let data = r#"{"x": 1, "t_x": 2, "T": 3}"#;
+        format!(
+            r#"{{"model": "pareto_abe", "params": {{"rate": {rate}, {rest}, "corr": {corr}}}, "data": {data}, "horizon": 1}}"#
+        )
+    };
+    let (answers, code) = ask(&[], &[abe("0", "1"), abe("0.1", "-1"), abe("0.1", "0.9")].join("\n"));
+    assert_eq!(code, Some(0), "an impossible point is an answer");
+    let said: Vec<Option<&str>> = answers.iter().map(|a| a["impossible"].as_str()).collect();
+    let corr = "params.corr must be between -1 and 1, and neither of them";
+    let both = format!("params.rate must be from 1e-30 to 1e30 (found 0), {corr} (found 1)");
+    assert_eq!(said, [Some(both.as_str()), Some(format!("{corr} (found -1)").as_str()), None]);
+    assert!(answers[0]["log_lik"].is_null() && answers[0].get("expected_purchases").is_none(), "{}", answers[0]);
+
+    let asked = |rest: &str| {
+        let params = r#"{"r": 0.2, "alpha": 4, "a": 1, "b": 2}"#;
+        format!(r#"{{"model": "bg_nbd", "params": {params}, "data": {{"x": 1, "t_x": 2, "T": 3}}, {rest}}}"#)
+    };
+    let lines = [
+        asked(r#""n": 2"#),
+        asked(r#""n": 2.5, "horizon": 3"#),
+        asked(r#""n": -1, "horizon": 3"#),
+        asked(r#""discount_rate": -0.1"#),
+        r#"{"model": "gamma_gamma", "params": {"p": 6, "q": 4, "v": 15}, "data": {"x": 1, "m": 20}, "n": 1}"#
+            .to_owned(),
+    ];
+    let (answers, code) = ask(&[], &lines.join("\n"));
+    assert_eq!(code, Some(2));
+    let words =
+        ["n needs a horizon", "n must be a whole", "n must be a whole", "must be 0 or more", "n must be left out"];
+    for (answer, words) in answers.iter().zip(words) {
+        assert!(answer["error"].as_str().is_some_and(|said| said.contains(words)), "{answer}: {words}");
+    }
 }
