@@ -70,6 +70,7 @@ pub fn collect(dir: &RunDir) -> Result<View> {
         alive: alive(dir)?,
         groups: groups(&data, &predictions.groups),
         shrinkage: shrinkage.iter().flat_map(|s| &s.fits).map(shrinkage_view).collect(),
+        covariates: covariates(&diagnostics, &data),
         parameters: parameters(&diagnostics, &run::parameter_pictures(dir)?),
         facts: facts(dir, &data, &diagnostics, &telemetry, &predictions.left_out),
     })
@@ -233,6 +234,28 @@ fn shrinkage_view(fit: &FitShrinkage) -> view::Shrinkage {
         column: fit.column.clone(),
         parameters: fit.parameters.iter().enumerate().map(parameter).collect(),
     }
+}
+
+fn covariates(diagnostics: &Diagnostics, data: &DataFacts) -> Vec<view::CovariateEffect> {
+    let effect = |p: &crate::diagnose::Parameter| {
+        let moves = match p.name.as_str() {
+            "purchase_coefficient" => view::Moves::Buying,
+            "dropout_coefficient" => view::Moves::Leaving,
+            "dropout_coefficient_a" => view::Moves::LeavingA,
+            "dropout_coefficient_b" => view::Moves::LeavingB,
+            _ => return None,
+        };
+        let column = data.covariates.iter().find(|column| p.coords.values().any(|label| *label == column.name))?;
+        let level = column.name.strip_prefix(&column.covariate).and_then(|rest| rest.strip_prefix('='));
+        let step = match level {
+            Some(level) => view::CovariateStep::Level(level.to_owned()),
+            None if column.name == column.covariate => view::CovariateStep::Unit(column.scale),
+            None => view::CovariateStep::Missing,
+        };
+        let covariate = column.covariate.clone();
+        Some(view::CovariateEffect { moves, covariate, step, q05: p.q05, q50: p.q50, q95: p.q95 })
+    };
+    diagnostics.parameters.iter().filter_map(effect).collect()
 }
 
 fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<view::Parameter> {

@@ -49,6 +49,7 @@ pub(super) fn view(groups: usize) -> View {
         alive: Some(alive()),
         groups: Some(self::groups(groups)),
         shrinkage: vec![shrinkage(groups)],
+        covariates: covariates(),
         parameters: parameters(groups),
         facts: facts(),
     }
@@ -320,6 +321,21 @@ fn shrinkage(n: usize) -> Shrinkage {
         column: "cohort".into(),
         parameters: (0..).zip(["rate", "phi"]).map(parameter).collect(),
     }
+}
+
+fn covariates() -> Vec<CovariateEffect> {
+    let effect = |moves, covariate: &str, step, quantiles: [f64; 3]| {
+        let [q05, q50, q95] = quantiles;
+        CovariateEffect { moves, covariate: covariate.into(), step, q05, q50, q95 }
+    };
+    let web = || CovariateStep::Level("web".into());
+    vec![
+        effect(Moves::Buying, "income", CovariateStep::Unit(21_300.0), [4.1e-6, 5.6e-6, 7.2e-6]),
+        effect(Moves::Buying, "channel", web(), [-0.31, -0.22, -0.14]),
+        effect(Moves::Buying, "income", CovariateStep::Missing, [-0.2, 0.05, 0.29]),
+        effect(Moves::LeavingA, "channel", web(), [0.03, 0.21, 0.4]),
+        effect(Moves::LeavingB, "channel", web(), [-0.2, 0.02, 0.22]),
+    ]
 }
 
 fn parameters(groups: usize) -> Vec<Parameter> {

@@ -18,6 +18,7 @@
 
 mod check;
 mod collect;
+mod covariates;
 mod facts;
 mod html;
 mod numbers;
@@ -38,6 +39,7 @@ pub use collect::collect;
 pub use html::render;
 pub use numbers::{count, figure, money, percent, short, whole};
 pub use view::{
-    AliveMap, Check, Class, Coverage, DataFacts, Density, Facts, FitFacts, Group, Groups, Headline, Holdout, Interval,
-    Parameter, Score, Shrinkage, Shrunk, ShrunkParameter, Step, Tracking, Verdict, View,
+    AliveMap, Check, Class, CovariateEffect, CovariateStep, Coverage, DataFacts, Density, Facts, FitFacts, Group,
+    Groups, Headline, Holdout, Interval, Moves, Parameter, Score, Shrinkage, Shrunk, ShrunkParameter, Step, Tracking,
+    Verdict, View,
 };

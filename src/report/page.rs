@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
+use super::covariates::{self, CovariatePart};
 use super::facts::{FactPart, facts};
 use super::numbers::{
     self, count, count_range, decimals_for, fixed, money, money_range, percent, percent_whole, whole,
@@ -49,6 +50,7 @@ pub(super) struct Page {
     alive: Option<AlivePart>,
     groups: Option<GroupPart>,
     shrinkage: Option<ShrinkagePart>,
+    covariates: Option<CovariatePart>,
     parameters: Option<ParameterPart>,
     chains: Option<ChainPart>,
     facts: FactPart,
@@ -193,6 +195,7 @@ impl Page {
             }),
             groups: view.groups.as_ref().filter(|g| !g.rows.is_empty()).map(|g| groups(g, currency)),
             shrinkage: shrinkage::part(&view.shrinkage),
+            covariates: covariates::part(&view.covariates),
             parameters: parameters(&view.parameters),
             chains: chains(&view.parameters),
             facts: facts(&view.facts),

@@ -75,7 +75,7 @@ fn sections_that_a_run_does_not_have_are_absent() {
     // Taking one section away takes nothing else away.
     let full = view(2);
     type TakeAway = fn(&mut View);
-    let without: [(&str, TakeAway); 9] = [
+    let without: [(&str, TakeAway); 10] = [
         ("Where the value is", |v| v.tiers.clear()),
         ("Who to talk to", |v| v.segments.clear()),
         ("Does the model fit?", |v| {
@@ -86,6 +86,7 @@ fn sections_that_a_run_does_not_have_are_absent() {
         ("Who is still a customer?", |v| v.alive = None),
         ("By cohort", |v| v.groups = None),
         ("How much groups borrow", |v| v.shrinkage.clear()),
+        ("What is known of customers", |v| v.covariates.clear()),
         ("The posterior", |v| v.parameters.clear()),
         ("How it was made", |v| v.facts = super::Facts::default()),
     ];
@@ -128,6 +129,8 @@ fn text_from_outside_is_never_markup() {
         g.column = evil.into();
         g.rows[0].label = evil.into();
     }
+    v.covariates[1].covariate = evil.into();
+    v.covariates[1].step = super::CovariateStep::Level(evil.into());
     for p in &mut v.parameters {
         p.name = evil.into();
         p.fit = evil.into();
@@ -203,6 +206,9 @@ fn numbers_that_are_none_read_as_a_dash() {
     if let Some(g) = &mut v.groups {
         g.rows[0].value = bad;
     }
+    v.covariates[0].q95 = f64::NAN;
+    v.covariates[1].q95 = 800.0;
+    v.covariates[2].q50 = f64::NAN;
     for p in &mut v.parameters {
         p.r_hat = f64::NAN;
         p.sd = f64::INFINITY;

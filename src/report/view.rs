@@ -56,6 +56,8 @@ pub struct View {
     pub groups: Option<Groups>,
     /// How groups borrowed strength from each other, by fit; empty without groups.
     pub shrinkage: Vec<Shrinkage>,
+    /// What covariates do, one entry per coefficient; empty without any.
+    pub covariates: Vec<CovariateEffect>,
     /// Posterior of every parameter, population parameters (no coordinates) and group parameters alike.
     pub parameters: Vec<Parameter>,
     /// How the run was made.
@@ -274,6 +276,47 @@ pub struct Shrunk {
     pub pooled: f64,
     /// The weight of the centre, 0–1.
     pub share: f64,
+}
+
+/// What one column of what is known of customers does to one thing that they do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CovariateEffect {
+    /// What it moves.
+    pub moves: Moves,
+    /// The covariate: `income`, `channel`.
+    pub covariate: String,
+    /// What it is compared with.
+    pub step: CovariateStep,
+    /// 5 % quantile of the coefficient γ, per unit of the column as it was written: e^γ is a factor.
+    pub q05: f64,
+    /// Its median.
+    pub q50: f64,
+    /// Its 95 % quantile.
+    pub q95: f64,
+}
+
+/// What a covariate moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Moves {
+    /// How often customers buy while active.
+    Buying,
+    /// How fast they leave.
+    Leaving,
+    /// The a of a chance to leave a/(a+b).
+    LeavingA,
+    /// Its b.
+    LeavingB,
+}
+
+/// What a customer differs by whom a coefficient speaks of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum CovariateStep {
+    /// A unit more of a number, whose standard deviation over customers this is.
+    Unit(f64),
+    /// This level, rather than the most frequent one.
+    Level(String),
+    /// A missing value, rather than an average one.
+    Missing,
 }
 
 /// Posterior and diagnostics of one parameter.

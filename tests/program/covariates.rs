@@ -72,6 +72,15 @@ fn coefficients_are_found_in_the_units_of_their_columns() {
                 assert!(sd < 0.3 / unit, "{key} {name}[{covariate}]: the data say nothing (sd {sd})");
             }
         }
+        // The report says it in words: e^γ per unit, and which lie away from ×1.
+        let report = std::fs::read_to_string(folder.path().join("run/report.html")).expect("a report");
+        assert!(report.contains("What is known of customers, and what it says"), "{key}");
+        assert!(
+            report.contains("How often they buy") && report.contains("percent <span class=\"rule\">per unit"),
+            "{key}"
+        );
+        // 0.4 per standard deviation of one.
+        assert!(report.contains("more often</td>"), "{key}");
         // Customers with one history and other covariates have other futures.
         let customers = std::fs::read_to_string(folder.path().join("run/customers.csv")).expect("customers");
         let mut lines = customers.lines();
