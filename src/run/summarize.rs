@@ -148,6 +148,43 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     )
 }
 
+/// Correlation beyond which two covariates say nearly the same.
+const ALIKE: f64 = 0.95;
+
+/// Pairs of such covariates that are named.
+const PAIRS: usize = 5;
+
+/// What to say of covariates whose coefficients the data can hardly tell apart, or the prior decides on.
+fn doubts(plan: &Plan, design: &data::Design) -> Vec<String> {
+    let alike = design.alike(ALIKE);
+    let name = |column: usize| &design.columns[column].name;
+    let told = |&(a, b, correlation): &(usize, usize, f64)| {
+        format!(
+            "`{}` and `{}` say nearly the same of customers (correlation {correlation:.3}): what they do together is learned, but not \
+             what each does alone; leave one of them out",
+            name(a),
+            name(b)
+        )
+    };
+    let mut notes: Vec<String> = alike.iter().take(PAIRS).map(told).collect();
+    if alike.len() > PAIRS {
+        notes.push(format!("so do {} more pairs of covariates", alike.len() - PAIRS));
+    }
+    let prior = plan.purchase.covariates.as_ref().map(|spec| spec.prior);
+    if let Some((prior, (low, high))) = prior.map(|prior| (prior, prior.support())) {
+        let never = match (low >= 0.0, high <= 0.0) {
+            (true, _) => "below 0: no covariate can make customers buy less often, or leave later",
+            (_, true) => "above 0: no covariate can make customers buy more often, or leave sooner",
+            _ => return notes,
+        };
+        notes.push(format!(
+            "covariates.prior ({}) has no coefficients {never}, whatever the data say; take a normal prior unless that is certain",
+            prior.name()
+        ));
+    }
+    notes
+}
+
 /// A covariate this many standard deviations from its mean says that the mean says little.
 const FAR: f64 = 20.0;
 
@@ -190,6 +227,7 @@ fn covariates(
             c.farthest, c.name
         )
     }));
+    notes.extend(doubts(&dir.plan, &design));
     Ok(Some(design.columns))
 }
 

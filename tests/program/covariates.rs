@@ -93,6 +93,39 @@ fn coefficients_are_found_in_the_units_of_their_columns() {
     }
 }
 
+/// Columns that no data can tell apart, and a prior that decides on the sign, are named before anything is fitted.
+#[test]
+fn what_data_cannot_tell_is_said() {
+    let prior = "prior = { dist = \"half_normal\", scale = 1.0 }\n";
+    let folder = shop(
+        "bg_nbd",
+        "300",
+        &format!(
+            "[covariates]\npath = \"known.csv\"\ncontinuous = [\"covariate_1\", \"covariate_2\", \"cents\"]\n{prior}"
+        ),
+    );
+    let text = std::fs::read_to_string(folder.path().join("shop/covariates.csv")).expect("covariates");
+    let known: String = std::iter::once("customer_id,covariate_1,covariate_2,cents\n".to_owned())
+        .chain(text.lines().skip(1).map(|line| {
+            let z: f64 = line.split(',').nth(1).expect("three fields").parse().expect("a number");
+            format!("{line},{:.0}\n", -100.0 * z)
+        }))
+        .collect();
+    std::fs::write(folder.path().join("known.csv"), known).expect("writable");
+    let output = longrun(folder.path(), &["summarize", "shop.toml"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let facts = json(&folder.path().join("run/facts.json"));
+    let notes: Vec<&str> = facts["notes"].as_array().expect("notes").iter().filter_map(|note| note.as_str()).collect();
+    let alike: Vec<_> = notes.iter().filter(|note| note.contains("say nearly the same")).collect();
+    assert_eq!(alike.len(), 1, "{notes:?}");
+    let named = alike[0].starts_with("`covariate_1` and `cents` say") && alike[0].contains("(correlation -1.000)");
+    assert!(named && alike[0].contains("leave one of them out"), "{}", alike[0]);
+    let sided =
+        notes.iter().find(|note| note.starts_with("covariates.prior (half_normal) has no coefficients below 0"));
+    assert!(sided.is_some_and(|note| note.contains("take a normal prior")), "{notes:?}");
+    assert!(stderr(&output).contains("say nearly the same"), "{}", stderr(&output));
+}
+
 #[test]
 fn what_cannot_be_used_is_said() {
     let folder = shop("bg_nbd", "300", "");

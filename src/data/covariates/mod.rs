@@ -5,6 +5,7 @@
 //! becomes a column per level but the most frequent, 1 or 0 less the level's share. So a customer of all zeros is the average one,
 //! and a model's other parameters speak of that customer.
 
+mod alike;
 mod encode;
 mod read;
 mod table;
