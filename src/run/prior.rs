@@ -6,7 +6,7 @@ use ndarray::{Array2, Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 use super::backend::Place;
-use super::meaning::{self, Draw, Meaning, World};
+use super::meaning::{self, Draw, Law, Meaning, World};
 use super::summarize::read_observations;
 use super::{RunDir, models};
 use crate::config::Plan;
@@ -75,12 +75,17 @@ pub fn prior(dir: &RunDir, draws: u32) -> Result<PriorCheck> {
     Ok(PriorCheck { parameters: rows, meaning: meaning(&dir.plan, &parameters)? })
 }
 
-/// What the draws mean, where the purchase model has a year of customers to show.
+/// What the draws mean: what new customers do.
 fn meaning(plan: &Plan, parameters: &BTreeMap<&str, Array3<f64>>) -> Result<Vec<Meaning>> {
-    let Role::Purchase(dropout) = family(&plan.purchase.model)?.role else { return Ok(Vec::new()) };
+    let law = match family(&plan.purchase.model)?.role {
+        Role::Purchase(dropout) => Law::AnyTime(dropout),
+        Role::Opportunity => Law::Opportunities,
+        Role::Contract => Law::Contracts,
+        Role::Spend => return Ok(Vec::new()),
+    };
     let Some(purchase) = parameters.get(models::PURCHASE) else { return Ok(Vec::new()) };
     let spend = parameters.get(models::SPEND);
-    let world = World { dropout, time_unit_days: plan.data.time_unit_days, seed: models::seed(plan, models::PURCHASE) };
+    let world = World { law, time_unit_days: plan.data.time_unit_days, seed: models::seed(plan, models::PURCHASE) };
     let draws = purchase.outer_iter().enumerate().map(|(d, purchase)| Draw {
         draw: d as u64,
         purchase,

@@ -36,6 +36,33 @@ fn number(value: &Value, path: &str) -> f64 {
     value.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path} in {value}"))
 }
 
+/// What default priors mean, in each model's own words.
+#[test]
+fn priors_are_told_at_opportunities_and_in_contracts_kept() {
+    let rows: [(&str, &str, &[&str]); 2] = [
+        (
+            "bg_bb",
+            "summary",
+            &["repeat purchases at the next 12 opportunities, mean customer", "does not buy again at the next 12"],
+        ),
+        ("s_bg", "contracts", &["kept after 1 period ", "kept after 2 periods", "kept after 5 periods"]),
+    ];
+    for (key, kind, words) in rows {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let size = ["--customers", "500", "--groups", "2", "--seed", "11", "--kind", kind];
+        done(folder.path(), &[&["simulate", "--output", "shop", "--model", key], &size[..]].concat());
+        let config = format!(
+            "[data]\nkind = \"{kind}\"\npath = \"shop/{kind}.csv\"\ntime_unit = \"month\"\n[groups]\nby = \"column\"\ncolumn = \"group\"\n\
+             [purchase]\nmodel = \"{key}\"\n[spend]\nmodel = \"none\"\n"
+        );
+        write(folder.path(), "shop.toml", &config);
+        let told = done(folder.path(), &["prior", "shop.toml", "-q", "--draws", "100"]);
+        for said in words.iter().chain(&["over the middle"]) {
+            assert!(told.contains(said), "{key}: {said}:\n{told}");
+        }
+    }
+}
+
 const QUICK: &str = "[sampler]\ndraws = 300\n[predict]\ndraws = 200\n[diagnose]\nmin_ess = 200\nmax_r_hat = 1.02\n";
 
 /// Every group's parameters within four posterior sds of the truth: one of eighteen would be outside by chance once in 800 tries, and
