@@ -10,7 +10,8 @@ use super::{Ending, Terminal, progress::Bars};
 use crate::error::Result;
 use crate::run;
 
-/// Priors are left out: what is maximised is the likelihood alone, without the Jacobian of any transform.
+/// Priors are left out: what is maximised is the likelihood alone, without the Jacobian of any transform. Groups are left out too: all
+/// customers are fitted as one, whatever groups.by says.
 #[derive(Debug, Args)]
 pub(super) struct MaximumArgs {
     /// A configuration, or a run directory.

@@ -20,19 +20,19 @@ pub(super) struct SbcArgs {
     #[arg(long)]
     model: String,
 
-    /// Groups that share information; 1 for none.
+    /// Groups that share information, up to 1000; 1 for none.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     groups: u32,
 
-    /// Covariates of every customer: standard normal numbers that move how often they buy and when they stop.
+    /// Covariates of every customer, up to 10: standard normal numbers that move how often they buy and when they stop.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     covariates: u32,
 
-    /// Times that it is done.
+    /// Times that it is done, at least 10; a verdict worth having takes hundreds.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     replications: u32,
 
-    /// Customers made each time, over all groups.
+    /// Customers made each time, over all groups, at least 10.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     customers: u32,
 

@@ -27,7 +27,8 @@ pub(super) struct SimulateArgs {
     customers: u64,
 
     /// Number of groups of customers, whose habits differ, up to 100000; more than 26 are drawn from a hierarchy. 4x3 makes 4
-    /// countries of 3 channels each, 4x3x2 these of 2 campaigns each, drawn level by level.
+    /// countries of 3 channels each, 4x3x2 these of 2 campaigns each, drawn level by level: for models of continuous time, all but
+    /// bg_bb and s_bg.
     #[arg(long, default_value = "3", value_parser = nested_groups, allow_negative_numbers = true)]
     groups: GroupCounts,
 
@@ -218,9 +219,10 @@ impl SimulateArgs {
                 .advice("leave it out, or choose --model bg_nbd, mbg_nbd, pareto_nbd or pareto_abe"));
         }
         let &[groups] = &self.groups.0[..] else {
-            return Err(Error::new("groups of this model are on one level")
-                .at("--groups")
-                .advice("give one number, as in --groups 4"));
+            let seen = self.groups.0.iter().map(u32::to_string).collect::<Vec<_>>().join("x");
+            return Err(Error::new("groups of bg_bb and s_bg are on one level").at("--groups").seen(seen).advice(
+                "give one number, as in --groups 4, or choose --model bg_nbd, mbg_nbd, pareto_nbd or pareto_abe",
+            ));
         };
         Ok(CountedSpec {
             start: self.start,

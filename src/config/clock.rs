@@ -57,7 +57,7 @@ impl Checker<'_> {
         }
         let must = "\"contracts\" or \"cohorts\" with purchase.model = \"s_bg\"";
         let advice = "s_bg needs customers who are seen to leave: one line each with age and lost, or a table of cohorts; for purchases \
-                      choose bg_nbd, mbg_nbd, pareto_nbd or bg_bb";
+                      choose bg_nbd, mbg_nbd, pareto_nbd, pareto_abe or bg_bb";
         self.require(has_contracts, "data.kind", must, seen, advice)?;
         let must = "\"none\" (or left out) with purchase.model = \"s_bg\"";
         let advice = "a contract has a price, not a spend to learn; multiply the renewals by it";

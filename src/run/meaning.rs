@@ -120,7 +120,7 @@ fn questions(world: World) -> [Question; 10] {
             let first = format!("at the next {} opportunities", world.time());
             (first.clone(), first, "chance to buy")
         }
-        Law::Contracts => (String::new(), String::new(), "share lost at the first renewal"),
+        Law::Contracts => (String::new(), String::new(), "first-period loss"),
     };
     let kept = |periods: u32| {
         format!("share of contracts kept after {periods} {}", if periods == 1 { "period" } else { "periods" })

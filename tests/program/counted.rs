@@ -60,6 +60,8 @@ fn priors_are_told_at_opportunities_and_in_contracts_kept() {
         for said in words.iter().chain(&["over the middle"]) {
             assert!(told.contains(said), "{key}: {said}:\n{told}");
         }
+        let said = refused(folder.path(), &["simulate", "--output", "other", "--model", key, "--groups", "4x3"]);
+        assert!(said.contains("one level (found 4x3)") && said.contains("pareto_abe"), "{said}");
     }
 }
 

@@ -129,6 +129,18 @@ fn priors_are_told_in_purchases_and_money() {
     ] {
         assert!(stdout(&text).contains(said), "{said}:\n{}", stdout(&text));
     }
+    // Of many groups the first are printed, all of them when asked.
+    let lines = |sets: &[&str]| {
+        let output = longrun(folder.path(), &[&["prior", "many.toml", "-q", "--draws", "20"], sets].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    let by_customer = "[data]\nkind = \"summary\"\npath = \"shop/summary.csv\"\n[groups]\nby = \"column\"\ncolumn = \"frequency\"\n\
+                       [spend]\nmodel = \"none\"\n";
+    std::fs::write(folder.path().join("many.toml"), by_customer).expect("writable");
+    let (short, long) = (lines(&[]), lines(&["--all"]));
+    assert!(short.contains("rows of other groups are left out: --all prints them"), "{short}");
+    assert!(short.lines().count() + 20 < long.lines().count() && !long.contains("left out"), "{short}\n{long}");
     let ask = |config: &str, sets: &[&str]| -> HashMap<String, [f64; 3]> {
         let args = ["prior", config, "--json", "--draws", "300"];
         let told = longrun(folder.path(), &[&args[..], sets].concat());
