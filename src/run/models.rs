@@ -8,6 +8,7 @@ use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
 use crate::error::{Error, Result};
+use crate::kernels::covariates::MOST_TERMS;
 use crate::kernels::{
     Covariates, KernelError, Likelihood, bg_bb, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg,
 };
@@ -140,7 +141,20 @@ pub(super) fn regression(
             .at("covariates.parquet")
             .advice("run `longrun summarize` on the run directory again")
     })?;
-    Regression::new(family, spec, &design.columns).map(Some)
+    let regression = Regression::new(family, spec, &design.columns)?;
+    // Abe's customers are summed one by one, and take any number.
+    if family.key != "pareto_abe" && regression.len() > MOST_TERMS {
+        return Err(Error::new(format!("{} takes at most {MOST_TERMS} coefficients of covariates", family.name))
+            .at("covariates")
+            .seen(format!("{} coefficients of {} columns", regression.len(), design.columns.len()))
+            .advice(format!(
+                "a column has one in each of {}, and so has every level of a categorical column but one: name fewer covariates under \
+                 covariates.purchase or covariates.dropout, merge levels, or make a column of many levels a group (groups.by = \
+                 \"column\")",
+                family.effects.iter().map(|effect| effect.name).collect::<Vec<_>>().join(", ")
+            )));
+    }
+    Ok(Some(regression))
 }
 
 /// What each group's own data make of its parameters.

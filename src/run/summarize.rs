@@ -13,6 +13,7 @@ use crate::data::{
     Window,
 };
 use crate::error::{Error, Result};
+use crate::model::family;
 
 /// Reads the data and writes the summary; results that other data led to are forgotten once the new summary is certain.
 pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
@@ -110,6 +111,8 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     }
     let covariates = covariates(dir, &mut notes, &reading)?;
     let observed = Observations::read(dir.root(), true)?;
+    // Said before a fit is begun.
+    models::regression(family(&dir.plan.purchase.model)?, &observed, dir.plan.purchase.covariates.as_ref())?;
     notes.extend(too_little(&dir.plan, &observed)?);
     models::resolve_priors(&mut dir.plan, &observed)?;
     dir.write_plan()?;
@@ -216,7 +219,8 @@ fn covariates(
     }
     if facts.rejected > 0 {
         notes.push(format!(
-            "{} rows of the covariates could not be used: covariate_rejects.csv says why",
+            "{} rows of the covariates could not be used, with all of their columns: covariate_rejects.csv says why; a field that is left \
+             empty keeps the others of its row",
             facts.rejected
         ));
     }

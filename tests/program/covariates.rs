@@ -143,6 +143,20 @@ fn what_cannot_be_used_is_said() {
     assert!(said.contains("bad.toml:") && said.contains("\"income\""), "{said}");
     let said = refused(&format!("{table}categorical = [\"covariate_1\"]\n"));
     assert!(said.contains("300 levels"), "{said}");
+    // Forty levels have 39 coefficients in each of three effects.
+    let text = std::fs::read_to_string(folder.path().join("shop/covariates.csv")).expect("covariates");
+    let levels: String = std::iter::once("customer_id,kind\n".to_owned())
+        .chain(
+            text.lines()
+                .skip(1)
+                .enumerate()
+                .map(|(i, line)| format!("{},k{}\n", line.split(',').next().expect("an id"), i % 40)),
+        )
+        .collect();
+    std::fs::write(folder.path().join("levels.csv"), levels).expect("writable");
+    let said = refused("[covariates]\npath = \"levels.csv\"\ncategorical = [\"kind\"]\n");
+    let most = "covariates: BG/NBD takes at most 32 coefficients of covariates (found 117 coefficients of 39 columns)";
+    assert!(said.contains(most) && said.contains("merge levels"), "{said}");
     // Half of the customers have no row.
     let text = std::fs::read_to_string(folder.path().join("shop/covariates.csv")).expect("covariates");
     let half: String = text.lines().take(151).flat_map(|line| [line, "\n"]).collect();

@@ -37,13 +37,19 @@ pub(super) fn encode(raw: &Raw<'_>, missing: MissingValues) -> Result<(Design, V
         let told: Vec<String> = lacking.iter().map(|(name, count)| format!("{name}: {count}")).collect();
         let rejected = match raw.rejected {
             0 => String::new(),
-            n => format!("; {n} rows were rejected, covariate_rejects.csv says why"),
+            1 => "; 1 row was rejected with all of its columns, covariate_rejects.csv says why".to_owned(),
+            n => format!("; {n} rows were rejected with all of their columns, covariate_rejects.csv says why"),
         };
         let (customers, absent) = (raw.customers, raw.absent);
         return Err(Error::new("customers lack values of covariates")
             .at("covariates.missing")
             .seen(format!("{} of {customers} customers ({absent} stand in no usable row{rejected})", told.join(", ")))
-            .advice("fill them in, or set covariates.missing = \"indicator\" to count them as average with a column that says so"));
+            .advice(if raw.rejected > 0 {
+                "correct what cannot be read, or leave its field empty to keep the others of its row; empty fields are allowed with \
+                 covariates.missing = \"indicator\", which counts such customers as average with a column that says so"
+            } else {
+                "fill them in, or set covariates.missing = \"indicator\" to count them as average with a column that says so"
+            }));
     }
     let mut columns: Vec<(DesignColumn, Vec<f64>)> = Vec::new();
     let mut indicators: Vec<(DesignColumn, Vec<f64>)> = Vec::new();
@@ -180,6 +186,17 @@ mod tests {
         let names = ["income".to_owned()];
         let told = encode(&raw(&names, &values, 4), MissingValues::Error).unwrap_err().to_string();
         assert!(told.contains("income: 1, channel: 2 of 4 customers"), "{told}");
+        assert!(told.contains("; fill them in, or set covariates.missing"), "{told}");
+        // A row that cannot be read takes its good columns with it.
+        let broken = Raw { absent: 1, rejected: 1, ..raw(&names, &values, 4) };
+        let told = encode(&broken, MissingValues::Error).unwrap_err().to_string();
+        assert!(
+            told.contains(
+                "(1 stand in no usable row; 1 row was rejected with all of its columns, covariate_rejects.csv"
+            ),
+            "{told}"
+        );
+        assert!(told.contains("leave its field empty to keep the others of its row"), "{told}");
         let (design, lacking) = encode(&raw(&names, &values, 4), MissingValues::Indicator).unwrap();
         assert_eq!(lacking, [("income".to_owned(), 1), ("channel".to_owned(), 2)]);
         let told: Vec<&str> = design.columns.iter().map(|c| c.name.as_str()).collect();
