@@ -208,6 +208,8 @@ mod on_bad_houses {
             let rest: Vec<_> = whole.iter().enumerate().filter(|(i, _)| *i != missing).map(|(_, f)| *f).collect();
             complains(rules::five_files, &rest, "model `sbg`: ", what);
         }
+        let listed = [&whole[..], &[("scripts/sbc.sh", "worlds=(bg:1:0)")]].concat();
+        complains(rules::five_files, &listed, "model `sbg`: ", "world in the list of calibrations: scripts/sbc.sh");
         let lone = [("shaders/odd.wgsl", "// x"), ("shaders/lib/math.wgsl", "// x")];
         complains(rules::shader_pairs, &lone, "shaders/odd.wgsl: ", "kernels/src/odd.rs");
     }

@@ -1,6 +1,7 @@
 //! Twenty replications of every family in a very wide band, a deliberate mistake that must be seen, and a calibration that is cut short.
 
 use super::*;
+use crate::model::MODELS;
 
 /// Small data and short fits: enough to see a gross fault in seconds.
 fn quick(model: &str, groups: usize) -> Setup {
@@ -10,19 +11,8 @@ fn quick(model: &str, groups: usize) -> Setup {
 /// Every quantity of every family. Were seeds not fixed, one of the 90-odd quantities would fall below 1e-4 by chance once in 110 tries.
 #[test]
 fn ranks_are_not_far_from_uniform() {
-    let worlds = [
-        ("bg_nbd", 1, 0),
-        ("mbg_nbd", 1, 0),
-        ("pareto_nbd", 1, 0),
-        ("pareto_abe", 1, 0),
-        ("bg_bb", 1, 0),
-        ("s_bg", 1, 0),
-        ("gamma_gamma", 1, 0),
-        ("bg_nbd", 3, 0),
-        ("bg_nbd", 1, 1),
-        ("pareto_nbd", 1, 1),
-    ];
-    for (model, groups, covariates) in worlds {
+    let alone = MODELS.iter().map(|family| (family.key, 1, 0));
+    for (model, groups, covariates) in alone.chain([("bg_nbd", 3, 0), ("bg_nbd", 1, 1), ("pareto_nbd", 1, 1)]) {
         let setup = Setup { covariates, ..quick(model, groups) };
         let found = calibrate(&setup, None, &|_| ()).expect("a calibration");
         assert!(found.quantities.iter().any(|q| q.name == JOINT));
@@ -95,7 +85,21 @@ fn it_goes_on_where_it_was() {
     assert!(other.contains("belongs to another calibration"), "{other}");
 }
 
+/// Frozen priors name the parameters that a run would put its own on.
 #[test]
-fn a_model_without_priors_is_refused() {
-    assert!(calibrate(&Setup::new("nbd", 1), None, &|_| ()).is_err());
+fn every_family_has_frozen_priors() {
+    for family in MODELS {
+        let chart = family.chart_parameters(&family.derived_chart());
+        let mut wanted: Vec<String> = chart.iter().map(|p| p.name.to_owned()).collect();
+        wanted.sort();
+        let alone = World::new(family.key, 1, 0).expect("a world");
+        assert_eq!(alone.plan.priors.into_keys().collect::<Vec<_>>(), wanted, "{}", family.key);
+        let pooled = World::new(family.key, 3, 0).expect("a world").plan.hierarchy.expect("a hierarchy");
+        assert_eq!(pooled.mu.into_keys().collect::<Vec<_>>(), wanted, "{}", family.key);
+    }
+}
+
+#[test]
+fn a_model_of_no_table_is_refused() {
+    assert!(calibrate(&Setup::new("pareto", 1), None, &|_| ()).is_err());
 }

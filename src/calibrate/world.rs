@@ -1,5 +1,5 @@
 //! The worlds that are calibrated: frozen priors, customers made by a model exactly as it says, and the posterior that a run would make of
-//! them. One row of [`priors`], one arm of [`customers`] and one of [`posterior`] per family.
+//! them. Priors and customers go by a family's role, and its dropout: a new one is asked for here by the compiler.
 //!
 //! | family | a customer |
 //! | --- | --- |
@@ -22,8 +22,8 @@ use crate::data::{Cells, Design, DesignColumn, Groups, Observations, SpendRows};
 use crate::dist::{CovariateSpec, HierarchySpec, Prior};
 use crate::error::{Error, Result};
 use crate::kernels::rng::{Purpose, Stream};
-use crate::kernels::{Likelihood, bg_bb, bg_nbd, covariates, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
-use crate::model::{Family, Posterior, Regression, Scale, family};
+use crate::kernels::{Likelihood, bg_bb, s_bg};
+use crate::model::{Dropout, Family, Posterior, Regression, Role, Scale, family};
 use crate::run;
 use crate::target::Schema;
 
@@ -50,49 +50,43 @@ const fn normal(mean: f64, sd: f64) -> Prior {
 
 /// Proper priors under which a few hundred customers say something of every parameter, and none is beyond a sampler: without groups by
 /// parameter, with groups on the centre of each (on its link's scale).
-fn priors(key: &str, groups: usize) -> Result<Vec<(&'static str, Prior)>> {
-    let rows: &[(&str, Prior, Prior)] = match key {
-        "bg_nbd" | "mbg_nbd" => &[
+fn priors(role: Role, groups: usize) -> Vec<(&'static str, Prior)> {
+    let rows: &[(&str, Prior, Prior)] = match role {
+        Role::Purchase(Dropout::AfterRepeat | Dropout::AfterAny) => &[
             ("r", lognormal(0.8, 0.5), normal(-0.2, 0.4)),
             ("rate", lognormal(0.15, 0.5), normal(-1.9, 0.4)),
             ("phi", beta(3.0, 7.0), normal(-0.9, 0.5)),
             ("kappa", lognormal(3.0, 0.5), normal(1.1, 0.4)),
         ],
-        "pareto_nbd" => &[
+        Role::Purchase(Dropout::AnyTime) => &[
             ("r", lognormal(0.8, 0.5), normal(-0.2, 0.4)),
             ("rate", lognormal(0.15, 0.5), normal(-1.9, 0.4)),
             ("s", lognormal(0.8, 0.5), normal(-0.2, 0.4)),
             ("dropout_rate", lognormal(0.03, 0.5), normal(-3.5, 0.4)),
         ],
-        "pareto_abe" => &[
+        Role::Purchase(Dropout::AnyTimeTogether) => &[
             ("rate", lognormal(0.1, 0.5), normal(-2.3, 0.4)),
             ("death", lognormal(0.02, 0.5), normal(-3.9, 0.4)),
             ("sd_rate", lognormal(0.8, 0.3), normal(-0.2, 0.3)),
             ("sd_death", lognormal(0.8, 0.3), normal(-0.2, 0.3)),
             ("corr", Prior::Uniform { low: -1.0, high: 1.0 }, normal(0.0, 1.0)),
         ],
-        "bg_bb" => &[
+        Role::Opportunity => &[
             ("purchase_chance", beta(4.0, 6.0), normal(-0.4, 0.5)),
             ("purchase_kappa", lognormal(3.0, 0.5), normal(1.1, 0.4)),
             ("dropout_chance", beta(2.0, 8.0), normal(-1.4, 0.5)),
             ("dropout_kappa", lognormal(3.0, 0.5), normal(1.1, 0.4)),
         ],
-        "s_bg" => {
+        Role::Contract => {
             &[("churn", beta(3.0, 7.0), normal(-0.9, 0.5)), ("churn_kappa", lognormal(3.0, 0.5), normal(1.1, 0.4))]
         }
-        "gamma_gamma" => &[
+        Role::Spend => &[
             ("p", lognormal(4.0, 0.4), normal(1.4, 0.3)),
             ("q", lognormal(3.5, 0.3), normal(0.9, 0.3)),
             ("mean_spend", lognormal(30.0, 0.3), normal(3.4, 0.3)),
         ],
-        other => {
-            return Err(Error::new("no priors are frozen for this model")
-                .at("--model")
-                .seen(other)
-                .advice("bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg and gamma_gamma have some"));
-        }
     };
-    Ok(rows.iter().map(|(name, alone, centre)| (*name, if groups > 1 { *centre } else { *alone })).collect())
+    rows.iter().map(|(name, alone, centre)| (*name, if groups > 1 { *centre } else { *alone })).collect()
 }
 
 /// Spread between groups of every parameter, on its link's scale.
@@ -131,7 +125,7 @@ impl World {
     pub(super) fn new(key: &str, groups: usize, covariates: u32) -> Result<Self> {
         let family = family(key)?;
         let named: BTreeMap<String, Prior> =
-            priors(key, groups)?.into_iter().map(|(name, prior)| (name.to_owned(), prior)).collect();
+            priors(family.role, groups).into_iter().map(|(name, prior)| (name.to_owned(), prior)).collect();
         let pooled = (groups > 1).then(|| HierarchySpec {
             sigma: named.keys().map(|name| (name.clone(), SPREAD)).collect(),
             mu: named.clone(),
@@ -178,16 +172,10 @@ impl World {
 
     /// The parameters of a customer with covariates `z`, given those of the group.
     fn own(&self, theta: &[f64], gamma: ArrayView1<'_, f64>, z: &[f64]) -> Vec<f64> {
-        let Some(regression) = &self.regression else { return theta.to_vec() };
-        let (gamma, terms) = (gamma.to_vec(), regression.terms());
-        let four = std::array::from_fn(|k| theta[k]);
-        let own = match self.family.key {
-            "mbg_nbd" => covariates::own::<mbg_nbd::MbgNbd>(four, &gamma, &terms, z),
-            "pareto_nbd" => covariates::own::<pareto_nbd::ParetoNbd>(four, &gamma, &terms, z),
-            "pareto_abe" => pareto_abe::own(four, &gamma, &terms, z),
-            _ => covariates::own::<bg_nbd::BgNbd>(four, &gamma, &terms, z),
-        };
-        own.iter().chain(&theta[4..]).copied().collect()
+        match self.regression.as_ref().zip(self.family.movable.as_ref()) {
+            Some((regression, movable)) => (movable.own)(theta, &gamma.to_vec(), &regression.terms(), z),
+            None => theta.to_vec(),
+        }
     }
 
     /// The design of `values`, row by row; none without covariates.
@@ -208,8 +196,8 @@ impl World {
         let weight = vec![1.0; n];
         posterior(
             self,
-            match self.family.key {
-                "bg_bb" => Customers::Opportunities(bg_bb::Rows {
+            match self.family.role {
+                Role::Opportunity => Customers::Opportunities(bg_bb::Rows {
                     n_groups: n,
                     group,
                     frequency: vec![1; n],
@@ -217,14 +205,14 @@ impl World {
                     opportunities: vec![2; n],
                     weight,
                 }),
-                "s_bg" => Customers::Contracts(s_bg::Rows {
+                Role::Contract => Customers::Contracts(s_bg::Rows {
                     n_groups: n,
                     group,
                     period: vec![1; n],
                     lost: vec![true; n],
                     weight,
                 }),
-                _ => Customers::Shop(Box::new(Observations {
+                Role::Purchase(_) | Role::Spend => Customers::Shop(Box::new(Observations {
                     groups: self.groups.clone(),
                     cells: Cells {
                         group: group.clone(),
@@ -270,8 +258,8 @@ fn customers(
         let stream = Stream::new(seed, Purpose::Calibration, u64::from(replication) << 32 | u64::from(i), 2);
         (group, natural.row(group as usize).to_vec(), stream)
     };
-    match world.family.key {
-        "bg_bb" => {
+    match world.family.role {
+        Role::Opportunity => {
             let mut rows = bg_bb::Rows { n_groups, ..bg_bb::Rows::default() };
             for (group, theta, mut stream) in (0..count).map(of) {
                 let (x, t_x) = donor(&theta, &mut stream)?;
@@ -283,7 +271,7 @@ fn customers(
             }
             Ok(Customers::Opportunities(rows))
         }
-        "s_bg" => {
+        Role::Contract => {
             let mut rows = s_bg::Rows { n_groups, ..s_bg::Rows::default() };
             for (group, theta, mut stream) in (0..count).map(of) {
                 let (period, lost) = contract(&theta, &mut stream)?;
@@ -294,7 +282,7 @@ fn customers(
             }
             Ok(Customers::Contracts(rows))
         }
-        key => {
+        role @ (Role::Purchase(_) | Role::Spend) => {
             let mut observed = Observations { groups: world.groups.clone(), ..Observations::default() };
             let mut values = Vec::new();
             for i in 0..count {
@@ -302,20 +290,20 @@ fn customers(
                 let z: Vec<f64> = world.columns.iter().map(|_| stream.normal()).collect();
                 let theta = world.own(&theta, gamma, &z);
                 values.extend(z);
-                if key == "gamma_gamma" {
-                    let x = 1 + i / n_groups as u32 % MOST_SPENDS;
-                    observed.spend.group.push(group);
-                    observed.spend.frequency.push(x);
-                    observed.spend.monetary.push(mean_spend(&theta, x, &mut stream)?);
-                    observed.spend.weight.push(1.0);
-                } else {
+                if let Role::Purchase(dropout) = role {
                     let age = AGES.0 + (AGES.1 - AGES.0) * f64::from(i) / f64::from(count);
-                    let (x, t_x) = buyer(key, &theta, age, &mut stream)?;
+                    let (x, t_x) = buyer(dropout, &theta, age, &mut stream)?;
                     observed.cells.group.push(group);
                     observed.cells.frequency.push(x);
                     observed.cells.recency.push(t_x);
                     observed.cells.age.push(age);
                     observed.cells.weight.push(1.0);
+                } else {
+                    let x = 1 + i / n_groups as u32 % MOST_SPENDS;
+                    observed.spend.group.push(group);
+                    observed.spend.frequency.push(x);
+                    observed.spend.monetary.push(mean_spend(&theta, x, &mut stream)?);
+                    observed.spend.weight.push(1.0);
                 }
             }
             observed.covariates = world.design(values);
@@ -329,27 +317,33 @@ fn impossible(e: impl std::fmt::Display) -> Error {
 }
 
 /// (x, t_x) of a customer observed for `age` after a first purchase at 0.
-fn buyer(key: &str, theta: &[f64], age: f64, stream: &mut Stream) -> Result<(u32, f64)> {
+fn buyer(dropout: Dropout, theta: &[f64], age: f64, stream: &mut Stream) -> Result<(u32, f64)> {
+    let gamma = |shape: usize, stream: &mut Stream| -> Result<f64> {
+        Ok(Gamma::new(theta[shape], 1.0 / theta[shape + 1]).map_err(impossible)?.sample(stream))
+    };
     let (mut chance, mut end) = (0.0, f64::INFINITY);
-    let rate: f64;
-    if key == "pareto_abe" {
-        let (u, v) = (stream.normal(), stream.normal());
-        let corr = theta[4];
-        rate = theta[0] * (theta[2] * u).exp();
-        let leaving = theta[1] * (theta[3] * (corr * u + (1.0 - corr * corr).sqrt() * v)).exp();
-        end = -stream.uniform().ln() / leaving;
-    } else {
-        rate = Gamma::new(theta[0], 1.0 / theta[1]).map_err(impossible)?.sample(stream);
-    }
-    if key == "pareto_nbd" {
-        let leaving: f64 = Gamma::new(theta[2], 1.0 / theta[3]).map_err(impossible)?.sample(stream);
-        end = -stream.uniform().ln() / leaving;
-    } else if key != "pareto_abe" {
-        chance = Beta::new(theta[2], theta[3]).map_err(impossible)?.sample(stream);
-    }
+    let rate = match dropout {
+        Dropout::AfterRepeat | Dropout::AfterAny => {
+            let rate = gamma(0, stream)?;
+            chance = Beta::new(theta[2], theta[3]).map_err(impossible)?.sample(stream);
+            rate
+        }
+        Dropout::AnyTime => {
+            let (rate, leaving) = (gamma(0, stream)?, gamma(2, stream)?);
+            end = -stream.uniform().ln() / leaving;
+            rate
+        }
+        Dropout::AnyTimeTogether => {
+            let (u, v) = (stream.normal(), stream.normal());
+            let corr = theta[4];
+            let leaving = theta[1] * (theta[3] * (corr * u + (1.0 - corr * corr).sqrt() * v)).exp();
+            end = -stream.uniform().ln() / leaving;
+            theta[0] * (theta[2] * u).exp()
+        }
+    };
     let (mut x, mut t_x) = (0, 0.0);
     // Whoever may leave after any purchase may leave after the first.
-    if key == "mbg_nbd" && stream.uniform() < chance {
+    if dropout == Dropout::AfterAny && stream.uniform() < chance {
         return Ok((x, t_x));
     }
     let Ok(wait) = Exp::new(rate) else { return Err(impossible(rate)) };

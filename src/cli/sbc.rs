@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 
 use super::config::print_json;
 use super::progress::Bars;
@@ -10,14 +11,15 @@ use super::{Ending, Terminal};
 use crate::calibrate::{COVERAGE, Calibration, DRAWS, Setup, calibrate};
 use crate::dist::{Prior, PriorSpec};
 use crate::error::Result;
+use crate::model::keys;
 
 /// Draws parameters from frozen priors, makes customers under them, samples their posterior and ranks the truth among its draws, many
 /// times over. Right posteriors give uniform ranks, for every parameter and for the log-likelihood.
 #[derive(Debug, Args)]
 #[command(after_help = READING)]
 pub(super) struct SbcArgs {
-    /// The model: bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg or gamma_gamma.
-    #[arg(long)]
+    /// The model.
+    #[arg(long, value_parser = PossibleValuesParser::from(keys(|_| true)))]
     model: String,
 
     /// Groups that share information, up to 1000; 1 for none.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use indicatif::HumanCount;
 
@@ -15,6 +16,7 @@ use crate::data::simulate::{
 };
 use crate::data::{Kind, Resolution};
 use crate::error::{Error, Result};
+use crate::model::{Dropout, Role, family, keys};
 
 #[derive(Debug, Args)]
 pub(super) struct SimulateArgs {
@@ -34,8 +36,8 @@ pub(super) struct SimulateArgs {
 
     /// The law: customers lapse after a repeat purchase, after any purchase, at any time, or at any time but more or less soon the more
     /// often they buy (pareto_abe); buy or not at each opportunity (bg_bb); renew a contract or not (s_bg).
-    #[arg(long, value_enum, default_value_t = Model::BgNbd)]
-    model: Model,
+    #[arg(long, value_parser = models(), default_value = "bg_nbd")]
+    model: String,
 
     /// Number of covariates, up to 20: standard normal numbers that move how often customers buy and when they lapse, in a table of
     /// their own, covariates.csv (or .parquet).
@@ -85,22 +87,9 @@ enum RowKind {
     Contracts,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Model {
-    BgNbd,
-    MbgNbd,
-    ParetoNbd,
-    ParetoAbe,
-    BgBb,
-    SBg,
-}
-
-impl Model {
-    /// What its rows are unless told otherwise.
-    fn rows(self) -> RowKind {
-        if self == Self::SBg { RowKind::Contracts } else { RowKind::Transactions }
-    }
+/// Keys of the models whose customers can be made.
+fn models() -> PossibleValuesParser {
+    keys(|family| family.role != Role::Spend).into()
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -137,7 +126,8 @@ enum Format {
 }
 
 pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending> {
-    let rows = args.kind.unwrap_or(args.model.rows());
+    let role = family(&args.model)?.role;
+    let rows = args.kind.unwrap_or(if role == Role::Contract { RowKind::Contracts } else { RowKind::Transactions });
     if matches!((&rows, &args.count), (RowKind::Transactions, Some(Count::EveryPurchase))) {
         return Err(Error::new("transactions are all written; what counts is a summary's question")
             .at("--count every-purchase")
@@ -158,13 +148,11 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
     let bars = Bars::new(terminal);
     let path = args.output.join(format!("{stem}.{ending}"));
     let told = |done| bars.simulating(done, args.customers);
-    let report = match args.model {
-        Model::BgNbd => write_shop(&args.shop(PurchaseLaw::BgNbd)?, kind, &path, &told)?,
-        Model::MbgNbd => write_shop(&args.shop(PurchaseLaw::MbgNbd)?, kind, &path, &told)?,
-        Model::ParetoNbd => write_shop(&args.shop(PurchaseLaw::ParetoNbd)?, kind, &path, &told)?,
-        Model::ParetoAbe => write_shop(&args.shop(PurchaseLaw::ParetoAbe)?, kind, &path, &told)?,
-        Model::BgBb => simulate_counted(&args.counted(CountedModel::BgBb)?, kind, &path, &told)?,
-        Model::SBg => simulate_counted(&args.counted(CountedModel::SBg)?, kind, &path, &told)?,
+    let report = match role {
+        Role::Purchase(dropout) => write_shop(&args.shop(law(dropout))?, kind, &path, &told)?,
+        Role::Opportunity => simulate_counted(&args.counted(CountedModel::BgBb)?, kind, &path, &told)?,
+        Role::Contract => simulate_counted(&args.counted(CountedModel::SBg)?, kind, &path, &told)?,
+        Role::Spend => return Err(Error::new("a model of spend makes no customers").at("--model").seen(&args.model)),
     };
     bars.clear();
     if terminal.json {
@@ -183,6 +171,16 @@ pub(super) fn simulate(args: &SimulateArgs, terminal: Terminal) -> Result<Ending
         }
     }
     Ok(Ending::Healthy)
+}
+
+/// How the simulator's customers lapse.
+fn law(dropout: Dropout) -> PurchaseLaw {
+    match dropout {
+        Dropout::AfterRepeat => PurchaseLaw::BgNbd,
+        Dropout::AfterAny => PurchaseLaw::MbgNbd,
+        Dropout::AnyTime => PurchaseLaw::ParetoNbd,
+        Dropout::AnyTimeTogether => PurchaseLaw::ParetoAbe,
+    }
 }
 
 impl SimulateArgs {
@@ -216,7 +214,7 @@ impl SimulateArgs {
         if self.covariates > 0 {
             return Err(Error::new("covariates move no parameter of this model")
                 .at("--covariates")
-                .advice("leave it out, or choose --model bg_nbd, mbg_nbd, pareto_nbd or pareto_abe"));
+                .advice(format!("leave it out, or choose --model {}", keys(|f| f.movable.is_some()).join(", "))));
         }
         let &[groups] = &self.groups.0[..] else {
             let seen = self.groups.0.iter().map(u32::to_string).collect::<Vec<_>>().join("x");

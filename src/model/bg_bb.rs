@@ -7,9 +7,10 @@
 //! | means and concentrations | of p and of θ, e.g. α / (α + β) and α + β                      | (0,1), > 0 |
 
 use super::chart::{beta_pull_back, beta_to_natural};
-use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+use super::likelihood::array;
+use super::{Alternative, Family, Forecast, Guess, Parameter, Role, Unit};
 use crate::data;
-use crate::kernels::bg_bb::Rows;
+use crate::kernels::bg_bb::{self, Rows};
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -71,7 +72,27 @@ pub const FAMILY: Family = Family {
             ],
         },
     ],
-    effects: &[],
+    likelihood: |observed, place| {
+        let rows = rows(observed.cells.clone(), &observed.groups);
+        // So few distinct histories that the judge is quick enough.
+        place.make(rows, bg_bb::Cpu::new, bg_bb::Cpu::new, bg_bb::Gpu::with)
+    },
+    takes: |theta| bg_bb::is_possible(&array(theta)),
+    forecast: |theta, data, ahead| {
+        let (theta, [x, t_x, n]) = (array(theta), array(data).map(|count| count as u32));
+        let (probability, probability_of_none) =
+            ahead.probabilities(|h, count| bg_bb::probability_of(theta, x, t_x, n, h as u32, count));
+        let discounted = |rate| bg_bb::discounted_expected_purchases(theta, x, t_x, n, rate);
+        Forecast {
+            p_alive: Some(bg_bb::p_alive(theta, x, t_x, n)),
+            expected_purchases: ahead.horizon.map(|h| bg_bb::expected_purchases(theta, x, t_x, n, h as u32)),
+            probability,
+            probability_of_none,
+            discounted_expected_purchases: ahead.discount_rate.map(discounted),
+            ..Forecast::default()
+        }
+    },
+    movable: None,
     to_natural,
     pull_back,
 };

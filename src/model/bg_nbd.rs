@@ -13,7 +13,9 @@
 //! hierarchy speak of the latter.
 
 use super::chart::{beta_pull_back, beta_to_natural, gamma_pull_back, gamma_to_natural};
-use super::{Alternative, Dropout, Effect, Family, Guess, Moved, Parameter, Role, Unit};
+use super::likelihood::{Continuous, array, cells};
+use super::{Alternative, Dropout, Effect, Family, Guess, Movable, Moved, Parameter, Role, Unit};
+use crate::kernels::bg_nbd;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -23,7 +25,18 @@ pub const FAMILY: Family = Family {
     role: Role::Purchase(Dropout::AfterRepeat),
     parameters: PARAMETERS,
     alternatives: ALTERNATIVES,
-    effects: EFFECTS,
+    likelihood: |observed, place| place.make(cells(observed), bg_nbd::Simd::new, bg_nbd::Cpu::new, bg_nbd::Gpu::with),
+    takes: |theta| bg_nbd::is_possible(&array(theta)),
+    forecast: |theta, data, ahead| {
+        let kernels = Continuous {
+            p_alive: bg_nbd::p_alive,
+            expected_purchases: bg_nbd::expected_purchases,
+            probability_of: bg_nbd::probability_of,
+            discounted_expected_purchases: bg_nbd::discounted_expected_purchases,
+        };
+        kernels.forecast(theta, data, ahead)
+    },
+    movable: Some(Movable::by::<bg_nbd::BgNbd>(EFFECTS)),
     to_natural,
     pull_back,
 };

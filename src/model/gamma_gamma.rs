@@ -10,7 +10,8 @@
 //! q stays above 1, where the population mean is finite. On the CDNOW sample the correlation matrix of (ln p, ln(q−1), ln v) has
 //! condition number 772, that of (ln p, ln(q−1), ln M) 10: default priors and the hierarchy speak of the latter.
 
-use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+use super::likelihood::array;
+use super::{Alternative, Family, Forecast, Guess, Parameter, Role, Unit};
 use crate::data;
 use crate::kernels::gamma_gamma as kernel;
 
@@ -47,7 +48,16 @@ pub const FAMILY: Family = Family {
             "mean spend per purchase over customers, p v / (q - 1), in currency",
         )],
     }],
-    effects: &[],
+    likelihood: |observed, place| {
+        let rows = rows(observed.spend.clone(), &observed.groups);
+        place.make(rows, kernel::Simd::new, kernel::Cpu::new, kernel::Gpu::with)
+    },
+    takes: |theta| kernel::is_possible(&array(theta)),
+    forecast: |theta, data, _| {
+        let spend = kernel::expected_spend(array(theta), data[0] as u32, data[1]);
+        Forecast { expected_spend: Some(spend), ..Forecast::default() }
+    },
+    movable: None,
     to_natural,
     pull_back,
 };

@@ -10,6 +10,7 @@ mod coordinate;
 mod direct;
 pub mod gamma_gamma;
 mod hierarchy;
+mod likelihood;
 mod mbg_nbd;
 mod pareto_abe;
 mod pareto_nbd;
@@ -21,12 +22,13 @@ mod words;
 
 use ndarray::{Array3, ArrayView2};
 
-use crate::data;
+use crate::data::{self, Observations};
 use crate::error::{Error, Result};
 use crate::kernels::Cells;
 use crate::target::Schema;
 
 pub use hierarchy::{Effects, LEVEL_DIM, PAIR_DIM, PARAMETER_DIM, Pilot};
+pub use likelihood::{Ahead, Forecast, Made, Movable, Place};
 pub use posterior::Posterior;
 pub use priors::{Guess, Scale, Unit};
 pub use regression::{Effect, Moved, Regression};
@@ -52,9 +54,14 @@ pub const MODELS: &[Family] = &[
 /// The row of [`MODELS`] called `key`.
 pub fn family(key: &str) -> Result<&'static Family> {
     MODELS.iter().find(|f| f.key == key).ok_or_else(|| {
-        let known: Vec<&str> = MODELS.iter().map(|f| f.key).collect();
-        Error::new("unknown model").seen(format!("`{key}`")).advice(format!("models are {}", known.join(", ")))
+        let known = keys(|_| true).join(", ");
+        Error::new("unknown model").seen(format!("`{key}`")).advice(format!("models are {known}"))
     })
+}
+
+/// Keys of the families of which `which` is true, in the table's order.
+pub fn keys(which: impl Fn(&Family) -> bool) -> Vec<&'static str> {
+    MODELS.iter().filter(|family| which(family)).map(|family| family.key).collect()
 }
 
 /// The cells of a summary as the purchase kernels take them.
@@ -152,8 +159,14 @@ pub struct Family {
     pub parameters: &'static [Parameter],
     /// Other ways to name some of them.
     pub alternatives: &'static [Alternative],
-    /// Which of them covariates may move.
-    pub effects: &'static [Effect],
+    /// Its likelihood of some customers.
+    pub likelihood: fn(&Observations, &Place) -> Made,
+    /// Whether the likelihood takes such parameters.
+    pub takes: fn(&[f64]) -> bool,
+    /// `(theta, data, ahead)`: what it says of one customer; the data are those of its role, in their order.
+    pub forecast: fn(&[f64], &[f64], &Ahead) -> Forecast,
+    /// How covariates move it; none where they do not.
+    pub movable: Option<Movable>,
     /// `(chart, values, natural)`: natural parameters of chart values.
     to_natural: fn(&[bool], &[f64], &mut [f64]),
     /// The chain rule from natural parameters to chart values.
@@ -223,6 +236,7 @@ impl Family {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PurchaseModel;
     use crate::target::Variable;
 
     fn charts(family: &Family) -> Vec<Vec<bool>> {
@@ -293,6 +307,16 @@ mod tests {
             super::family("pareto").unwrap_err().to_string(),
             "unknown model (found `pareto`); models are bg_nbd, mbg_nbd, pareto_nbd, pareto_abe, bg_bb, s_bg, gamma_gamma"
         );
+    }
+
+    /// `purchase.model` takes the families of customers, by their keys, and no others.
+    #[test]
+    fn configurations_know_the_table() {
+        for family in MODELS {
+            let read = serde_json::from_value::<PurchaseModel>(family.key.into()).ok().map(PurchaseModel::key);
+            let wanted = (family.role != Role::Spend).then_some(family.key);
+            assert_eq!(read, wanted, "config::PurchaseModel and {}", family.key);
+        }
     }
 
     #[test]

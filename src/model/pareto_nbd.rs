@@ -11,7 +11,9 @@
 //! (r, α) and (s, β) lie on narrow ridges in the likelihood, so that default priors and the hierarchy speak of (r, ρ, s, δ).
 
 use super::chart::{gamma_pull_back, gamma_to_natural};
-use super::{Alternative, Dropout, Effect, Family, Guess, Moved, Parameter, Role, Unit};
+use super::likelihood::{Continuous, array, cells};
+use super::{Alternative, Dropout, Effect, Family, Guess, Movable, Moved, Parameter, Role, Unit};
+use crate::kernels::pareto_nbd;
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -59,10 +61,23 @@ pub const FAMILY: Family = Family {
             )],
         },
     ],
-    effects: &[
+    likelihood: |observed, place| {
+        place.make(cells(observed), pareto_nbd::Simd::new, pareto_nbd::Cpu::new, pareto_nbd::Gpu::with)
+    },
+    takes: |theta| pareto_nbd::is_possible(&array(theta)),
+    forecast: |theta, data, ahead| {
+        let kernels = Continuous {
+            p_alive: pareto_nbd::p_alive,
+            expected_purchases: pareto_nbd::expected_purchases,
+            probability_of: pareto_nbd::probability_of,
+            discounted_expected_purchases: pareto_nbd::discounted_expected_purchases,
+        };
+        kernels.forecast(theta, data, ahead)
+    },
+    movable: Some(Movable::by::<pareto_nbd::ParetoNbd>(&[
         Effect { name: "purchase_coefficient", on: Moved::Purchase, parameter: 1 },
         Effect { name: "dropout_coefficient", on: Moved::Dropout, parameter: 3 },
-    ],
+    ])),
     to_natural,
     pull_back,
 };

@@ -8,8 +8,8 @@
 
 use ndarray::{Array2, ArrayView1, ArrayView2, ArrayViewMut1};
 
-use super::Family;
 use super::coordinate::Coordinate;
+use super::{Family, keys};
 use crate::data::DesignColumn;
 use crate::dist::CovariateSpec;
 use crate::error::{Error, Result};
@@ -63,14 +63,14 @@ impl Regression {
     /// # Errors
     /// A family that covariates cannot move; a covariate that is not among the columns; no covariate at all; a prior that makes none.
     pub fn new(family: &Family, spec: &CovariateSpec, columns: &[DesignColumn]) -> Result<Self> {
-        if family.effects.is_empty() {
+        let Some(movable) = &family.movable else {
             return Err(Error::new(format!("{} takes no covariates", family.name))
                 .at("covariates")
-                .advice("models that do: bg_nbd, mbg_nbd, pareto_nbd, pareto_abe"));
-        }
+                .advice(format!("models that do: {}", keys(|f| f.movable.is_some()).join(", "))));
+        };
         let mut coefficients = Vec::new();
         let mut schema = Schema::default();
-        for effect in family.effects {
+        for effect in movable.effects {
             let wanted = match effect.on {
                 Moved::Purchase => &spec.purchase,
                 Moved::Dropout => &spec.dropout,

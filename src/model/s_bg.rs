@@ -7,9 +7,10 @@
 //! | mean and concentration | of θ: α / (α + β) and α + β                       | (0,1), > 0 |
 
 use super::chart::{beta_pull_back, beta_to_natural};
-use super::{Alternative, Family, Guess, Parameter, Role, Unit};
+use super::likelihood::array;
+use super::{Alternative, Family, Forecast, Guess, Parameter, Role, Unit};
 use crate::data;
-use crate::kernels::s_bg::Rows;
+use crate::kernels::s_bg::{self, Rows};
 
 /// The family's row in the table of models.
 pub const FAMILY: Family = Family {
@@ -36,7 +37,32 @@ pub const FAMILY: Family = Family {
             ),
         ],
     }],
-    effects: &[],
+    likelihood: |observed, place| {
+        let rows = rows(observed.cells.clone(), &observed.groups);
+        // So few distinct histories that the judge is quick enough.
+        place.make(rows, s_bg::Cpu::new, s_bg::Cpu::new, s_bg::Gpu::with)
+    },
+    takes: |theta| s_bg::is_possible(&array(theta)),
+    forecast: |theta, data, ahead| {
+        let (theta, period, is_lost) = (array(theta), data[0] as u32, data[1] != 0.0);
+        let of_living = |value: f64| if is_lost { 0.0 } else { value };
+        let (probability, probability_of_none) = ahead.probabilities(|h, n| match is_lost {
+            true => f64::from(u8::from(n == 0)),
+            false => s_bg::probability_of(theta, period, h as u32, n),
+        });
+        let kept = |h: f64| of_living(s_bg::expected_periods(theta, period, h as u32));
+        // The kernel counts the next renewal in full; here as with opportunities, the j-th from now is a j-th power away.
+        let discounted = |rate: f64| of_living(s_bg::discounted_residual_lifetime(theta, period, rate) / (1.0 + rate));
+        Forecast {
+            p_alive: Some(of_living(1.0)),
+            expected_periods: ahead.horizon.map(kept),
+            probability,
+            probability_of_none,
+            discounted_expected_periods: ahead.discount_rate.map(discounted),
+            ..Forecast::default()
+        }
+    },
+    movable: None,
     to_natural,
     pull_back,
 };

@@ -8,6 +8,7 @@ use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::kernels::device::{self, Adapter, Choice, Device};
 use crate::kernels::{Arrangement, Options};
+use crate::model::Place;
 
 /// Input rows × chains from which `auto` prefers a GPU.
 ///
@@ -101,36 +102,24 @@ fn named<'a>(adapters: &'a [Adapter], name: Option<&str>) -> Result<&'a Adapter>
 }
 
 /// The place a plan decided on, opened.
-#[derive(Debug)]
-pub(super) enum Place {
-    /// f64 on the CPU.
-    Cpu,
-    /// An open device, and how to use it.
-    Gpu(Device, Options),
-}
-
-impl Place {
-    pub fn of(plan: &ComputePlan) -> Result<Self> {
-        match (plan.backend, &plan.adapter) {
-            (Backend::Cpu, _) => Ok(Self::Cpu),
-            (Backend::Gpu, adapter) => {
-                let choice = adapter.clone().map_or(Choice::Auto, Choice::Named);
-                let options = Options {
-                    arrangement: match plan.layout {
-                        Some(Layout::Chains) => Arrangement::Chains,
-                        Some(Layout::Rows) | None => Arrangement::Rows,
-                    },
-                    budget_bytes: plan.device_budget_mib.map(|mib| mib << 20),
-                };
-                let opened = Device::open(&choice);
-                opened.map(|device| Self::Gpu(device, options)).map_err(|e| {
-                    Error::new("the planned adapter could not be opened")
-                        .at("plan.toml: compute.adapter")
-                        .seen(adapter.as_deref().unwrap_or("none"))
-                        .advice("run on the machine the plan was made for, or start a new run")
-                        .because(e)
-                })
-            }
-        }
+pub(super) fn open(plan: &ComputePlan) -> Result<Place> {
+    if plan.backend == Backend::Cpu {
+        return Ok(Place::CPU);
     }
+    let choice = plan.adapter.clone().map_or(Choice::Auto, Choice::Named);
+    let options = Options {
+        arrangement: match plan.layout {
+            Some(Layout::Chains) => Arrangement::Chains,
+            Some(Layout::Rows) | None => Arrangement::Rows,
+        },
+        budget_bytes: plan.device_budget_mib.map(|mib| mib << 20),
+    };
+    let opened = Device::open(&choice);
+    opened.map(|device| Place { device: Some((device, options)), is_judge: false }).map_err(|e| {
+        Error::new("the planned adapter could not be opened")
+            .at("plan.toml: compute.adapter")
+            .seen(plan.adapter.as_deref().unwrap_or("none"))
+            .advice("run on the machine the plan was made for, or start a new run")
+            .because(e)
+    })
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use ndarray::{Array2, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::backend::Place;
 use super::fit::open_store;
 use super::models::{PURCHASE, likelihood, model_name, regression};
 use super::summarize::read_summary;
@@ -17,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::HoldoutScores;
 use crate::importance::k_limit;
 use crate::kernels::{ParamBatch, PointwiseBatch};
-use crate::model::family;
+use crate::model::{Place, family};
 use rayon::prelude::*;
 
 /// Log-likelihoods held at once: 64 MB.
@@ -156,7 +155,7 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
         Some(regression) => regression.of_draws(schema, thinned.view())?,
         None => Array2::zeros((draws, 0)),
     };
-    let mut likelihood = likelihood(model, &observed, regression.as_ref(), &Place::Cpu)?;
+    let mut likelihood = likelihood(model, &observed, regression.as_ref(), &Place::CPU)?;
     // Likelihoods that integrate customers out do so about a reference: amid the draws.
     let per_group = params.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));
     let coefficients = shared.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));

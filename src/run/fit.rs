@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::backend::Place;
+use super::backend;
 use super::facts::DataFacts;
 use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
@@ -12,7 +12,7 @@ use crate::config::{Plan, SamplerKind};
 use crate::dist::{CovariateSpec, Prior, PriorSpec};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
-use crate::model::{Posterior, family};
+use crate::model::{Place, Posterior, family};
 use crate::sampler::{self, ApproximateSettings, Approximation, Kind, ModeSearch, Settings, Start, Watch};
 use crate::target::{Checkpoint, LogDensity};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 /// Explores whatever fit is not complete yet.
 pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
     let observed = read_observations(dir)?;
-    let place = Place::of(&dir.plan.compute)?;
+    let place = backend::open(&dir.plan.compute)?;
     let mut store = store(dir)?;
     for (name, model) in models::fits(&dir.plan) {
         if store.is_complete(name) {
@@ -241,7 +241,7 @@ pub fn maximum(dir: &RunDir) -> Result<Vec<MaximumFacts>> {
             let priors = family.parameters.iter().map(|p| (p.name.to_owned(), Prior::Flat)).collect();
             let covariates = plan.covariates.clone().map(|c| CovariateSpec { prior: Prior::Flat, ..c });
             let spec = PriorSpec { priors, hierarchy: None, covariates };
-            let mut posterior = models::posterior_of(family, &observed, &spec, &Place::Cpu)?.jacobian(false);
+            let mut posterior = models::posterior_of(family, &observed, &spec, &Place::CPU)?.jacobian(false);
             let start = posterior.start();
             let mode = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())?;
             let point = mode.point.view();

@@ -3,16 +3,13 @@
 use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
-use super::backend::Place;
 use crate::config::{GroupsPlan, ModelPlan, Plan};
 use crate::data::Observations;
 use crate::dist::{Centring, CovariateSpec, HierarchySpec, PriorSpec};
 use crate::error::{Error, Result};
 use crate::kernels::covariates::MOST_TERMS;
-use crate::kernels::{
-    Covariates, KernelError, Likelihood, bg_bb, bg_nbd, covariates, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg,
-};
-use crate::model::{self, Family, Pilot, Posterior, Regression, Scale, family};
+use crate::kernels::{Covariates, Likelihood};
+use crate::model::{Family, Pilot, Place, Posterior, Regression, Scale, family, keys};
 use crate::sampler::{self, Curvature, Laplace, ModeSearch};
 
 /// Name of the purchase fit.
@@ -110,7 +107,7 @@ pub(super) fn posterior_knowing(
 /// # Errors
 /// Priors that do not fit their parameters, or customers that the model cannot have.
 pub fn posterior_on_cpu(plan: &ModelPlan, observed: &Observations) -> Result<Posterior> {
-    posterior(plan, observed, &Place::Cpu)
+    posterior(plan, observed, &Place::CPU)
 }
 
 /// The posterior of a family under some priors, with covariates where these have them, in the coordinates that nothing is known of.
@@ -151,7 +148,7 @@ pub(super) fn regression(
                 "a column has one in each of {}, and so has every level of a categorical column but one: name fewer covariates under \
                  covariates.purchase or covariates.dropout, merge levels, or make a column of many levels a group (groups.by = \
                  \"column\")",
-                family.effects.iter().map(|effect| effect.name).collect::<Vec<_>>().join(", ")
+                family.movable.iter().flat_map(|movable| movable.effects).map(|effect| effect.name).collect::<Vec<_>>().join(", ")
             )));
     }
     Ok(Some(regression))
@@ -175,7 +172,7 @@ pub(super) fn alone(family: &'static Family, observed: &Observations) -> Result<
         .into_par_iter()
         .map(|group| -> Result<_> {
             // A group without a single row of this family.
-            let Ok(likelihood) = likelihood(family, &group, None, &Place::Cpu) else { return Ok(None) };
+            let Ok(likelihood) = likelihood(family, &group, None, &Place::CPU) else { return Ok(None) };
             let mut posterior = Posterior::new(family, likelihood, &group.groups, &PriorSpec::default(), &scale)?;
             let start = posterior.start();
             let found = sampler::find_mode(&mut posterior, start.view(), &ModeSearch::default())
@@ -208,32 +205,6 @@ struct GroupAlone {
     prior: Vec<f64>,
 }
 
-/// The likelihood `$stem` of some rows, boxed, on a place; `$fast` is its quickest form on the processor.
-macro_rules! on {
-    ($place:expr, $stem:ident, $fast:ident, $rows:expr) => {
-        match $place {
-            Place::Cpu => $stem::$fast::new($rows).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
-            Place::Gpu(device, options) => $stem::Cpu::new($rows)
-                .and_then(|judge| $stem::Gpu::with(judge, device, options))
-                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
-        }
-    };
-}
-
-/// The likelihood of a family whose customers have parameters of their own, on a place.
-macro_rules! with_covariates {
-    ($place:expr, $law:ty, $cells:expr, $covariates:expr) => {
-        match $place {
-            Place::Cpu => {
-                covariates::Simd::<$law>::new($cells, $covariates).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>)
-            }
-            Place::Gpu(device, options) => covariates::Cpu::<$law>::new($cells, $covariates)
-                .and_then(|judge| covariates::Gpu::<$law>::with(judge, device, options))
-                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
-        }
-    };
-}
-
 /// The likelihood of a family on a backend, with the terms of `regression` where there are covariates.
 pub(super) fn likelihood(
     family: &Family,
@@ -241,49 +212,16 @@ pub(super) fn likelihood(
     regression: Option<&Regression>,
     place: &Place,
 ) -> Result<Box<dyn Likelihood>> {
-    let cells = || model::cells(observed.cells.clone(), &observed.groups);
-    if let Some((regression, design)) = regression.zip(observed.covariates.as_ref()) {
-        let known = Covariates { values: design.values.clone(), terms: regression.terms() };
-        let made = match family.key {
-            "bg_nbd" => with_covariates!(place, bg_nbd::BgNbd, cells(), known),
-            "mbg_nbd" => with_covariates!(place, mbg_nbd::MbgNbd, cells(), known),
-            "pareto_nbd" => with_covariates!(place, pareto_nbd::ParetoNbd, cells(), known),
-            "pareto_abe" => match place {
-                Place::Cpu => {
-                    pareto_abe::Simd::with_covariates(cells(), known).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>)
-                }
-                Place::Gpu(..) => Err(KernelError::new(
-                    "pareto_abe computes covariates on the processor alone",
-                    "set compute.backend = \"cpu\"",
-                )),
-            },
-            other => {
+    let made = match regression.zip(observed.covariates.as_ref()) {
+        None => (family.likelihood)(observed, place),
+        Some((regression, design)) => {
+            let known = Covariates { values: design.values.clone(), terms: regression.terms() };
+            let Some(movable) = &family.movable else {
                 return Err(Error::new("no run with covariates can be made with this model")
-                    .seen(other)
-                    .advice("leave [covariates] out, or use bg_nbd, mbg_nbd, pareto_nbd or pareto_abe"));
-            }
-        };
-        return made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e));
-    }
-    let rows = || model::gamma_gamma::rows(observed.spend.clone(), &observed.groups);
-    let made = match family.key {
-        "bg_nbd" => on!(place, bg_nbd, Simd, cells()),
-        "mbg_nbd" => on!(place, mbg_nbd, Simd, cells()),
-        "pareto_nbd" => on!(place, pareto_nbd, Simd, cells()),
-        "pareto_abe" => match place {
-            Place::Cpu => pareto_abe::Simd::new(cells()).map(|cpu| Box::new(cpu) as Box<dyn Likelihood>),
-            Place::Gpu(device, options) => pareto_abe::Cpu::usual(cells())
-                .and_then(|judge| pareto_abe::Gpu::with(judge, device, options))
-                .map(|gpu| Box::new(gpu) as Box<dyn Likelihood>),
-        },
-        // So few distinct histories that the judge is quick enough.
-        "bg_bb" => on!(place, bg_bb, Cpu, model::bg_bb::rows(observed.cells.clone(), &observed.groups)),
-        "s_bg" => on!(place, s_bg, Cpu, model::s_bg::rows(observed.cells.clone(), &observed.groups)),
-        "gamma_gamma" => on!(place, gamma_gamma, Simd, rows()),
-        other => {
-            return Err(Error::new("no run can be made with this model")
-                .seen(other)
-                .advice("longrun density answers for it"));
+                    .seen(family.key)
+                    .advice(format!("leave [covariates] out, or use {}", keys(|f| f.movable.is_some()).join(", "))));
+            };
+            (movable.likelihood)(observed, known, place)
         }
     };
     made.map_err(|e| Error::new(format!("the {} likelihood could not be made", family.key)).because(e))

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::backend::Place;
+use super::backend;
 use super::facts::{AheadFacts, CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
 use super::fit::open_store;
 use super::forecast::{Forecast, has_rfm, is_mode, words};
@@ -68,9 +68,9 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let has_ahead = basis.expectations.p_alive_end.is_some();
     let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement, has_ahead)?;
     let Basis { summary, forecast, settings, .. } = &basis;
-    let mut engine: Box<dyn Engine + '_> = match Place::of(&dir.plan.compute)? {
-        Place::Cpu => forecast.cpu(summary, settings, &labellings)?,
-        Place::Gpu(device, _) => match forecast.device(&device, summary, settings, &labellings) {
+    let mut engine: Box<dyn Engine + '_> = match backend::open(&dir.plan.compute)?.device {
+        None => forecast.cpu(summary, settings, &labellings)?,
+        Some((device, _)) => match forecast.device(&device, summary, settings, &labellings) {
             Ok(gpu) => gpu,
             // What a device refuses depends on sizes and parameters alone, so equal runs fall back alike.
             Err(refused) => {

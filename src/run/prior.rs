@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use ndarray::{Array2, Array3, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::backend::Place;
 use super::meaning::{self, Draw, Law, Meaning, World};
 use super::summarize::read_observations;
 use super::{RunDir, models};
@@ -13,7 +12,7 @@ use crate::config::Plan;
 use crate::diagnose::quantile;
 use crate::error::Result;
 use crate::kernels::rng::{Purpose, Stream};
-use crate::model::{Role, family};
+use crate::model::{Place, Role, family};
 use crate::target::LogDensity;
 
 /// One element of one variable under the prior.
@@ -51,7 +50,7 @@ pub fn prior(dir: &RunDir, draws: u32) -> Result<PriorCheck> {
     let mut rows = Vec::new();
     let mut parameters = BTreeMap::new();
     for (fit, model) in models::fits(&dir.plan) {
-        let posterior = models::posterior(model, &observed, &Place::Cpu)?;
+        let posterior = models::posterior(model, &observed, &Place::CPU)?;
         let drawn = (0..u64::from(draws))
             .map(|draw| {
                 let mut stream = Stream::new(models::seed(&dir.plan, fit), Purpose::Prior, draw, 0);

@@ -13,13 +13,12 @@
 use ndarray::{Array2, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::backend::Place;
 use super::models::{self, Alone};
 use crate::config::ModelPlan;
 use crate::data::Observations;
 use crate::draws::{FitDraws, thinned_rows};
 use crate::error::Result;
-use crate::model::{Effects, Posterior, Role, family};
+use crate::model::{Effects, Place, Posterior, Role, family};
 
 /// Draws behind the posterior means.
 const DRAWS: usize = 400;
@@ -77,7 +76,7 @@ pub(super) fn of_fit(
     }
     let family = family(&plan.model)?;
     let alone = models::alone(family, observed)?;
-    let posterior = models::posterior_knowing(plan, observed, &Place::Cpu, Some(&alone))?;
+    let posterior = models::posterior_knowing(plan, observed, &Place::CPU, Some(&alone))?;
     let Some(means) = means(&posterior, draws, &alone) else { return Ok(None) };
     let chart = family.chart_parameters(&family.derived_chart());
     let links = posterior.links();

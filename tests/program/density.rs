@@ -222,7 +222,7 @@ fn impossible_parameters_and_questions_are_told_apart() {
     assert_eq!(code, Some(0), "an impossible point is an answer");
     let said: Vec<Option<&str>> = answers.iter().map(|a| a["impossible"].as_str()).collect();
     let corr = "params.corr must be between -1 and 1, and neither of them";
-    let both = format!("params.rate must be from 1e-30 to 1e30 (found 0), {corr} (found 1)");
+    let both = format!("params.rate must be above 0 and finite (found 0), {corr} (found 1)");
     assert_eq!(said, [Some(both.as_str()), Some(format!("{corr} (found -1)").as_str()), None]);
     assert!(answers[0]["log_lik"].is_null() && answers[0].get("expected_purchases").is_none(), "{}", answers[0]);
 

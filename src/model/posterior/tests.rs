@@ -2,6 +2,7 @@
 
 mod covariates;
 mod nested;
+mod places;
 mod sampling;
 mod world;
 

@@ -1,10 +1,10 @@
 //! Posteriors of customers with parameters of their own.
 
 use super::*;
-use crate::data::DesignColumn;
+use crate::data::{Cells, DesignColumn, Observations};
 use crate::dist::CovariateSpec;
-use crate::kernels::{Cells, Covariates, covariates, mbg_nbd, pareto_abe, pareto_nbd};
-use crate::model::Regression;
+use crate::kernels::Covariates;
+use crate::model::{Place, Regression, keys};
 
 fn column(name: &str, scale: f64) -> DesignColumn {
     DesignColumn { name: name.to_owned(), covariate: name.to_owned(), centre: 5.0, scale, farthest: 3.0 }
@@ -31,7 +31,6 @@ fn effects(key: &str) -> Regression {
 fn posterior_of(key: &str, groups: usize, per_group: usize, effects: Regression) -> Posterior {
     let (names, scale, rows) = world(groups, per_group);
     let cells = Cells {
-        n_groups: groups,
         group: rows.iter().map(|r| r.0 as u32).collect(),
         frequency: rows.iter().map(|r| r.1).collect(),
         recency: rows.iter().map(|r| r.2).collect(),
@@ -41,21 +40,16 @@ fn posterior_of(key: &str, groups: usize, per_group: usize, effects: Regression)
     let number = |row: usize, c: usize| Stream::new(4, Purpose::Test, row as u64, c as u32).normal();
     let values = Array2::from_shape_fn((rows.len(), 2), |(row, c)| number(row, c));
     let known = Covariates { values, terms: effects.terms() };
-    let likelihood: Box<dyn Likelihood> = match key {
-        "bg_nbd" => Box::new(covariates::Cpu::<bg_nbd::BgNbd>::new(cells, known).unwrap()),
-        "mbg_nbd" => Box::new(covariates::Cpu::<mbg_nbd::MbgNbd>::new(cells, known).unwrap()),
-        "pareto_abe" => Box::new(pareto_abe::Cpu::with_covariates(cells, known).unwrap()),
-        _ => Box::new(covariates::Cpu::<pareto_nbd::ParetoNbd>::new(cells, known).unwrap()),
-    };
+    let observed = Observations { groups: names.clone(), cells, ..Observations::default() };
+    let movable = family(key).unwrap().movable.as_ref().unwrap();
+    let likelihood = (movable.likelihood)(&observed, known, &Place { is_judge: true, ..Place::CPU }).unwrap();
     let p = Posterior::new(family(key).unwrap(), likelihood, &names, &PriorSpec::default(), &scale).unwrap();
     p.with_regression(effects)
 }
 
 #[test]
 fn gradients_are_the_derivatives() {
-    for (key, groups) in
-        ["bg_nbd", "mbg_nbd", "pareto_nbd", "pareto_abe"].into_iter().flat_map(|key| [(key, 1), (key, 3)])
-    {
+    for (key, groups) in keys(|f| f.movable.is_some()).into_iter().flat_map(|key| [(key, 1), (key, 3)]) {
         let mut p = posterior_of(key, groups, 40, effects(key));
         if groups > 1 {
             let scale = world(groups, 40).1;

@@ -26,8 +26,7 @@ impl Plain {
     /// One customer's log-likelihood and slopes; none where the family says nothing of them. The discrete families see whole weeks.
     fn of_customer(&self, at: &[f64], x: u32, t_x: f64, t: f64, m: f64) -> Option<(f64, Vec<f64>)> {
         let four = || [at[0], at[1], at[2], at[3]];
-        let n = t.ceil() as u32;
-        let last = if x == 0 { 0 } else { (t_x.ceil() as u32).clamp(1, n) };
+        let (last, n) = whole(x, t_x, t);
         let listed = |(value, slopes): (f64, [f64; 4])| Some((value, slopes.to_vec()));
         match self.key {
             "bg_nbd" => listed(bg_nbd::log_lik_gradient(four(), x, t_x, t)),
@@ -82,6 +81,12 @@ impl Likelihood for Plain {
     fn pointwise(&mut self, _: ParamBatch<'_>, _: Range<u64>, _: &mut PointwiseBatch) -> Result<(), KernelError> {
         Err(KernelError::new("not for this test", "ask another likelihood"))
     }
+}
+
+/// Last purchase and end in whole weeks.
+pub(super) fn whole(x: u32, t_x: f64, t: f64) -> (u32, u32) {
+    let n = t.ceil() as u32;
+    (if x == 0 { 0 } else { (t_x.ceil() as u32).clamp(1, n) }, n)
 }
 
 /// Customers of a BG/NBD × Gamma-Gamma world near CDNOW's: r 0.25, α 4.5, a 0.8, b 2.4; p 6, q 4, v 15; T in 27…39 weeks.
