@@ -11,7 +11,7 @@ replications=${REPLICATIONS:-500}
 longrun=${LONGRUN:-target/release/longrun}
 [ -x "$longrun" ] || cargo build --release
 worlds=("$@")
-[ $# -gt 0 ] || worlds=(bg_nbd:1:0 mbg_nbd:1:0 pareto_nbd:1:0 pareto_abe:1:0 bg_bb:1:0 s_bg:1:0 gamma_gamma:1:0
+[ $# -gt 0 ] || worlds=(bg_nbd:1:0 mbg_nbd:1:0 pareto_nbd:1:0 pareto_abe:1:0 nbd:1:0 bg_bb:1:0 s_bg:1:0 gamma_gamma:1:0
     bg_nbd:4:0 bg_nbd:1:2 mbg_nbd:1:2 pareto_nbd:1:2)
 
 mkdir -p docs/sbc runs/sbc

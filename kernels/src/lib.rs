@@ -17,6 +17,7 @@ mod extent;
 pub mod futures;
 pub mod gamma_gamma;
 pub mod mbg_nbd;
+pub mod nbd;
 pub mod pareto_abe;
 pub mod pareto_nbd;
 mod pipeline;

@@ -6,6 +6,7 @@
 //! | BG/NBD, MBG/NBD | λ ~ Gamma(r, α), p ~ Beta(a, b): purchases at rate λ, after each repeat purchase (or each one) an end with chance p |
 //! | Pareto/NBD | λ ~ Gamma(r, α), μ ~ Gamma(s, β): purchases at rate λ for a life of Exponential(μ) |
 //! | Pareto/NBD (Abe) | (ln λ, ln μ) bivariate normal; the rest as Pareto/NBD |
+//! | NBD | λ ~ Gamma(r, α): purchases at rate λ without end |
 //! | BG/BB | p ~ Beta(α, β), θ ~ Beta(γ, δ): before each of n opportunities an end with chance θ, at it a purchase with chance p |
 //! | sBG | θ ~ Beta(α, β): at the end of each period a loss with chance θ |
 //! | Gamma-Gamma | ν ~ Gamma(q, rate v): the mean of x amounts of Gamma(p, rate ν) |
@@ -71,6 +72,9 @@ fn priors(role: Role, groups: usize) -> Vec<(&'static str, Prior)> {
             ("sd_death", lognormal(0.8, 0.3), normal(-0.2, 0.3)),
             ("corr", Prior::Uniform { low: -1.0, high: 1.0 }, normal(0.0, 1.0)),
         ],
+        Role::Purchase(Dropout::Never) => {
+            &[("r", lognormal(0.8, 0.5), normal(-0.2, 0.4)), ("rate", lognormal(0.15, 0.5), normal(-1.9, 0.4))]
+        }
         Role::Opportunity => &[
             ("purchase_chance", beta(4.0, 6.0), normal(-0.4, 0.5)),
             ("purchase_kappa", lognormal(3.0, 0.5), normal(1.1, 0.4)),
@@ -333,6 +337,7 @@ fn buyer(dropout: Dropout, theta: &[f64], age: f64, stream: &mut Stream) -> Resu
             end = -stream.uniform().ln() / leaving;
             rate
         }
+        Dropout::Never => gamma(0, stream)?,
         Dropout::AnyTimeTogether => {
             let (u, v) = (stream.normal(), stream.normal());
             let corr = theta[4];

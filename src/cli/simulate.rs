@@ -34,8 +34,8 @@ pub(super) struct SimulateArgs {
     #[arg(long, default_value = "3", value_parser = nested_groups, allow_negative_numbers = true)]
     groups: GroupCounts,
 
-    /// The law: customers lapse after a repeat purchase, after any purchase, at any time, or at any time but more or less soon the more
-    /// often they buy (pareto_abe); buy or not at each opportunity (bg_bb); renew a contract or not (s_bg).
+    /// The law: customers lapse after a repeat purchase, after any purchase, at any time, at any time but more or less soon the more often
+    /// they buy (pareto_abe), or never (nbd); buy or not at each opportunity (bg_bb); renew a contract or not (s_bg).
     #[arg(long, value_parser = models(), default_value = "bg_nbd")]
     model: String,
 
@@ -180,6 +180,7 @@ fn law(dropout: Dropout) -> PurchaseLaw {
         Dropout::AfterAny => PurchaseLaw::MbgNbd,
         Dropout::AnyTime => PurchaseLaw::ParetoNbd,
         Dropout::AnyTimeTogether => PurchaseLaw::ParetoAbe,
+        Dropout::Never => PurchaseLaw::Nbd,
     }
 }
 

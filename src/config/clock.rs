@@ -27,7 +27,11 @@ pub(super) struct Clock {
 /// What a model counts time in; none where time is continuous.
 fn counted(model: PurchaseModel) -> Option<&'static str> {
     match model {
-        PurchaseModel::BgNbd | PurchaseModel::MbgNbd | PurchaseModel::ParetoNbd | PurchaseModel::ParetoAbe => None,
+        PurchaseModel::BgNbd
+        | PurchaseModel::MbgNbd
+        | PurchaseModel::ParetoNbd
+        | PurchaseModel::ParetoAbe
+        | PurchaseModel::Nbd => None,
         PurchaseModel::BgBb => Some("an opportunity"),
         PurchaseModel::SBg => Some("a period of the contract"),
     }

@@ -203,7 +203,7 @@ pub struct CovariatesSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PurchaseSection {
-    /// The model: `bg_nbd`, `mbg_nbd`, `pareto_nbd` or `pareto_abe` for purchases at any time, `bg_bb` for one purchase or none at each of a row of
+    /// The model: `bg_nbd`, `mbg_nbd`, `pareto_nbd`, `pareto_abe` or `nbd` for purchases at any time, `bg_bb` for one purchase or none at each of a row of
     /// opportunities, `s_bg` for contracts; docs/guide/choosing_a_model.md says which for whom.
     #[serde(default)]
     pub model: PurchaseModel,
@@ -464,6 +464,8 @@ pub enum PurchaseModel {
     ParetoNbd,
     /// Pareto/NBD with correlated lognormal rates (Abe 2009): the same, and those who buy often may leave sooner or later than others.
     ParetoAbe,
+    /// NBD (Ehrenberg 1959): customers never leave.
+    Nbd,
     /// BG/BB (Fader, Hardie & Shang 2010): one purchase or none at each of a row of opportunities.
     BgBb,
     /// The shifted beta-geometric (Fader & Hardie 2007): contracts that are renewed or not.
@@ -478,6 +480,7 @@ impl PurchaseModel {
             Self::MbgNbd => "mbg_nbd",
             Self::ParetoNbd => "pareto_nbd",
             Self::ParetoAbe => "pareto_abe",
+            Self::Nbd => "nbd",
             Self::BgBb => "bg_bb",
             Self::SBg => "s_bg",
         }

@@ -30,6 +30,8 @@ impl CovariateDraws {
             Dropout::AfterRepeat => own::<bg_nbd::BgNbd>(theta, gamma, &self.terms, z),
             Dropout::AfterAny => own::<mbg_nbd::MbgNbd>(theta, gamma, &self.terms, z),
             Dropout::AnyTime => own::<pareto_nbd::ParetoNbd>(theta, gamma, &self.terms, z),
+            // Covariates do not move it.
+            Dropout::Never => theta,
             Dropout::AnyTimeTogether => pareto_abe::own(theta, gamma, &self.terms, z),
         }
     }

@@ -16,7 +16,7 @@ use super::{CovariateDraws, Grid, Population, Settings, together};
 use crate::data::Summary;
 use crate::error::Result;
 use crate::kernels::pareto_abe::{Rates, Strata};
-use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, pareto_nbd};
+use crate::kernels::{bg_nbd, gamma_gamma, mbg_nbd, nbd, pareto_nbd};
 use crate::model::Dropout;
 
 /// Cells per unit of parallel work: enough that the coefficients are shared, few enough that all cores are busy.
@@ -317,6 +317,10 @@ fn purchases_alive(dropout: Dropout, params: [f64; 4], x: u32, age: f64, horizon
     match dropout {
         Dropout::AfterRepeat => bg_nbd::expectation(params, x, age).of_alive(horizons, expected),
         Dropout::AfterAny => mbg_nbd::expectation(params, x, age).of_alive(horizons, expected),
+        Dropout::Never => horizons
+            .iter()
+            .zip(expected)
+            .for_each(|(h, expected)| *expected = nbd::expected_purchases([params[0], params[1]], x, age, *h)),
         // Lognormal rates have no such law; theirs are means over nodes.
         Dropout::AnyTime | Dropout::AnyTimeTogether => horizons
             .iter()

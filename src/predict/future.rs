@@ -95,6 +95,8 @@ enum Leaving {
     Chance([f64; 2]),
     /// When a Lomax lifetime ends, P(L > t) = ((β+T)/(β+T+t))^s: s and H/(β+T).
     Rate([f64; 2]),
+    /// Never.
+    Never,
     /// At a rate that goes with the purchase rate: the law of both, and the horizon. Of new customers only; others have
     /// [`super::together`].
     Together([f64; 5], f64),
@@ -114,6 +116,7 @@ impl Outlook {
         let leaving = match law.dropout {
             Dropout::AfterRepeat => Leaving::Chance([first, second + xf]),
             Dropout::AfterAny => Leaving::Chance([first, second + xf + 1.0]),
+            Dropout::Never => Leaving::Never,
             Dropout::AnyTime | Dropout::AnyTimeTogether => Leaving::Rate([first, horizon / (second + age)]),
         };
         let h = horizon / rate;
@@ -149,6 +152,15 @@ impl Outlook {
                     count_from(u / alive, n, h / (1.0 + h), idle)
                 };
                 (planned > 0).then_some(Purchases { planned, made: planned, until })
+            }
+            Leaving::Never => {
+                let planned = if n * h > MANY {
+                    let mean = gamma(rng, n) * h;
+                    poisson(rng, mean)
+                } else {
+                    count_from(u, n, h / (1.0 + h), idle)
+                };
+                (planned > 0).then_some(Purchases { planned, made: planned, until: 1.0 })
             }
             Leaving::Chance([a, b]) if n * h > MANY => {
                 let mean = gamma(rng, n) * h;

@@ -30,7 +30,7 @@ pub(super) struct Law {
     pub r: f64,
     /// Or the median of μ.
     pub alpha: f64,
-    /// The two parameters of dropout: a, b or s, β; or the sds of ln λ and ln μ.
+    /// The two parameters of dropout: a, b or s, β; or the sds of ln λ and ln μ. Both 1 where there is none.
     pub leaving: [f64; 2],
     /// Where rates go together, the correlation of ln λ and ln μ.
     pub corr: f64,
@@ -47,7 +47,7 @@ impl Law {
 
     /// From the parameters of a population's draw, as many as its dropout has; without spend.
     pub fn of(dropout: Dropout, parameters: ArrayView1<'_, f64>) -> Self {
-        let law = Self::new(dropout, std::array::from_fn(|k| parameters[k]));
+        let law = Self::new(dropout, std::array::from_fn(|k| parameters.get(k).copied().unwrap_or(1.0)));
         Self { corr: if dropout == Dropout::AnyTimeTogether { parameters[4] } else { 0.0 }, ..law }
     }
 
@@ -79,6 +79,7 @@ impl Law {
             Dropout::AfterRepeat => odds(b + f64::from(x - 1)),
             Dropout::AfterAny => odds(b + f64::from(x)),
             Dropout::AnyTime => pareto_nbd::p_alive([r, alpha, a, b], x, recency, age),
+            Dropout::Never => 1.0,
             Dropout::AnyTimeTogether => pareto_abe::p_alive(self.together(), x, recency, age),
         }
     }
@@ -227,7 +228,7 @@ impl Bounds {
         let chances = match self.dropout {
             Dropout::AfterRepeat if x > 0.0 => Some(x - 1.0),
             Dropout::AfterAny => Some(x),
-            Dropout::AfterRepeat | Dropout::AnyTime | Dropout::AnyTimeTogether => None,
+            Dropout::AfterRepeat | Dropout::AnyTime | Dropout::AnyTimeTogether | Dropout::Never => None,
         };
         let alive = chances.map_or(1.0, |k| {
             let least_odds = (1.0 / (self.greatest_b_over_a + k / self.least_a))

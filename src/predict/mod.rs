@@ -59,7 +59,8 @@ pub struct Population {
     /// How customers stop buying: what the last two purchase parameters mean.
     pub dropout: Dropout,
     /// `[draw, group, 4]`: r, α and the two parameters of dropout (a, b, or s, β); α and β in time units. Where rates go together,
-    /// `[draw, group, 5]`: their medians per time unit, the sds of their logarithms, and the correlation of those.
+    /// `[draw, group, 5]`: their medians per time unit, the sds of their logarithms, and the correlation of those. Without dropout,
+    /// `[draw, group, 2]`.
     pub purchase: Array3<f64>,
     /// `[draw, group, 3]`: Gamma-Gamma p, q, v; v in currency. `None` without amounts.
     pub spend: Option<Array3<f64>>,
@@ -88,9 +89,9 @@ impl Population {
         laws::Law::of(self.dropout, self.purchase.slice(s![draw, group, ..]))
     }
 
-    /// The first four purchase parameters of one draw and group.
+    /// The first four purchase parameters of one draw and group, 1 for those that the model does not have.
     fn purchase_at(&self, draw: usize, group: usize) -> [f64; 4] {
-        std::array::from_fn(|k| self.purchase[[draw, group, k]])
+        std::array::from_fn(|k| self.purchase.get([draw, group, k]).copied().unwrap_or(1.0))
     }
 
     /// The law of one draw and customer of a group, without spend.
@@ -105,8 +106,7 @@ impl Population {
     /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, a finite mean spend.
     fn check(&self, summary: &Summary) -> Result<()> {
         let (draws, groups, k) = self.purchase.dim();
-        let goes_together = self.dropout == Dropout::AnyTimeTogether;
-        let wanted = if goes_together { 5 } else { 4 };
+        let wanted = self.dropout.parameters();
         if draws == 0 || k != wanted {
             return Err(Error::new(format!(
                 "the purchase draws must be [draw, group, {wanted}] with at least one draw"
@@ -131,8 +131,8 @@ impl Population {
                 .advice("predict with the covariates that were fitted"));
         }
         let bad = |&&value: &&f64| !(value.is_finite() && value > 0.0);
-        let purchase = self.purchase.slice(s![.., .., ..4]);
-        let corrs = self.purchase.slice(s![.., .., 4..]);
+        let purchase = self.purchase.slice(s![.., .., ..k.min(4)]);
+        let corrs = self.purchase.slice(s![.., .., k.min(4)..]);
         if let Some(corr) = corrs.iter().find(|corr| corr.is_nan() || corr.abs() >= 1.0) {
             return Err(Error::new("correlations must lie between -1 and 1").seen(corr).advice("refit"));
         }

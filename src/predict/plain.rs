@@ -14,6 +14,7 @@ use crate::model::Dropout;
 /// Alive with P(alive | x, t_x, T); then λ ~ Gamma(r+x, α+T) and purchases are Poisson(λ), until
 /// - the K-th, K ~ Geometric(p), p ~ Beta(a, b+x) (or b+x+1 where the first purchase counts): drawn as the number in the whole
 ///   horizon, then their periods, of which the first K happen;
+/// - or for good;
 /// - or the end of a lifetime ~ Exp(μ), μ ~ Gamma(s, β+T).
 pub(super) fn purchases(
     rng: &mut Stream,
@@ -29,6 +30,7 @@ pub(super) fn purchases(
         Dropout::AfterRepeat => bg_nbd::p_alive(params, x, recency, age),
         Dropout::AfterAny => mbg_nbd::p_alive(params, x, recency, age),
         Dropout::AnyTime | Dropout::AnyTimeTogether => pareto_nbd::p_alive(params, x, recency, age),
+        Dropout::Never => 1.0,
     };
     if rng.uniform() > p_alive {
         return 0;
@@ -38,6 +40,11 @@ pub(super) fn purchases(
     let b_alive = match dropout {
         Dropout::AfterRepeat => b + x,
         Dropout::AfterAny => b + x + 1.0,
+        Dropout::Never => {
+            let made = poisson(rng, lambda * grid.length());
+            spread(rng, made, counts);
+            return made;
+        }
         Dropout::AnyTime | Dropout::AnyTimeTogether => {
             let mu = gamma(rng, a) / (b + age);
             let length = grid.length().min(-rng.uniform().ln() / mu);

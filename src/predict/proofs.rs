@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::future::{self, History, Outlook};
 use super::laws::{Law, Laws, MAX_BOXES};
-use super::tests_support::{CDNOW, CDNOW_SPEND, population, settings, summary};
+use super::tests_support::{CDNOW, CDNOW_SPEND, dropouts, population, settings, summary};
 use super::{
     Cpu, CustomerPosterior, Engine, Gpu, Grid, Labelling, Population, Settings, expectations, plain, predict_customers,
 };
@@ -22,7 +22,7 @@ fn law(purchase: [f64; 4], spend: [f64; 3]) -> Law {
 /// Every way to leave for customers of every kind.
 fn cases() -> Vec<(Law, History, Grid)> {
     let of = |dropout| cases_of_repeat_dropout().into_iter().map(move |(l, h, g)| (Law { dropout, ..l }, h, g));
-    [Dropout::AfterRepeat, Dropout::AfterAny, Dropout::AnyTime].into_iter().flat_map(of).collect()
+    dropouts().flat_map(of).collect()
 }
 
 /// Idle, regular, half gone, just arrived, and so frequent that purchases are drawn from their rate; short and endless horizons.
@@ -124,7 +124,7 @@ fn bounds_hold_for_every_draw() {
         let z = Stream::new(5, Purpose::Test, (2 * d + g) as u64, k as u32).normal();
         base.purchase[[d, 0, k]] * ((0.05 + 0.9 * g as f64) * z).exp()
     });
-    for dropout in [Dropout::AfterRepeat, Dropout::AfterAny, Dropout::AnyTime] {
+    for dropout in dropouts() {
         assert_bounds_hold(&Population { dropout, purchase: purchase.clone(), spend: None, covariates: None });
     }
 }

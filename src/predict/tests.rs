@@ -3,11 +3,11 @@
 use chrono::{Days, NaiveDate};
 use ndarray::Array3;
 
-use super::tests_support::{CDNOW, CDNOW_SPEND, population, settings, summary};
+use super::tests_support::{CDNOW, CDNOW_SPEND, leaving, population, settings, summary};
 use super::*;
 use crate::data::{Groups, Holdout, Ids, WeeklyRepeats};
 use crate::kernels::rng::{Purpose, Stream};
-use crate::kernels::{bg_nbd, mbg_nbd, pareto_nbd};
+use crate::kernels::{bg_nbd, mbg_nbd, nbd, pareto_nbd};
 
 /// Customers 0001 to 0003 of the CDNOW sample (`CDNOW_sample.txt` in the wheel of lifetimes 0.11.3): purchases merged by day,
 /// weeks = days/7, calibration to 1997-09-30. First purchases on 1997-01-01, so T = 272 days.
@@ -93,13 +93,14 @@ fn shared_expectations_equal_single_ones() {
     let (summary, settings) = (summary(&rows), settings());
     let horizon = 12.0 * settings.month_time_units;
     type Kernel = (fn([f64; 4], u32, f64, f64, f64) -> f64, fn([f64; 4], u32, f64, f64) -> f64);
-    let kernels: [(Dropout, Kernel); 3] = [
+    let kernels: [(Dropout, Kernel); 4] = [
+        (Dropout::Never, (|[r, alpha, ..], x, _, t, h| nbd::expected_purchases([r, alpha], x, t, h), |_, _, _, _| 1.0)),
         (Dropout::AfterRepeat, (bg_nbd::expected_purchases, bg_nbd::p_alive)),
         (Dropout::AfterAny, (mbg_nbd::expected_purchases, mbg_nbd::p_alive)),
         (Dropout::AnyTime, (pareto_nbd::expected_purchases, pareto_nbd::p_alive)),
     ];
     for (dropout, (expected_purchases, p_alive)) in kernels {
-        let population = Population { dropout, ..varied(7, 1) };
+        let population = leaving(dropout, varied(7, 1));
         let means = expectations(&summary, &population, &settings).unwrap();
         for i in 0..summary.len() {
             let (x, t_x, t) = (summary.frequency[i], summary.recency[i], summary.age[i]);
@@ -285,14 +286,14 @@ fn tracked_weeks_follow_the_new_customer_expectation() {
     type New = fn([f64; 4], f64) -> f64;
     // Lively customers who leave soon: where purchases lie within the horizon matters. And customers like machines.
     let laws = [[1.2, 3.0, 0.9, 3.0], [40.0, 2.0, 0.9, 60.0]];
-    let cases: [(Dropout, New); 3] = [
+    let cases: [(Dropout, New); 4] = [
+        (Dropout::Never, |[r, alpha, ..], h| nbd::expected_purchases([r, alpha], 0, 0.0, h)),
         (Dropout::AfterRepeat, bg_nbd::expected_purchases_new),
         (Dropout::AfterAny, mbg_nbd::expected_purchases_new),
         (Dropout::AnyTime, pareto_nbd::expected_purchases_new),
     ];
     for ((dropout, expected_new), law) in cases.into_iter().flat_map(|case| laws.map(|law| (case, law))) {
-        let tracking =
-            track(&summary, &weekly, &Population { dropout, ..population(200, law, None) }, &settings, &quiet);
+        let tracking = track(&summary, &weekly, &leaving(dropout, population(200, law, None)), &settings, &quiet);
         for (week, tracked) in tracking.unwrap().weeks.iter().enumerate() {
             // First purchases are dated in the middle of the first day.
             let at = |week: usize| (week as f64 - 0.5 / 7.0).max(0.0);

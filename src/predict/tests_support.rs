@@ -5,7 +5,7 @@ use ndarray::Array3;
 
 use super::{Population, Settings};
 use crate::data::{Groups, Summary};
-use crate::model::Dropout;
+use crate::model::{Dropout, MODELS, Role};
 
 /// One group, customers named 0001, 0002, …, from (x, t_x, T, m).
 pub(crate) fn summary(rows: &[(u32, f64, f64, f64)]) -> Summary {
@@ -31,6 +31,12 @@ pub(crate) fn population(draws: usize, purchase: [f64; 4], spend: Option<[f64; 3
     }
 }
 
+/// The same customers leaving in another way, with as many parameters as it has.
+pub(super) fn leaving(dropout: Dropout, all: Population) -> Population {
+    let purchase = all.purchase.slice(ndarray::s![.., .., ..dropout.parameters()]).to_owned();
+    Population { dropout, purchase, ..all }
+}
+
 /// Fader, Hardie & Lee (2005), table 2, as the published CLV examples round it.
 pub(crate) const CDNOW: [f64; 4] = [0.243, 4.414, 0.793, 2.426];
 /// Fader & Hardie (2013), rounded likewise.
@@ -45,4 +51,13 @@ pub(crate) fn settings() -> Settings {
         seed: 20_260_101,
         chunk_customers: 64,
     }
+}
+
+/// How customers of the table's models leave, but for rates that go together, which have proofs of their own.
+pub(super) fn dropouts() -> impl Iterator<Item = Dropout> {
+    let of = |role| match role {
+        Role::Purchase(dropout) => Some(dropout),
+        Role::Opportunity | Role::Contract | Role::Spend => None,
+    };
+    MODELS.iter().filter_map(move |family| of(family.role)).filter(|dropout| *dropout != Dropout::AnyTimeTogether)
 }

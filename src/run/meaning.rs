@@ -245,9 +245,11 @@ fn repeat_purchases(dropout: Dropout, theta: &[f64], time: f64, stream: &mut Str
         let life = -stream.uniform().ln() / mu;
         return poisson(lambda * time.min(life), stream);
     }
-    let [r, alpha, first, second] = std::array::from_fn(|k| theta[k]);
-    let rate = gamma(r, alpha, stream);
+    let rate = gamma(theta[0], theta[1], stream);
+    // 1 for parameters that the model does not have.
+    let [first, second] = [2, 3].map(|k| theta.get(k).copied().unwrap_or(1.0));
     match dropout {
+        Dropout::Never => poisson(rate * time, stream),
         Dropout::AfterRepeat | Dropout::AfterAny => {
             let p = Beta::new(first, second).map_or(first / (first + second), |beta| beta.sample(stream));
             // The number of chances until one is taken: P(G > n) = (1 − p)ⁿ.
@@ -277,13 +279,14 @@ fn poisson(mean: f64, stream: &mut Stream) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::{bg_bb, bg_nbd, mbg_nbd, pareto_abe, pareto_nbd};
+    use crate::kernels::{bg_bb, bg_nbd, mbg_nbd, nbd, pareto_abe, pareto_nbd};
 
     /// Customers of one group against the closed expectations of the kernels.
     #[test]
     fn a_year_of_new_customers_has_the_expectation_of_the_model() {
         let (theta, together) = ([0.8, 6.0, 0.9, 2.5], [0.1, 0.02, 0.9, 1.1, 0.5]);
-        let rows: [(Dropout, &[f64], f64); 4] = [
+        let rows: [(Dropout, &[f64], f64); 5] = [
+            (Dropout::Never, &theta[..2], nbd::expected_purchases([theta[0], theta[1]], 0, 0.0, 52.0)),
             (Dropout::AfterRepeat, &theta, bg_nbd::expected_purchases_new(theta, 52.0)),
             (Dropout::AfterAny, &theta, mbg_nbd::expected_purchases_new(theta, 52.0)),
             (Dropout::AnyTime, &theta, pareto_nbd::expected_purchases_new(theta, 52.0)),
@@ -297,7 +300,7 @@ mod tests {
             let mean = counts.iter().sum::<f64>() / n as f64;
             let variance = counts.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n as f64;
             let error = (variance / n as f64).sqrt();
-            // Four and a half standard errors of four comparisons; the stream is fixed.
+            // Four and a half standard errors of five comparisons; the stream is fixed.
             assert!((mean - expected).abs() < 4.5 * error, "{dropout:?}: {mean} ± {error}");
         }
     }

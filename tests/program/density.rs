@@ -47,7 +47,7 @@ fn assert_golden(arguments: &[&str], tolerance: f64, least: f64) {
     let rows = golden();
     let (answers, code) = ask(arguments, &rows.iter().map(question).collect::<String>());
     assert_eq!((answers.len(), code), (rows.len(), Some(0)));
-    assert_eq!(rows.len(), 144);
+    assert!(rows.len() >= 144 && rows.len().is_multiple_of(24), "{} rows, 24 of each model", rows.len());
     for (row, answer) in rows.iter().zip(&answers) {
         let close = |what: &str, seen: &Value, expected: &Value, tolerance: f64, least: f64| {
             let (seen, expected) = (seen.as_f64().unwrap(), expected.as_f64().unwrap());

@@ -8,7 +8,7 @@ use super::lanes::DeviceLane;
 use super::*;
 use crate::adapter::device;
 use crate::simulated::{batch, cells, evaluate, spenders};
-use crate::{bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
+use crate::{bg_bb, bg_nbd, gamma_gamma, mbg_nbd, nbd, pareto_abe, pareto_nbd, s_bg};
 
 #[test]
 fn structs_are_declared_alike_on_both_sides() {
@@ -42,6 +42,7 @@ fn structs_are_declared_alike_on_both_sides() {
         family::<4, bg_nbd::Cpu>(arrangement);
         family::<3, gamma_gamma::Cpu>(arrangement);
         family::<4, mbg_nbd::Cpu>(arrangement);
+        family::<2, nbd::Cpu>(arrangement);
         family::<2, s_bg::Cpu>(arrangement);
         family::<4, pareto_nbd::Cpu>(arrangement);
         family::<5, pareto_abe::Cpu>(arrangement);

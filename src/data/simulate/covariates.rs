@@ -69,6 +69,7 @@ impl Factors {
             LapseTruth::Chance { a, b } => LapseTruth::Chance { a: a * self.dropout, b: b * self.dropout_b },
             // μ_i = μ e^γz: the rate parameter of its law is divided by as much.
             LapseTruth::Rate { s, beta } => LapseTruth::Rate { s, beta: beta / self.dropout },
+            LapseTruth::Never {} => group,
             LapseTruth::Together { rate, death, sd_rate, sd_death, corr } => {
                 LapseTruth::Together { rate, death: death * self.dropout, sd_rate, sd_death, corr }
             }

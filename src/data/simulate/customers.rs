@@ -39,6 +39,8 @@ enum Habits {
     Chance(Gamma<f64>, Beta<f64>),
     /// λ and μ, apart.
     Rate(Gamma<f64>, Gamma<f64>),
+    /// λ alone.
+    Never(Gamma<f64>),
     /// Medians of λ and μ, sds of their logarithms, and the correlation of those.
     Together([f64; 5]),
 }
@@ -54,6 +56,7 @@ impl Habits {
             LapseTruth::Rate { s, beta } => {
                 Self::Rate(rate()?, Gamma::new(s, 1.0 / beta).map_err(|e| refused("s, beta").because(e))?)
             }
+            LapseTruth::Never {} => Self::Never(rate()?),
             LapseTruth::Together { rate, death, sd_rate, sd_death, corr } => {
                 Self::Together([rate, death, sd_rate, sd_death, corr])
             }
@@ -65,6 +68,7 @@ impl Habits {
         match self {
             Self::Chance(rate, chance) => (rate.sample(rng), chance.sample(rng), 0.0),
             Self::Rate(rate, death) => (rate.sample(rng), 0.0, death.sample(rng)),
+            Self::Never(rate) => (rate.sample(rng), 0.0, 0.0),
             Self::Together([rate, death, sd_rate, sd_death, corr]) => {
                 let (own, other) = (rng.normal(), rng.normal());
                 let both = corr * own + (1.0 - corr * corr).sqrt() * other;

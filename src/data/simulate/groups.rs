@@ -55,12 +55,15 @@ pub enum LapseTruth {
         /// Correlation of ln λ and ln μ.
         corr: f64,
     },
+    /// They never do. Last, because any group can be read as one that says nothing of lapsing.
+    Never {},
 }
 
 impl LapseTruth {
     /// Each positive parameter with its name.
     fn named(self) -> Vec<(&'static str, f64)> {
         match self {
+            Self::Never {} => vec![],
             Self::Chance { a, b } => vec![("a", a), ("b", b)],
             Self::Rate { s, beta } => vec![("s", s), ("beta", beta)],
             Self::Together { rate, death, sd_rate, sd_death, corr: _ } => {
@@ -122,6 +125,11 @@ impl GroupTruth {
         Self { lapse: LapseTruth::Rate { s: a, beta }, ..self }
     }
 
+    /// The same group with customers who never lapse.
+    pub(super) fn never_lapsing(self) -> Self {
+        Self { lapse: LapseTruth::Never {}, ..self }
+    }
+
     /// The same group with lognormal rates: as many purchases and departures a time unit, on average, and those who buy often leave a
     /// little sooner.
     pub(super) fn lapsing_together(self) -> Self {
@@ -140,7 +148,7 @@ impl GroupTruth {
     pub(super) fn mean_rate(&self) -> f64 {
         match self.lapse {
             LapseTruth::Together { rate, sd_rate, .. } => rate * (0.5 * sd_rate * sd_rate).exp(),
-            LapseTruth::Chance { .. } | LapseTruth::Rate { .. } => self.r / self.alpha,
+            LapseTruth::Chance { .. } | LapseTruth::Rate { .. } | LapseTruth::Never {} => self.r / self.alpha,
         }
     }
 

@@ -38,6 +38,8 @@ pub enum PurchaseLaw {
     ParetoNbd,
     /// At any time, at a rate that goes with the purchase rate.
     ParetoAbe,
+    /// Never.
+    Nbd,
 }
 
 /// What to simulate.
@@ -143,6 +145,7 @@ impl SimulateSpec {
             PurchaseLaw::BgNbd | PurchaseLaw::MbgNbd => return self,
             PurchaseLaw::ParetoNbd => GroupTruth::lapsing_any_time,
             PurchaseLaw::ParetoAbe => GroupTruth::lapsing_together,
+            PurchaseLaw::Nbd => GroupTruth::never_lapsing,
         };
         self.groups = self.groups.into_iter().map(lapsing).collect();
         self
@@ -171,6 +174,7 @@ impl SimulateSpec {
                 LapseTruth::Chance { .. } => matches!(self.model, PurchaseLaw::BgNbd | PurchaseLaw::MbgNbd),
                 LapseTruth::Rate { .. } => self.model == PurchaseLaw::ParetoNbd,
                 LapseTruth::Together { .. } => self.model == PurchaseLaw::ParetoAbe,
+                LapseTruth::Never {} => self.model == PurchaseLaw::Nbd,
             };
             if !fits {
                 return refuse(

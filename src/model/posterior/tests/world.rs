@@ -9,7 +9,7 @@ use super::super::*;
 use crate::dist::Prior;
 use crate::dist::{Centring, Centrings, HierarchySpec};
 use crate::kernels::rng::Purpose;
-use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, pareto_abe, pareto_nbd, s_bg};
+use crate::kernels::{PointwiseBatch, bg_bb, bg_nbd, gamma_gamma, mbg_nbd, nbd, pareto_abe, pareto_nbd, s_bg};
 use crate::model::family;
 
 /// A customer: `(group, x, t_x, T, m)`.
@@ -34,6 +34,10 @@ impl Plain {
             "pareto_nbd" => listed(pareto_nbd::log_lik_gradient(four(), x, t_x, t)),
             "pareto_abe" => {
                 let (value, slopes) = pareto_abe::log_lik_gradient([at[0], at[1], at[2], at[3], at[4]], x, t_x, t);
+                Some((value, slopes.to_vec()))
+            }
+            "nbd" => {
+                let (value, slopes) = nbd::log_lik_gradient([at[0], at[1]], x, t);
                 Some((value, slopes.to_vec()))
             }
             "bg_bb" => listed(bg_bb::log_lik_gradient(four(), x.min(last), last, n)),
