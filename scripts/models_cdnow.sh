@@ -14,7 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=runs/models
 mkdir -p "$out"
 runs=()
-for model in bg_nbd mbg_nbd pareto_nbd pareto_abe; do
+for model in nbd bg_nbd mbg_nbd pareto_nbd pareto_abe; do
     run=$out/$model
     status=0
     "$binary" run configs/cdnow.toml --quiet --overwrite --set groups.by=none --set "groups={}" --set "purchase.model=$model" \

@@ -22,6 +22,7 @@ PARAMETERS = {
     "pareto_nbd": ["r", "alpha", "s", "beta"],
     "pareto_abe": ["rate", "death", "sd_rate", "sd_death", "corr"],
     "bg_bb": ["alpha", "beta", "gamma", "delta"],
+    "nbd": ["r", "alpha"],
     "s_bg": ["alpha", "beta"],
     "gamma_gamma": ["p", "q", "v"],
 }
@@ -43,7 +44,7 @@ def shop(binary, folder, model, args, covariates):
     simulated = "bg_nbd" if model == "gamma_gamma" else model
     words = ["--output", folder, "--model", simulated, "--customers", str(args.customers), "--seed", str(args.seed)]
     words += ["--groups", "1", "--kind", kind, "--format", "parquet", "--covariates", "2" if covariates else "0"]
-    if model in CONTINUOUS or model == "gamma_gamma":
+    if model not in ("bg_bb", "s_bg"):
         words += ["--count", "every-purchase"]
     subprocess.run([binary, "simulate", "-q", *words], check=True, stdout=subprocess.DEVNULL)
     lines = ["[data]", f'kind = "{kind}"', f'path = "{folder}/{kind}.parquet"']
