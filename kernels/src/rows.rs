@@ -6,7 +6,6 @@
 
 use std::ops::{Add, AddAssign, Range};
 
-use ndarray::{Array2, ArrayView3};
 use rayon::prelude::*;
 
 pub(crate) use crate::extent::{Extent, Point, settle};
@@ -138,6 +137,11 @@ pub trait Density<const K: usize>: Send + Sync {
 
     fn layout(&self) -> &Layout;
 
+    /// Rows as handed in: those of [`Density::layout`], where these are not merged further.
+    fn handed_in(&self) -> &Layout {
+        self.layout()
+    }
+
     /// What a point is made of.
     fn extent(&self) -> Extent {
         Extent::apart(self.layout().n_groups(), K)
@@ -255,11 +259,43 @@ pub(crate) fn possible_points<const K: usize, D: Density<K>>(
     Ok(points)
 }
 
-/// Refuses parameters of another shape than `[chain, n_groups, K]`.
-pub(crate) fn check_params<const K: usize>(n_groups: usize, per_group: ArrayView3<'_, f64>) -> Result<(), KernelError> {
-    let none = Array2::zeros((0, 0));
-    Extent::apart(n_groups, K).check(ParamBatch { per_group, shared: none.view() })
+/// Makes a family's [`Density`] a likelihood that needs no reference: `log_lik` is that of one row as handed in.
+macro_rules! judge {
+    ($cpu:ty, |$own:ident, $theta:ident, $row:ident| $log_lik:expr) => {
+        impl $crate::Likelihood for $cpu {
+            fn groups(&self) -> usize {
+                self.layout().n_groups()
+            }
+
+            fn rows(&self) -> u64 {
+                self.handed_in().n_rows() as u64
+            }
+
+            fn evaluate(
+                &mut self,
+                params: $crate::ParamBatch<'_>,
+                out: &mut $crate::LikelihoodBatch,
+            ) -> Result<(), $crate::KernelError> {
+                $crate::rows::evaluate(self, params, out)
+            }
+
+            fn set_reference(&mut self, at: $crate::ParamBatch<'_>) -> Result<(), $crate::KernelError> {
+                self.extent().check(at)
+            }
+
+            fn pointwise(
+                &mut self,
+                params: $crate::ParamBatch<'_>,
+                rows: std::ops::Range<u64>,
+                out: &mut $crate::PointwiseBatch,
+            ) -> Result<(), $crate::KernelError> {
+                let $own = &*self;
+                $crate::rows::pointwise($own.handed_in(), params, rows, out, |$theta, $row| $log_lik)
+            }
+        }
+    };
 }
+pub(crate) use judge;
 
 /// Unweighted log-likelihoods of rows as handed in: `row_log_lik(θ of its group, row)` for every chain and row.
 pub(crate) fn pointwise<const K: usize>(

@@ -30,7 +30,7 @@ use rayon::prelude::*;
 use super::rising::Rising;
 use super::{K, Law};
 use crate::cells::{Cells, ages, histogram};
-use crate::rows::{self, Layout, Sum};
+use crate::rows::{self, Extent, Layout, Sum};
 use crate::simd::driver::REACH;
 use crate::simd::exp::exp;
 use crate::simd::ln::{ln, ln_1p};
@@ -106,7 +106,7 @@ impl<L: Law> Likelihood for Simd<L> {
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.cells.n_groups, at.per_group)
+        Extent::apart(self.cells.n_groups, K).check(at)
     }
 
     fn pointwise(

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::{GroupTerms, K, Rows, Silence};
-use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
+use crate::KernelError;
+use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum, judge};
 
 /// The BG/BB likelihood of weighted histories, in f64.
 #[derive(Debug, Clone)]
@@ -46,35 +46,10 @@ impl Cpu {
     }
 }
 
-impl Likelihood for Cpu {
-    fn groups(&self) -> usize {
-        self.rows.n_groups
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows.group.len() as u64
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.rows.n_groups, at.per_group)
-    }
-
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        rows::pointwise(&self.layout, params, rows, out, |theta, row| {
-            let (x, t_x, n) = self.rows.history(row);
-            super::log_lik(theta, x, t_x, n)
-        })
-    }
-}
+judge!(Cpu, |own, theta, row| {
+    let (x, t_x, n) = own.rows.history(row);
+    super::log_lik(theta, x, t_x, n)
+});
 
 impl Density<K> for Cpu {
     type Prepared = ();

@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{GroupTerms, K, Rows};
-use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
+use crate::KernelError;
+use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum, judge};
 
 /// The Gamma-Gamma likelihood of weighted customers, in f64.
 #[derive(Debug, Clone)]
@@ -58,35 +58,7 @@ impl Cpu {
     }
 }
 
-impl Likelihood for Cpu {
-    fn groups(&self) -> usize {
-        self.rows.n_groups
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows.group.len() as u64
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.rows.n_groups, at.per_group)
-    }
-
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        let Rows { frequency, monetary, .. } = &self.rows;
-        rows::pointwise(&self.layout, params, rows, out, |theta, row| {
-            super::log_lik(theta, frequency[row], monetary[row])
-        })
-    }
-}
+judge!(Cpu, |own, theta, row| super::log_lik(theta, own.rows.frequency[row], own.rows.monetary[row]));
 
 impl Density<K> for Cpu {
     type Prepared = ();

@@ -11,7 +11,7 @@
 use std::ops::Range;
 
 use super::{K, Rows};
-use crate::rows::{self, Layout, Sum};
+use crate::rows::{self, Extent, Layout, Sum};
 use crate::simd::driver::REACH;
 use crate::simd::gamma::ln_gamma_digamma;
 use crate::simd::ln::ln;
@@ -89,7 +89,7 @@ impl Likelihood for Simd {
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.rows.n_groups, at.per_group)
+        Extent::apart(self.rows.n_groups, K).check(at)
     }
 
     fn pointwise(

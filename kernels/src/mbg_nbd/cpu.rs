@@ -10,11 +10,11 @@
 use std::ops::Range;
 
 use super::{K, MbgNbd};
+use crate::KernelError;
 use crate::beta_geometric::GroupTerms;
 use crate::cells::Cells;
-use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
+use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum, judge};
 use crate::special::{logistic, softplus};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
 
 /// The MBG/NBD likelihood of weighted cells, in f64.
 #[derive(Debug, Clone)]
@@ -58,35 +58,10 @@ impl Cpu {
     }
 }
 
-impl Likelihood for Cpu {
-    fn groups(&self) -> usize {
-        self.cells.n_groups
-    }
-
-    fn rows(&self) -> u64 {
-        self.cells.group.len() as u64
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.cells.n_groups, at.per_group)
-    }
-
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        let Cells { frequency, recency, age, .. } = &self.cells;
-        rows::pointwise(&self.layout, params, rows, out, |theta, row| {
-            super::log_lik(theta, frequency[row], recency[row], age[row])
-        })
-    }
-}
+judge!(Cpu, |own, theta, row| {
+    let Cells { frequency, recency, age, .. } = &own.cells;
+    super::log_lik(theta, frequency[row], recency[row], age[row])
+});
 
 impl Density<K> for Cpu {
     type Prepared = ();

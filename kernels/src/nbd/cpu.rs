@@ -9,9 +9,9 @@
 use std::ops::Range;
 
 use super::K;
+use crate::KernelError;
 use crate::cells::{Cells, RisingSum};
-use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
+use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum, judge};
 
 /// The NBD likelihood of weighted cells, in f64.
 #[derive(Debug, Clone)]
@@ -60,33 +60,7 @@ impl Cpu {
     }
 }
 
-impl Likelihood for Cpu {
-    fn groups(&self) -> usize {
-        self.cells.n_groups
-    }
-
-    fn rows(&self) -> u64 {
-        self.cells.group.len() as u64
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.cells.n_groups, at.per_group)
-    }
-
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        let Cells { frequency, age, .. } = &self.cells;
-        rows::pointwise(&self.layout, params, rows, out, |theta, row| super::log_lik(theta, frequency[row], age[row]))
-    }
-}
+judge!(Cpu, |own, theta, row| super::log_lik(theta, own.cells.frequency[row], own.cells.age[row]));
 
 impl Density<K> for Cpu {
     type Prepared = ();

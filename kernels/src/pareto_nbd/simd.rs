@@ -28,7 +28,7 @@ use rayon::prelude::*;
 use super::K;
 use super::quadrature::{FALL, NODES, PANEL};
 use crate::cells::{Cells, RisingSum, ages};
-use crate::rows::{self, Layout, Sum};
+use crate::rows::{self, Extent, Layout, Sum};
 use crate::simd::driver::REACH;
 use crate::simd::exp::exp;
 use crate::simd::ln::{ln, ln_1p};
@@ -105,7 +105,7 @@ impl Likelihood for Simd {
     }
 
     fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.cells.n_groups, at.per_group)
+        Extent::apart(self.cells.n_groups, K).check(at)
     }
 
     fn pointwise(

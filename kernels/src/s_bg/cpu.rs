@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use super::cohorts::{Period, lost, periods, terms};
 use super::{K, Rows};
-use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum};
-use crate::{KernelError, Likelihood, LikelihoodBatch, ParamBatch, PointwiseBatch};
+use crate::KernelError;
+use crate::rows::{self, CPU_LANE_ROWS, Density, Layout, Sum, judge};
 
 /// The shifted beta-geometric likelihood of weighted customers, in f64.
 #[derive(Debug, Clone)]
@@ -71,41 +71,17 @@ impl Cpu {
     }
 }
 
-impl Likelihood for Cpu {
-    fn groups(&self) -> usize {
-        self.rows.n_groups
-    }
-
-    fn rows(&self) -> u64 {
-        self.rows.group.len() as u64
-    }
-
-    fn evaluate(&mut self, params: ParamBatch<'_>, out: &mut LikelihoodBatch) -> Result<(), KernelError> {
-        rows::evaluate(self, params, out)
-    }
-
-    fn set_reference(&mut self, at: ParamBatch<'_>) -> Result<(), KernelError> {
-        rows::check_params::<K>(self.rows.n_groups, at.per_group)
-    }
-
-    fn pointwise(
-        &mut self,
-        params: ParamBatch<'_>,
-        rows: Range<u64>,
-        out: &mut PointwiseBatch,
-    ) -> Result<(), KernelError> {
-        let Rows { period, lost, .. } = &self.rows;
-        rows::pointwise(&self.rows_layout, params, rows, out, |theta, row| {
-            super::log_lik(theta, period[row], lost[row])
-        })
-    }
-}
+judge!(Cpu, |own, theta, row| super::log_lik(theta, own.rows.period[row], own.rows.lost[row]));
 
 impl Density<K> for Cpu {
     type Prepared = ();
 
     fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    fn handed_in(&self) -> &Layout {
+        &self.rows_layout
     }
 
     fn prepare(&self, _group: usize, _theta: &[f64; K]) {}
