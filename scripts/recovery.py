@@ -3,7 +3,8 @@
 
 Usage: scripts/recovery.py BINARY [--customers 1e5] [--draws 500] [--seed 1] [--only pareto_abe,bg_nbd+covariates]
 
-Summaries count every purchase; a day's purchases merged would move the posterior. Exit code 1 when a verdict refuses, or when more
+Summaries count every purchase; a day's purchases merged would move the posterior. With fewer than 500 draws
+verdicts refuse. Exit code 1 when a verdict refuses, or when more
 parameters leave their 99 % interval (mean +- 2.58 sd) than would in one table of a thousand. Needs nothing but the standard library.
 """
 

@@ -16,8 +16,8 @@ use crate::kernels::device::Device;
 use crate::kernels::{LikelihoodBatch, Options, ParamBatch};
 use crate::model::{Ahead, Family, Forecast, Parameter, Place, Role, family};
 
-/// How far θ₀ lies from the parameters on a device, towards zero: where every domain goes on.
-const DISPLACEMENT: f64 = 1.0 / 1.1;
+/// How far θ₀ lies from the parameters on a device: towards zero, or away from it where the domain ends before.
+const DISPLACEMENTS: [f64; 2] = [1.0 / 1.1, 1.1];
 
 /// A question, as it is read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -149,7 +149,7 @@ fn impossible(family: &Family, params: &[f64]) -> Option<String> {
         }
         let Parameter { name, low, high, .. } = family.parameters[k];
         let must = match (low < params[k] && params[k] < high, high.is_finite()) {
-            (true, _) => "farther from the ends of what it may be".to_owned(),
+            (true, _) => nearest(family, &tried, k, &usual(&family.parameters[k])),
             (_, true) => format!("between {low} and {high}, and neither of them"),
             (_, false) => format!("above {low} and finite"),
         };
@@ -157,6 +157,20 @@ fn impossible(family: &Family, params: &[f64]) -> Option<String> {
     };
     let wrong: Vec<String> = (0..params.len()).filter_map(told).collect();
     (!(family.takes)(params)).then(|| wrong.join(", "))
+}
+
+/// In words, the end of what a likelihood takes between parameter k and a usual value of it.
+fn nearest(family: &Family, params: &[f64], k: usize, usual: &f64) -> String {
+    let (mut taken, mut refused, mut tried) = (*usual, params[k], params.to_vec());
+    for _ in 0..200 {
+        // By factors where both are above zero: ends lie many magnitudes apart.
+        tried[k] = if taken.min(refused) > 0.0 { (taken * refused).sqrt() } else { 0.5 * (taken + refused) };
+        if (family.takes)(&tried) { taken = tried[k] } else { refused = tried[k] }
+    }
+    let which = if params[k] < *usual { "at least" } else { "at most" };
+    // The ends are round numbers.
+    let end: f64 = format!("{taken:.9e}").parse().unwrap_or(taken);
+    format!("{which} {end}")
 }
 
 /// Answers a question, in f64 on the host or in f32 differences on a device.
@@ -175,7 +189,7 @@ pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
         if !fits || (is_count && value.fract() != 0.0) {
             let must = match (*name, is_count) {
                 ("lost", _) => "0 or 1",
-                (_, true) => "a whole number",
+                (_, true) => "a whole number up to 4294967295",
                 _ => "0 or more",
             };
             return Err(Error::new(format!("data.{name} must be {must}")).seen(value).advice(asked.takes(family)));
@@ -189,7 +203,9 @@ pub fn answer(question: &Question, device: Option<&Device>) -> Result<Answer> {
     let k = params.len();
     let shared = Array2::zeros((1, 0));
     let at = |factor: f64| Array3::from_shape_fn((1, 1, k), |(_, _, j)| params[j] * factor);
-    let (point, reference) = (at(1.0), at(DISPLACEMENT));
+    let is_inside = |factor: &&f64| (family.takes)(&params.iter().map(|param| param * **factor).collect::<Vec<_>>());
+    let displacement = DISPLACEMENTS.iter().find(is_inside).unwrap_or(&1.0);
+    let (point, reference) = (at(1.0), at(*displacement));
     let place = Place { device: device.map(|device| (device.clone(), Options::default())), is_judge: true };
     let mut out = LikelihoodBatch::new(1, 1, k, 0);
     let impossible = impossible(family, &params);

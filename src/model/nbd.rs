@@ -24,9 +24,14 @@ pub const FAMILY: Family = Family {
     takes: |theta| nbd::is_possible(&array(theta)),
     forecast: |theta, data, ahead| {
         let (theta, x, t) = (array(theta), data[0] as u32, data[2]);
+        let (probability, probability_of_none) = ahead.probabilities(|h, n| nbd::probability_of(theta, x, t, h, n));
+        let discounted = |rate| nbd::discounted_expected_purchases(theta, x, t, rate);
         Forecast {
             p_alive: Some(1.0),
             expected_purchases: ahead.horizon.map(|h| nbd::expected_purchases(theta, x, t, h)),
+            probability,
+            probability_of_none,
+            discounted_expected_purchases: ahead.discount_rate.map(discounted),
             ..Forecast::default()
         }
     },

@@ -30,12 +30,12 @@ pub const FAMILY: Family = Family {
         Parameter::positive("death", Guess::new(1.0, Unit::PurchaseRate, 1.5), "median rate of leaving per time unit"),
         Parameter::positive(
             "sd_rate",
-            Guess::new(1.0, Unit::One, 0.7),
+            Guess::new(1.0, Unit::One, 0.5),
             "how much customers differ in how often they buy: sd of the logarithm",
         ),
         Parameter::positive(
             "sd_death",
-            Guess::new(1.0, Unit::One, 0.7),
+            Guess::new(1.0, Unit::One, 0.5),
             "how much customers differ in how soon they leave: sd of the logarithm",
         ),
         Parameter {

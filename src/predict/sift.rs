@@ -39,7 +39,7 @@ impl Sieve {
         }
     }
 
-    /// Calls `made` for every draw in which the subject buys within `horizon`, with the stream its spend continues from.
+    /// Calls `made` for every draw in which the subject buys within `horizon`, in order, with the stream its spend continues from.
     pub fn each_buying_draw(
         &mut self,
         laws: &Laws,

@@ -28,10 +28,11 @@ pub(super) fn means(rates: &mut Rates, strata: &Strata, history: (u32, f64, f64)
         draws += 1;
     });
     let [p_alive, purchases, discounted] = sums.map(|sum| sum / f64::from(draws));
-    PurchaseMeans { p_alive, purchases, discounted }
+    PurchaseMeans { p_alive: p_alive.min(1.0), purchases, discounted }
 }
 
-/// Calls `made` for every draw in which a customer with that history buys within `horizon`, with the stream of the draw, which `begin` begins.
+/// Calls `made` for every draw in which a customer with that history buys within `horizon`, in order, with the stream of the draw, which
+/// `begin` begins.
 pub(super) fn each_buying_draw(
     rates: &mut Rates,
     strata: &Strata,
@@ -44,15 +45,21 @@ pub(super) fn each_buying_draw(
         let both = lambda + mu;
         [alive * lambda / both * -(-both * horizon).exp_m1()]
     };
+    // Strata come one after another, draws in their order within each.
+    let mut buyers: Vec<(usize, Purchases, Ahead)> = Vec::new();
     rates.each(strata, (history.x, history.recency, history.age), buys, |draw, told| {
         let mut rng = begin(draw);
         let (u, [p_buys]) = (rng.uniform(), told.means);
         if u < p_buys {
             let own = told.draw(u / p_buys, || rng.uniform());
             let purchases = buyer(&mut rng, own, horizon);
-            made(draw, purchases, &mut rng);
+            buyers.push((draw, purchases, rng));
         }
     });
+    buyers.sort_unstable_by_key(|(draw, ..)| *draw);
+    for (draw, purchases, mut rng) in buyers {
+        made(draw, purchases, &mut rng);
+    }
 }
 
 /// What a customer who is alive and buys within `horizon` buys until then.
@@ -128,6 +135,16 @@ mod tests {
                 assert!((seen - judged).abs() < 2e-5 * judged + 1e-9, "{seen} {judged} at {x} {t_x} {t}");
             }
         }
+    }
+
+    #[test]
+    fn buying_draws_come_in_order() {
+        // A factor of eight apart, so that they are in several strata.
+        let (laws, history) = (laws(400, 2.0), History { x: 3, recency: 39.0, age: 39.0, monetary: 0.0 });
+        let begin = |draw: usize| Ahead::new(7, Purpose::Test, 0, draw as u32);
+        let mut bought: Vec<usize> = Vec::new();
+        each_buying_draw(&mut Rates::default(), &strata(&laws), &history, 52.0, begin, |draw, _, _| bought.push(draw));
+        assert!(bought.len() > 200 && bought.is_sorted(), "{bought:?}");
     }
 
     #[test]

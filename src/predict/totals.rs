@@ -125,9 +125,10 @@ impl Addends {
         Self { slabs: draws.div_ceil(SLAB), starts: vec![0], entries: Vec::new() }
     }
 
-    /// The next draw of the current customer.
+    /// The next draw of the current customer, later than those before.
     pub fn push(&mut self, draw: usize, purchases: u32, value: f64) {
         let slab = draw / SLAB;
+        debug_assert!((self.starts.len() - 1) % self.slabs <= slab, "draw {draw} comes after a later one");
         while (self.starts.len() - 1) % self.slabs < slab {
             self.starts.push(self.entries.len() as u32);
         }

@@ -168,6 +168,27 @@ const NEWCOMERS: [(&str, &str, &str, f64); 6] = [
     ("s_bg", r#"{"alpha": 3, "beta": 1.5}"#, r#"{"T": 2, "lost": 0}"#, 3.5 / 2.0),
 ];
 
+/// Of customers who never leave: counts whose probabilities add up to one and whose mean is the expectation, and a perpetuity.
+#[test]
+fn who_never_leaves_has_a_law_too() {
+    let question = |n: u32| {
+        format!(
+            r#"{{"model": "nbd", "params": {{"r": 0.8, "alpha": 6}}, "data": {{"x": 2, "t_x": 5, "T": 9}}, "horizon": 12, "n": {n}, "discount_rate": 0.02}}"#
+        )
+    };
+    let (answers, code) = ask(&[], &(0..200).map(question).collect::<Vec<_>>().join("\n"));
+    assert_eq!(code, Some(0));
+    let chance = |answer: &Value| answer["probability"].as_f64().expect("a probability");
+    let total: f64 = answers.iter().map(chance).sum();
+    let mean: f64 = answers.iter().zip(0..).map(|(answer, n)| f64::from(n) * chance(answer)).sum();
+    assert!((total - 1.0).abs() < 1e-12, "{total}");
+    // (r + x)/(α + T) purchases a time unit, for twelve of them; and for ever, discounted at 0.02.
+    assert!((mean - 2.8 / 15.0 * 12.0).abs() < 1e-10, "{mean}");
+    assert_eq!(answers[0]["probability_of_none"], answers[0]["probability"]);
+    let ever = answers[0]["discounted_expected_purchases"].as_f64().expect("a perpetuity");
+    assert!((ever - 2.8 / 15.0 / 0.02).abs() < 1e-12, "{ever}");
+}
+
 /// The probabilities of all counts add up to one, and their mean to the expectation, in every purchase model.
 #[test]
 fn counts_within_a_horizon_and_present_values_are_answered() {
@@ -225,6 +246,12 @@ fn impossible_parameters_and_questions_are_told_apart() {
     let both = format!("params.rate must be above 0 and finite (found 0), {corr} (found 1)");
     assert_eq!(said, [Some(both.as_str()), Some(format!("{corr} (found -1)").as_str()), None]);
     assert!(answers[0]["log_lik"].is_null() && answers[0].get("expected_purchases").is_none(), "{}", answers[0]);
+
+    let wide = abe("0.1", "0.9").replace("\"sd_rate\": 0.9", "\"sd_rate\": 31");
+    let narrow = abe("0.1", "0.9").replace("\"sd_death\": 1.1", "\"sd_death\": 5e-5");
+    let (answers, _) = ask(&[], &[wide, narrow].join("\n"));
+    assert_eq!(answers[0]["impossible"], "params.sd_rate must be at most 30 (found 31)");
+    assert_eq!(answers[1]["impossible"], "params.sd_death must be at least 0.0001 (found 0.00005)");
 
     let asked = |rest: &str| {
         let params = r#"{"r": 0.2, "alpha": 4, "a": 1, "b": 2}"#;

@@ -22,7 +22,7 @@ mod gpu;
 pub use cpu::Cpu;
 pub use gpu::Gpu;
 
-use crate::special::{digamma_rising, ln_rising};
+use crate::special::{digamma_rising, ln_gamma, ln_rising};
 
 /// Parameters per group, in the order r, α.
 pub const K: usize = 2;
@@ -50,6 +50,21 @@ pub fn log_lik_gradient(params: [f64; K], x: u32, t: f64) -> (f64, [f64; K]) {
 /// Expected purchases in (T, T + horizon] of a customer with `x` repeat purchases in the time `t`: λ ~ Gamma(r+x, α+T).
 pub fn expected_purchases([r, alpha]: [f64; K], x: u32, t: f64, horizon: f64) -> f64 {
     (r + f64::from(x)) * horizon / (alpha + t)
+}
+
+/// P(exactly n purchases in (T, T + horizon]) of a customer with x purchases in T: negative binomial.
+pub fn probability_of([r, alpha]: [f64; K], x: u32, t: f64, horizon: f64, n: u32) -> f64 {
+    let (size, rate, count) = (r + f64::from(x), alpha + t, f64::from(n));
+    if horizon <= 0.0 {
+        return f64::from(u8::from(n == 0));
+    }
+    let some = if n == 0 { 0.0 } else { count * (horizon / (rate + horizon)).ln() - ln_gamma(count + 1.0) };
+    (ln_rising(size, n) + some - size * (horizon / rate).ln_1p()).exp()
+}
+
+/// Expected purchases after T without end, a purchase at T + y counting e^(−rate · y); infinite at a rate of zero or less.
+pub fn discounted_expected_purchases([r, alpha]: [f64; K], x: u32, t: f64, rate: f64) -> f64 {
+    if rate > 0.0 { (r + f64::from(x)) / (alpha + t) / rate } else { f64::INFINITY }
 }
 
 /// Whether every parameter is positive and finite.

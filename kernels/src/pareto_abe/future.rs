@@ -18,7 +18,7 @@ use crate::special::ln_gamma;
 
 /// P(alive at T): the probability that the customer has not died. One when the last purchase was at T; NaN at an impossible point.
 pub fn p_alive(params: [f64; K], x: u32, t_x: f64, t: f64) -> f64 {
-    mean(params, x, t_x, t, |alive, _, _| alive)
+    mean(params, x, t_x, t, |alive, _, _| alive).clamp(0.0, 1.0)
 }
 
 /// Expected purchases in (T, T + horizon] of a customer with history (x, t_x, T). Zero for a horizon of zero or less.
@@ -42,16 +42,19 @@ pub fn discounted_expected_purchases(params: [f64; K], x: u32, t_x: f64, t: f64,
 
 /// P(exactly n purchases in (T, T + horizon]) of a customer with history (x, t_x, T).
 pub fn probability_of(params: [f64; K], x: u32, t_x: f64, t: f64, horizon: f64, n: u32) -> f64 {
-    mean(params, x, t_x, t, |alive, lambda, mu| {
+    let given = |alive: f64, lambda: f64, mu: f64| {
         let nothing = if n == 0 { 1.0 - alive } else { 0.0 };
         nothing + alive * probability_alive(lambda, mu, horizon.max(0.0), n)
-    })
+    };
+    mean(params, x, t_x, t, given).clamp(0.0, 1.0)
 }
 
 /// P(alive at T) of a customer with known rates.
 pub(super) fn alive(lambda: f64, mu: f64, gap: f64) -> f64 {
     let both = lambda + mu;
-    1.0 / (1.0 + mu / both * (both * gap).exp_m1())
+    let odds = mu / both * (both * gap).exp_m1();
+    // Nothing times infinity: rates far beyond any that could have left a customer.
+    if odds.is_nan() { 0.0 } else { 1.0 / (1.0 + odds) }
 }
 
 /// λ (1 − e^−μh)/μ.

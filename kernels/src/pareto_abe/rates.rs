@@ -68,7 +68,7 @@ impl Strata {
                 middle = first;
                 (near, far) = around(&middle);
             }
-            strata.push(Stratum::new(&middle, near, &populations));
+            strata.push(Stratum::new(&middle, near, |draw| populations[draw as usize]));
             left = far;
         }
         Self(strata)
@@ -91,8 +91,8 @@ fn is_near(population: &Population, middle: &Population) -> bool {
 }
 
 impl Stratum {
-    fn new(middle: &Population, draws: Vec<u32>, all: &[Population]) -> Self {
-        let populations: Vec<Population> = draws.iter().map(|draw| all[*draw as usize]).collect();
+    fn new(middle: &Population, draws: Vec<u32>, of: impl Fn(u32) -> Population) -> Self {
+        let populations: Vec<Population> = draws.iter().map(|draw| of(*draw)).collect();
         let (mut wider, mut least) = (1.0_f64, 1.0_f64);
         for population in &populations {
             let [narrow, wide] = population.variances_in(middle);
@@ -156,7 +156,7 @@ pub struct Told<'a, F, const N: usize> {
 
 impl Rates {
     /// Takes what `value` makes of (P(alive | λ, μ), λ, μ) to what a history (x, t_x, T) says of λ and μ under each draw; tells each draw's
-    /// place and what was said, stratum by stratum.
+    /// place and what was said, stratum by stratum and so in no order.
     pub fn each<F: Fn(f64, f64, f64) -> [f64; N], const N: usize>(
         &mut self,
         strata: &Strata,
@@ -164,37 +164,58 @@ impl Rates {
         value: F,
         mut tell: impl FnMut(usize, Told<'_, F, N>),
     ) {
-        let history = History::new(x, t_x, t);
+        let (history, mut astray) = (History::new(x, t_x, t), Vec::new());
         for stratum in &strata.0 {
-            self.placer.set_fineness(USUAL.for_narrower(stratum.narrower));
-            self.placer.place(&history, &stratum.reference);
-            let Placer { lattice, shares, arch, .. } = &self.placer;
-            let at = |node: usize| {
-                let [lambda, mu] = lattice.node(node / lattice.columns, node % lattice.columns).map(f64::exp);
-                value(alive(lambda, mu, history.t - history.t_x), lambda, mu)
-            };
-            let values: Vec<[f64; N]> = (0..shares.len()).map(at).collect();
-            for (k, eight) in stratum.eights.iter().enumerate() {
-                self.lines.clear();
-                let reference = &stratum.reference;
-                let weigh = Weigh { lattice, shares, values: &values, reference, eight, lines: &mut self.lines };
-                let Weighed { total, sums, growth } = arch.dispatch(weigh);
-                let draws = stratum.draws.iter().zip(&stratum.populations).skip(8 * k).take(8);
-                for (lane, (draw, population)) in draws.enumerate() {
-                    let told = Told {
-                        means: sums.map(|sum| sum[lane] / total[lane]),
-                        value: &value,
-                        history: &history,
-                        population,
-                        lattice,
-                        shares,
-                        values: &values,
-                        lines: &self.lines,
-                        growth: growth[lane],
-                        lane,
-                    };
-                    tell(*draw as usize, told);
+            self.each_of(stratum, &history, &value, &mut astray, &mut tell);
+        }
+        for (draw, population) in std::mem::take(&mut astray) {
+            let alone = Stratum::new(&population, vec![draw], |_| population);
+            self.each_of(&alone, &history, &value, &mut astray, &mut tell);
+        }
+    }
+
+    /// The same of one stratum. Draws under which a weight outgrows its number are put into `astray`, if there are others.
+    fn each_of<F: Fn(f64, f64, f64) -> [f64; N], const N: usize>(
+        &mut self,
+        stratum: &Stratum,
+        history: &History,
+        value: &F,
+        astray: &mut Vec<(u32, Population)>,
+        tell: &mut impl FnMut(usize, Told<'_, F, N>),
+    ) {
+        self.placer.set_fineness(USUAL.for_narrower(stratum.narrower));
+        self.placer.place(history, &stratum.reference);
+        let Placer { lattice, shares, arch, .. } = &self.placer;
+        let at = |node: usize| {
+            let [lambda, mu] = lattice.node(node / lattice.columns, node % lattice.columns).map(f64::exp);
+            value(alive(lambda, mu, history.t - history.t_x), lambda, mu)
+        };
+        let values: Vec<[f64; N]> = (0..shares.len()).map(at).collect();
+        for (k, eight) in stratum.eights.iter().enumerate() {
+            self.lines.clear();
+            let reference = &stratum.reference;
+            let weigh = Weigh { lattice, shares, values: &values, reference, eight, lines: &mut self.lines };
+            let Weighed { total, sums, growth } = arch.dispatch(weigh);
+            let draws = stratum.draws.iter().zip(&stratum.populations).skip(8 * k).take(8);
+            for (lane, (draw, population)) in draws.enumerate() {
+                let is_sum = total[lane] > 0.0 && total[lane].is_finite();
+                if !is_sum && stratum.draws.len() > 1 {
+                    astray.push((*draw, *population));
+                    continue;
                 }
+                let told = Told {
+                    means: sums.map(|sum| sum[lane] / total[lane]),
+                    value,
+                    history,
+                    population,
+                    lattice,
+                    shares,
+                    values: &values,
+                    lines: &self.lines,
+                    growth: growth[lane],
+                    lane,
+                };
+                tell(*draw as usize, told);
             }
         }
     }
