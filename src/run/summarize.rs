@@ -73,12 +73,12 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             ));
         }
     }
-    let count = groups.labels.len();
+    let (count, k) = (groups.labels.len(), family(&dir.plan.purchase.model)?.k());
     if count > 1 && facts.customers < 20 * count as u64 {
         notes.push(format!(
             "{count} groups share {} customers: groups this small say little of their own, and the fit has over {} dimensions",
             facts.customers,
-            4 * count
+            k * count
         ));
     }
     if report.kept_zero > 0 {

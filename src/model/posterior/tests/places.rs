@@ -3,7 +3,10 @@
 use super::*;
 use crate::adapter::device;
 use crate::data::{Cells, Observations, SpendRows};
+use crate::kernels::device::Device;
+use crate::kernels::rng::{Purpose, Stream};
 use crate::kernels::{Covariates, Options, Term};
+use crate::model::Parameter;
 use crate::model::priors::start_values;
 use crate::model::{Place, Role};
 
@@ -61,6 +64,74 @@ fn every_place_sees_customers_as_the_plain_sum_does() {
                 assert!(da.iter().zip(&db).all(close), "{} on {name}: {da} against {db}", family.key);
             }
         }
+    }
+}
+
+/// A point of a family's domain, up to a factor of three and a half from where it starts.
+fn interior(parameters: &[Parameter], scale: &Scale, i: u64) -> Vec<f64> {
+    let mut stream = Stream::new(41, Purpose::Test, i, 0);
+    let mut within = || 2.0 * stream.uniform() - 1.0;
+    let start = start_values(parameters, scale).into_iter().zip(parameters);
+    start.map(|(x, p)| if p.low < 0.0 { 0.8 * within() } else { x * (1.25 * within()).exp() }).collect()
+}
+
+/// Slopes in logarithms (of a correlation ρ, times 1 − ρ²) of every family, by the judge, the quicker form and the device, which
+/// differences from a point a tenth away: against central differences of the judge's value.
+#[test]
+fn gradients_are_slopes_at_a_thousand_points() {
+    const POINTS: usize = 1000;
+    let (groups, scale, rows) = world(1, 12);
+    let adapter = device();
+    for family in MODELS {
+        let (k, observed) = (family.k(), observed(family.role, &groups, &rows));
+        let thetas: Vec<Vec<f64>> = (0..POINTS).map(|i| interior(family.parameters, &scale, i as u64)).collect();
+        let size = |x: f64, j: usize| if family.parameters[j].low < 0.0 { 1.0 - x * x } else { x };
+        let made = |device: Option<Device>, is_judge| {
+            let place = Place { device: device.map(|device| (device, Options::default())), is_judge };
+            (family.likelihood)(&observed, &place).unwrap()
+        };
+        let none = Array2::zeros((POINTS, 0));
+        let asked = |likelihood: &mut dyn Likelihood, moved: &dyn Fn(usize, usize) -> f64| {
+            let per_group = Array3::from_shape_fn((POINTS, 1, k), |(i, _, j)| moved(i, j));
+            let mut out = LikelihoodBatch::new(POINTS, 1, k, 0);
+            likelihood.evaluate(ParamBatch { per_group: per_group.view(), shared: none.view() }, &mut out).unwrap();
+            out
+        };
+        let mut judge = made(None, true);
+        let mut slopes = Array2::<f64>::zeros((POINTS, k));
+        for by in 0..k {
+            let [high, low] = [1e-5, -1e-5].map(|step| {
+                asked(&mut *judge, &|i, j| thetas[i][j] + if j == by { step * size(thetas[i][j], j) } else { 0.0 })
+            });
+            (0..POINTS).for_each(|i| slopes[[i, by]] = (high.log_lik[i] - low.log_lik[i]) / 2e-5);
+        }
+        let held = |place: &str, seen: &dyn Fn(usize, usize) -> f64, tolerance: f64| {
+            let miss = |((i, j), slope): ((usize, usize), &f64)| {
+                let seen = seen(i, j) * size(thetas[i][j], j);
+                ((seen - slope).abs() / (12.0 + slope.abs()), i, j, seen, *slope)
+            };
+            let (by, i, j, seen, slope) = slopes.indexed_iter().map(miss).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+            eprintln!("{} on {place}: {by:.1e}", family.key);
+            assert!(by < tolerance, "{} on {place}: {seen} for {slope} in {j} at {:?}", family.key, thetas[i]);
+        };
+        // Differences: rounding of some hundred nats over 1e-5, and third derivatives times 1e-10. Points are far from the quicker form's
+        // first reference, whose nodes lose digits in their tails; float32 keeps six digits of each difference.
+        let quick = if family.key == "pareto_abe" { 1e-4 } else { 1e-8 };
+        let out = asked(&mut *judge, &|i, j| thetas[i][j]);
+        held("the judge", &|i, j| out.per_group[[i, 0, j]], 1e-8);
+        let out = asked(&mut *made(None, false), &|i, j| thetas[i][j]);
+        held("the CPU", &|i, j| out.per_group[[i, 0, j]], quick);
+        let Some(device) = adapter.clone() else { continue };
+        let (mut on_device, mut seen) = (made(Some(device), false), Array2::<f64>::zeros((POINTS, k)));
+        for (theta, mut seen) in thetas.iter().zip(seen.rows_mut()) {
+            let at = |factor: f64| Array3::from_shape_fn((1, 1, k), |(_, _, j)| theta[j] * factor);
+            let (point, reference, none) = (at(1.0), at(1.0 / 1.1), Array2::zeros((1, 0)));
+            on_device.set_reference(ParamBatch { per_group: reference.view(), shared: none.view() }).unwrap();
+            let mut out = LikelihoodBatch::new(1, 1, k, 0);
+            on_device.evaluate(ParamBatch { per_group: point.view(), shared: none.view() }, &mut out).unwrap();
+            seen.assign(&out.per_group.index_axis(Axis(0), 0).index_axis(Axis(0), 0));
+        }
+        held("the device", &|i, j| seen[[i, j]], quick.max(2e-6));
     }
 }
 
