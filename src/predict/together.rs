@@ -108,7 +108,7 @@ mod tests {
     fn laws(draws: usize, spread: f64) -> Vec<Law> {
         let law = |d: usize| {
             let by = |k: u32| (spread * Ahead::new(9, Purpose::Test, d as u64, k).uniform()).exp();
-            let corr = 0.3 * by(4);
+            let corr = (0.3 * by(4)).min(0.9);
             Law { corr, ..Law::new(Dropout::AnyTimeTogether, [0.2 * by(0), 0.03 * by(1), 0.8 * by(2), 1.2 * by(3)]) }
         };
         (0..draws).map(law).collect()
