@@ -81,6 +81,30 @@ fn shared_means_are_those_of_the_judge() {
     }
 }
 
+/// Draws that no likelihood was asked about, as an approximation's, have answers all the same.
+#[test]
+fn impossible_draws_become_possible() {
+    let [rate, death, a, b, _] = CENTRE;
+    let draws = [[rate, death, a, b, 1.0], [rate, 0.0, a, 99.0, -1.0], [f64::NAN, death, 0.0, b, f64::NAN], CENTRE];
+    for (x, t_x, t) in HISTORIES {
+        let mut told = 0;
+        Rates::default().each(
+            &Strata::new(&draws),
+            (x, t_x, t),
+            |alive, _, _| [alive],
+            |draw, seen| {
+                assert!(
+                    (0.0..1.0 + 1e-9).contains(&seen.means[0]),
+                    "{} of draw {draw} at {x} {t_x} {t}",
+                    seen.means[0]
+                );
+                told += 1;
+            },
+        );
+        assert_eq!(told, draws.len());
+    }
+}
+
 /// Draws against means under the nodes, times P(alive): of soft steps in ln λ and in ln μ, of their product.
 #[test]
 fn draws_follow_the_integrand() {

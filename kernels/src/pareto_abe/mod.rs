@@ -81,6 +81,15 @@ pub fn is_possible(&[rate, death, sd_rate, sd_death, corr]: &[f64; K]) -> bool {
         && 1.0 - corr * corr >= LEAST_INDEPENDENCE
 }
 
+/// The nearest parameters that are possible.
+fn nearest(&[rate, death, sd_rate, sd_death, corr]: &[f64; K]) -> [f64; K] {
+    // Not `clamp`, which leaves what is no number as it is.
+    let within = |x: f64, low: f64, high: f64| x.max(low).min(high);
+    let [median, sd] = [MEDIANS, SPREADS].map(|range| move |x: f64| within(x, *range.start(), *range.end()));
+    let most = (1.0 - 2.0 * LEAST_INDEPENDENCE).sqrt();
+    [median(rate), median(death), sd(sd_rate), sd(sd_death), within(corr, -most, most)]
+}
+
 /// Medians in the middle of the data, a factor of e between customers, no correlation: where searches and references begin.
 fn first_guess(cells: &Cells) -> [f64; K] {
     let (mut purchases, mut time, mut customers) = (0.0, 0.0, 0.0);

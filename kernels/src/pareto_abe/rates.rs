@@ -9,11 +9,11 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::K;
 use super::future::{alive, purchases};
 use super::integrand::{History, Integrand, Population};
 use super::quadrature::{Lattice, Placer, REACH, TAIL, USUAL};
 use super::tilt::{Normal, Tilt};
+use super::{K, nearest};
 use crate::simd::V;
 
 /// By what factor the density may grow from a node to the edge of its cell: steps are at most some 0.8 posterior sds.
@@ -52,9 +52,9 @@ struct Eight {
 }
 
 impl Strata {
-    /// Of possible parameters.
+    /// Draws that are not possible, as those of an approximation may be, become the nearest that are.
     pub fn new(by_draw: &[[f64; K]]) -> Self {
-        let populations: Vec<Population> = by_draw.iter().map(Population::new).collect();
+        let populations: Vec<Population> = by_draw.iter().map(|theta| Population::new(&nearest(theta))).collect();
         let mut left: Vec<u32> = (0..populations.len() as u32).collect();
         let mut strata = Vec::new();
         while !left.is_empty() {
