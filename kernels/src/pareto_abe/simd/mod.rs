@@ -11,7 +11,7 @@
 //!
 //! **How far from θ₀.** A row uses its nodes while its posterior, along either axis of the lattice, has [`super::quadrature::TAIL`] of its sds
 //! to both sides, and while Σ at θ is not too narrow for the steps ([`super::quadrature::MOST_EXCESS`]). Any other row gets nodes of its
-//! own at θ, at some twenty times the price: results are right wherever they are asked for, and a rule of the row, θ and θ₀ alone
+//! own at θ, at many times the price: results are right wherever they are asked for, and a rule of the row, θ and θ₀ alone
 //! decides. Small groups, whose draws lie far apart, have wider and finer lattices ([`room`]). What that leaves of error is measured in
 //! `tests/pareto_abe.rs`.
 
