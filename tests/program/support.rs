@@ -92,3 +92,20 @@ pub fn test_adapter() -> Option<String> {
     println!("skipped: no adapter called {wanted} (there are {seen:?}); install mesa-vulkan-drivers and libvulkan1");
     None
 }
+
+/// The python of an environment with ArviZ: what `LONGRUN_ARVIZ` names, else the one that `scripts/arviz.sh` made. `None`, with the
+/// reason printed, where there is none; a failure then if `LONGRUN_REQUIRE_ARVIZ=1`.
+pub fn arviz() -> Option<PathBuf> {
+    let made = || {
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from);
+        target.join("arviz/bin/python")
+    };
+    let python = std::env::var_os("LONGRUN_ARVIZ").map_or_else(made, PathBuf::from);
+    if python.exists() {
+        return Some(python);
+    }
+    assert!(std::env::var("LONGRUN_REQUIRE_ARVIZ").as_deref() != Ok("1"), "no ArviZ at {}", python.display());
+    eprintln!("skipped: no ArviZ at {}; scripts/arviz.sh installs it", python.display());
+    None
+}
