@@ -159,6 +159,46 @@ pub struct CheckFacts {
     pub calibration_weeks: usize,
     /// Customers by number of repeat purchases in the calibration window.
     pub frequency_histogram: Vec<HistogramRow>,
+    /// Customers with a repeat purchase, by the tenth of their time observed in which they bought last.
+    #[serde(default)]
+    pub recency_histogram: Vec<BandRow>,
+    /// Customers with a repeat purchase, by mean spend.
+    #[serde(default)]
+    pub spend_histogram: Vec<BandRow>,
+    /// What was looked at in one number each.
+    #[serde(default)]
+    pub quantities: Vec<TestQuantity>,
+}
+
+/// One bar of a histogram of customers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct BandRow {
+    /// What its customers have in common: `0.1–0.2`.
+    pub label: String,
+    /// Customers of the data.
+    pub actual: u64,
+    /// Customers of replicated data, with their 90 % band.
+    pub predicted: Interval,
+}
+
+/// A test quantity T(data) beside its distribution over replicated data (Gelman, Meng & Stern 1996).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TestQuantity {
+    /// A stable key: `one_time_share`.
+    pub name: String,
+    /// What it is, in words: `share of customers without a repeat purchase`.
+    pub what: String,
+    /// `share`, `purchases`, `currency`, `time units` or `ratio`.
+    pub unit: String,
+    /// T of the data.
+    pub observed: f64,
+    /// T of replicated data: mean and 90 % interval.
+    pub replicated: Interval,
+    /// Share of replicated data whose T is at least the observed one, ties counted half: near 0 or 1 the model does not make such data.
+    pub p_value: f64,
+    /// What a small or large p-value means for the user, where it is one.
+    #[serde(default)]
+    pub concern: Option<String>,
 }
 
 /// One week of the tracking plot.

@@ -28,7 +28,8 @@ pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
 pub use facts::{
-    AheadFacts, CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts, TrackingWeek,
+    AheadFacts, BandRow, CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts,
+    TestQuantity, TrackingWeek,
 };
 pub use fit::{MaximumFacts, maximum};
 pub use forecast::words;
@@ -38,7 +39,7 @@ pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorCheck, PriorRow, prior};
 pub use shrinkage::{FitShrinkage, GroupShrinkage, ShrinkageFacts};
-pub use telemetry::{FitCost, PredictionCost, StepCost, Telemetry, read as read_telemetry};
+pub use telemetry::{FitCost, PredictionCost, ResourceSample, StepCost, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
 

@@ -180,6 +180,7 @@ fn checks(dir: &RunDir, basis: &Basis) -> Result<CheckFacts> {
                 predicted: (&f.predicted).into(),
             })
             .collect(),
+        ..CheckFacts::default()
     })
 }
 

@@ -28,6 +28,33 @@ pub struct Telemetry {
     /// What simulating every customer's future cost.
     #[serde(default)]
     pub prediction: Option<PredictionCost>,
+    /// What the machine gave over time, step after step.
+    #[serde(default)]
+    pub timeline: Vec<ResourceSample>,
+    /// What held the run back, and what to do about it, in words.
+    #[serde(default)]
+    pub findings: Vec<String>,
+}
+
+/// The machine at one moment of a step. What the system does not tell is absent.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ResourceSample {
+    /// The step.
+    pub step: String,
+    /// Seconds since the step began.
+    pub at_s: f64,
+    /// Bytes of this process's resident set.
+    pub memory_bytes: Option<u64>,
+    /// Processors that this process kept busy since the sample before.
+    pub busy_cpus: Option<f64>,
+    /// Share of the time in which the GPU worked, 0 to 1.
+    pub gpu_utilisation: Option<f64>,
+    /// Memory in use on the GPU, by anyone, bytes.
+    pub gpu_memory_bytes: Option<u64>,
+    /// Temperature of the GPU, °C.
+    pub gpu_celsius: Option<f64>,
+    /// Power that the GPU draws, watts.
+    pub gpu_watts: Option<f64>,
 }
 
 /// What simulating every customer's future cost; means, checks and files are the step's, not counted here.
