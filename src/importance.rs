@@ -17,9 +17,20 @@ pub fn k_limit(draws: usize) -> f64 {
     (1.0 - 1.0 / (draws as f64).log10()).min(0.7)
 }
 
+/// Draws of the tail that is smoothed, of `draws` independent ones.
+fn tail_of(draws: usize) -> usize {
+    (0.2 * draws as f64).min(3.0 * (draws as f64).sqrt()).ceil() as usize
+}
+
 /// Log weights of log ratios, the largest of which counts as 0, their tail smoothed; and the shape k of that tail. `room` is scratch
 /// space. k is infinite where the tail is too short to be fitted.
-pub fn smooth(mut log_ratios: Vec<f64>, room: &mut Vec<(f64, usize)>) -> (Vec<f64>, f64) {
+pub fn smooth(log_ratios: Vec<f64>, room: &mut Vec<(f64, usize)>) -> (Vec<f64>, f64) {
+    let tail = tail_of(log_ratios.len());
+    smooth_tail(log_ratios, tail, room)
+}
+
+/// The same with a tail of `tail` draws, as the draws' own effective number may want it.
+pub fn smooth_tail(mut log_ratios: Vec<f64>, tail: usize, room: &mut Vec<(f64, usize)>) -> (Vec<f64>, f64) {
     let draws = log_ratios.len();
     let most = log_ratios.iter().fold(f64::NEG_INFINITY, |most, l| most.max(*l));
     log_ratios.iter_mut().for_each(|l| *l -= most);
@@ -27,7 +38,6 @@ pub fn smooth(mut log_ratios: Vec<f64>, room: &mut Vec<(f64, usize)>) -> (Vec<f6
     room.clear();
     room.extend(weights.iter().copied().zip(0..));
     room.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let tail = (0.2 * draws as f64).min(3.0 * (draws as f64).sqrt()).ceil() as usize;
     if tail + 1 > draws {
         return (weights, f64::INFINITY);
     }

@@ -89,6 +89,8 @@ pub enum Purpose {
     /// A replication of simulation-based calibration: its truth (replication, 0), ties among its ranks (replication, 1), its customers
     /// (replication · 2³² + customer, 2).
     Calibration = 21,
+    /// A customer made anew under one draw, for posterior predictive checks (customer, draw).
+    Replication = 22,
 }
 
 /// The random numbers at one address, as a [`rand::Rng`] that distributions can consume.

@@ -54,7 +54,7 @@ pub use quantile::{quantile, quantile_sorted};
 pub use r_hat::{nested_r_hat_limit, r_hat, r_hat_nested};
 pub use rank::rank_counts;
 pub use reason::{Kind, Reason};
-pub use sensitivity::{FitSensitivity, Lean, ParameterSensitivity, Sensitivity};
+pub use sensitivity::{FitSensitivity, Lean, ParameterSensitivity, Sensitivity, power_scaling};
 pub use thresholds::Thresholds;
 pub use trace::trace;
 pub use verdict::{Diagnostics, SCHEMA_VERSION, Verdict, verdict};

@@ -109,6 +109,33 @@ impl DrawStore {
         }))
     }
 
+    /// `n` draws of `fit` pooled over its chains as if they were one, evenly thinned by [`thinned_rows`], with everything that is held of
+    /// each; one shard in memory at a time.
+    ///
+    /// # Errors
+    /// As [`DrawStore::read`].
+    pub fn sample(&self, fit: &str, n: usize) -> Result<FitDraws> {
+        let entry = self.entry(fit)?;
+        let rows = thinned_rows(entry.chains, entry.draws_done() as usize, n);
+        let mut out = FitDraws::empty(entry.schema.clone(), 1, rows.len(), entry.dim, &entry.stats);
+        for part in self.shards(fit)? {
+            let part = part?;
+            let start = part.first_draw as usize;
+            for (ix, &(chain, draw)) in rows.iter().enumerate() {
+                if !(start..start + part.draws).contains(&draw) {
+                    continue;
+                }
+                let at = draw - start;
+                out.constrained.slice_mut(s![0, ix, ..]).assign(&part.constrained.slice(s![chain, at, ..]));
+                out.unconstrained.slice_mut(s![0, ix, ..]).assign(&part.unconstrained.slice(s![chain, at, ..]));
+                for (to, from) in out.stats.values_mut().zip(part.stats.values()) {
+                    to[[0, ix]] = from[[chain, at]];
+                }
+            }
+        }
+        Ok(out)
+    }
+
     /// `n` draws of `fit` pooled over its chains, evenly thinned by [`thinned_rows`], holding one shard at a time:
     /// `[draw, Schema::size()]`, the same rows as [`FitDraws::thinned`].
     ///

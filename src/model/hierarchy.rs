@@ -279,6 +279,14 @@ impl Hierarchy {
         }
     }
 
+    /// ln density of the priors of μ, σ and Ω at `point`, in their own values, up to a constant: without effects, without Jacobians.
+    pub fn stated_log_prior(&self, point: ArrayView1<'_, f64>) -> f64 {
+        let state = self.state(point);
+        let priors = self.mu.iter().chain(&self.sigma).zip(state.mu.iter().chain(&state.sigma));
+        let own: f64 = priors.map(|(coordinate, &value)| coordinate.prior.ln_density(value).0).sum();
+        own + self.correlation.map_or(0.0, |correlation| correlation.ln_kernel(&self.pair_coordinates(point)))
+    }
+
     /// The effects of the groups, and of what they belong to.
     pub fn effects(&self, point: ArrayView1<'_, f64>) -> Effects {
         let (state, leaves) = (self.state(point), self.tree.leaves());

@@ -30,7 +30,7 @@ use crate::target::Schema;
 
 pub use hierarchy::{Effects, LEVEL_DIM, PAIR_DIM, PARAMETER_DIM, Pilot};
 pub use likelihood::{Ahead, Forecast, Made, Movable, Place};
-pub use posterior::Posterior;
+pub use posterior::{LogPrior, Posterior};
 pub use priors::{Guess, Scale, Unit};
 pub use regression::{Effect, Moved, Regression};
 pub use words::Words;

@@ -69,6 +69,16 @@ pub struct Posterior {
     scratch: Scratch,
 }
 
+/// What a posterior holds besides the likelihood, at one point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogPrior {
+    /// ln density, up to a constant, of the priors that a user states: of parameters without groups; of centres, spreads and correlations with them; of
+    /// coefficients. Not of what these make of the groups.
+    pub stated: f64,
+    /// All of it, as it is sampled: effects of the groups and Jacobians too.
+    pub whole: f64,
+}
+
 /// Coordinates of a batch, of all its points together, from which the chain rule is worth other threads.
 const PARALLEL_FROM_COORDINATES: usize = 4096;
 
@@ -238,6 +248,24 @@ impl Posterior {
             Layout::Direct(d) => d.prior_precision(point, self.jacobian),
             Layout::Hierarchy(_) => Vec::new(),
         }
+    }
+
+    /// The log density of everything but the likelihood at one unconstrained point.
+    pub fn log_prior(&self, point: ArrayView1<'_, f64>) -> LogPrior {
+        let (mut gradient, none) = (vec![0.0; self.dim], vec![0.0; self.groups * self.coordinates.family.k()]);
+        let (own, slopes) = (self.coordinates.own, Array1::zeros(self.coordinates.shared()));
+        let mut of = |jacobian: bool| {
+            let layout = match &self.coordinates.layout {
+                Layout::Direct(d) => d.log_prior(point, &none, jacobian, &mut gradient),
+                Layout::Hierarchy(h) if jacobian => h.log_prior(point, &none, true, &mut gradient),
+                Layout::Hierarchy(h) => h.stated_log_prior(point),
+            };
+            let regression = self.coordinates.regression.as_ref().map_or(0.0, |regression| {
+                regression.log_prior(point.slice(s![own..]), slopes.view(), jacobian, &mut gradient[own..])
+            });
+            layout + regression
+        };
+        LogPrior { stated: of(false), whole: of(true) }
     }
 
     /// The groups' effects at one unconstrained point; none without a hierarchy.

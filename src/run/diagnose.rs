@@ -3,7 +3,7 @@
 use super::fit::open_store;
 use super::shrinkage::{self, ShrinkageFacts};
 use super::summarize::read_observations;
-use super::{RunDir, models, telemetry};
+use super::{RunDir, models, sensitivity, telemetry};
 use crate::diagnose::{
     ApproximationInput, FitDiagnostics, FitInput, Method, Nearness, Thresholds, diagnose_approximation, diagnose_fit,
     verdict,
@@ -32,13 +32,14 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
     let mut judged = Vec::new();
     let mut shrunk = ShrinkageFacts { schema_version: 1, fits: Vec::new() };
     let grouped = models::fits(&dir.plan).iter().any(|(_, plan)| plan.hierarchy.is_some());
-    let observed = if grouped { Some(read_observations(dir)?) } else { None };
+    let samples = dir.plan.sampler.kind.samples();
+    let observed = if grouped || samples { Some(read_observations(dir)?) } else { None };
     for (name, plan) in models::fits(&dir.plan) {
         let draws = store.read(name)?;
-        if let Some(observed) = &observed {
+        if let (Some(observed), true) = (&observed, grouped) {
             shrunk.fits.extend(shrinkage::of_fit(name, plan, observed, &draws)?);
         }
-        if !dir.plan.sampler.kind.samples() {
+        if !samples {
             judged.push(approximation(name, &draws, store.entry(name)?.report.as_ref(), &thresholds)?);
             telemetry::record_ess(dir, name, None)?;
             continue;
@@ -58,6 +59,9 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
     }
     if !shrunk.fits.is_empty() {
         dir.write_json("shrinkage.json", &shrunk)?;
+    }
+    if let (Some(observed), true) = (&observed, samples) {
+        sensitivity::write(dir, &store, observed, &mut judged)?;
     }
     dir.write_json("diagnostics.json", &verdict(judged))
 }

@@ -35,6 +35,8 @@ const OWN_FILES: &[&str] = &[
     "covariates.parquet",
     "covariate_rejects.csv",
     "facts.json",
+    "shrinkage.json",
+    "sensitivity.json",
     "diagnostics.json",
     "customers.parquet",
     "customers.csv",

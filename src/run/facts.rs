@@ -159,6 +159,9 @@ pub struct CheckFacts {
     pub calibration_weeks: usize,
     /// Customers by number of repeat purchases in the calibration window.
     pub frequency_histogram: Vec<HistogramRow>,
+    /// Customers whom the rest of this file looks at: everyone, or an evenly spaced part of many.
+    #[serde(default)]
+    pub replicated_customers: u64,
     /// Customers with a repeat purchase, by the tenth of their time observed in which they bought last.
     #[serde(default)]
     pub recency_histogram: Vec<BandRow>,

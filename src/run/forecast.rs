@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 use crate::kernels::device::Device;
 use crate::model::{Regression, Role, Words, family};
 use crate::predict::{
-    self, AheadMean, Counted, CountedPopulation, CovariateDraws, Engine, Expectations, Labelling, Population, Settings,
-    Tracking, TrackingSettings, Window,
+    self, AheadMean, Counted, CountedPopulation, CovariateDraws, Engine, Expectations, Labelling, Population, Replicas,
+    Settings, Tracking, TrackingSettings, Window,
 };
 
 /// The thinned draws of all fits, paired by index.
@@ -121,6 +121,13 @@ impl Forecast {
         match self {
             Self::Continuous(population) => predict::track(summary, weekly, population, settings, &|_| ()),
             Self::Counted(population) => predict::track_counted(summary, population, settings),
+        }
+    }
+
+    pub fn replicate(&self, summary: &Summary, settings: &TrackingSettings) -> Result<Replicas> {
+        match self {
+            Self::Continuous(population) => predict::replicate(summary, population, settings),
+            Self::Counted(population) => predict::replicate_counted(summary, population, settings),
         }
     }
 

@@ -4,6 +4,7 @@
 //! continues where it stopped. The clock is read here and nowhere below. Nothing here knows HTML or a terminal.
 
 mod backend;
+mod checks;
 mod compare;
 mod diagnose;
 mod dir;
@@ -19,6 +20,7 @@ mod predict;
 mod prepare;
 mod prior;
 mod segment;
+mod sensitivity;
 mod shrinkage;
 mod summarize;
 mod telemetry;
@@ -98,7 +100,7 @@ impl Step {
                 "facts.json",
             ],
             Self::Fit => &[],
-            Self::Diagnose => &["shrinkage.json", "diagnostics.json"],
+            Self::Diagnose => &["shrinkage.json", "sensitivity.json", "diagnostics.json"],
             Self::Predict => &["customers.parquet", "customers.csv", "checks.json", "predictions.json"],
             Self::Segment => &["segments.csv", "segments.json"],
             Self::Evaluate => &["holdout.json"],

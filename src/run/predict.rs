@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::backend;
-use super::facts::{AheadFacts, CheckFacts, GroupTotal, HistogramRow, PredictionFacts, TrackingWeek};
+use super::checks::checks;
+use super::facts::{AheadFacts, GroupTotal, PredictionFacts};
 use super::fit::open_store;
 use super::forecast::{Forecast, has_rfm, is_mode, words};
 use super::models::PURCHASE;
@@ -11,16 +12,13 @@ use super::summarize::read_summary;
 use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
 use crate::config::Plan;
-use crate::data::{Holdout, Summary, WeeklyRepeats};
+use crate::data::Summary;
 use crate::error::{Error, Result};
-use crate::predict::{self, CustomerWriter, Engine, Expectations, Labelling, Settings, Total, TrackingSettings};
+use crate::predict::{self, CustomerWriter, Engine, Expectations, Labelling, Settings, Total};
 use crate::segment::{self, ValueTiers};
 
 /// Customers simulated at a time: with 500 draws some 20 MB of scratch.
 const CHUNK_CUSTOMERS: usize = 4096;
-
-/// Draws behind the tracking plot's band: its ends are quantiles at 5 and 95 %.
-const TRACKING_DRAWS: usize = 200;
 
 /// Everything that later steps derive from the same draws and summary.
 pub(super) struct Basis {
@@ -104,7 +102,7 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
             device_bytes: work.device_bytes,
         },
     )?;
-    dir.write_json("checks.json", &checks(dir, &basis)?)?;
+    dir.write_json("checks.json", &checks(dir, &basis, observer)?)?;
     let [everyone, groups, tiers, rfm @ ..] = &*totals else {
         return Err(Error::new("prediction returned another number of totals").seen(totals.len()));
     };
@@ -143,46 +141,6 @@ pub(super) fn settings(plan: &Plan) -> Settings {
 
 /// A twelfth of the Julian year.
 const DAYS_PER_MONTH: f64 = 30.4375;
-
-fn checks(dir: &RunDir, basis: &Basis) -> Result<CheckFacts> {
-    let weekly = WeeklyRepeats::read_parquet(&dir.path("weekly.parquet"))?;
-    let observed_after = if dir.has("holdout.parquet") {
-        Holdout::read_parquet(&basis.summary, &dir.path("holdout.parquet"))?.length
-    } else {
-        0.0
-    };
-    let settings = TrackingSettings {
-        seed: dir.plan.sampler.seed,
-        draws: TRACKING_DRAWS,
-        days_per_time_unit: dir.plan.data.time_unit_days,
-        observed_after,
-    };
-    let tracking = basis.forecast.track(&basis.summary, &weekly, &settings)?;
-    Ok(CheckFacts {
-        schema_version: 1,
-        tracking: tracking
-            .weeks
-            .iter()
-            .map(|w| TrackingWeek {
-                week_start: w.week_start,
-                actual: w.actual,
-                predicted: (&w.predicted).into(),
-                cumulative: (&w.predicted_cumulative).into(),
-            })
-            .collect(),
-        calibration_weeks: tracking.calibration_weeks,
-        frequency_histogram: tracking
-            .frequencies
-            .iter()
-            .map(|f| HistogramRow {
-                repeat_purchases: f.frequency.clone(),
-                actual: f.actual,
-                predicted: (&f.predicted).into(),
-            })
-            .collect(),
-        ..CheckFacts::default()
-    })
-}
 
 fn record(total: &Total) -> GroupTotal {
     GroupTotal {

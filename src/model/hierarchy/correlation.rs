@@ -109,6 +109,11 @@ impl Correlation {
         total
     }
 
+    /// ln det(Ω)^(η−1) at `y`: the density of Ω itself, up to its constant. det Ω = ∏ (1 − c_ij²).
+    pub fn ln_kernel(self, y: &[f64]) -> f64 {
+        2.0 * (self.eta - 1.0) * y.iter().map(|&y| tanh_and_sech(y).1.ln()).sum::<f64>()
+    }
+
     /// A draw of y.
     pub fn draw(self, stream: &mut Stream) -> Result<Vec<f64>> {
         pairs(self.k)

@@ -83,6 +83,63 @@ fn the_published_priors_have_their_densities() {
     assert!((without + 5.741_889_259_195_493).abs() < 1e-11, "{without}");
 }
 
+/// What is left of the density without the likelihood, for every model, with groups and without; and what of that the user stated.
+#[test]
+fn priors_are_what_the_likelihood_is_not() {
+    for key in MODELS.iter().map(|family| family.key) {
+        let two = [posterior(key, 1, 40, &PriorSpec::default()), informed(key, 3, 40)];
+        for mut p in two {
+            let point = near_start(&p, 1, 0.4);
+            let prior = p.log_prior(point.view());
+            let whole = at(&mut p, &point).0 - p.log_likelihood(point.view()).unwrap();
+            // Rounding beside a log-likelihood of some hundreds.
+            assert!((prior.whole - whole).abs() < 1e-9, "{key}: {} against {whole}", prior.whole);
+            assert!(prior.stated.is_finite());
+        }
+    }
+    let mut p = posterior("bg_nbd", 1, 50, &published());
+    let point = near_start(&p, 2, 0.3);
+    let stated = p.log_prior(point.view()).stated;
+    let without = p.log_likelihood(point.view()).unwrap();
+    assert!((stated - (at(&mut p.jacobian(false), &point).0 - without)).abs() < 1e-10);
+}
+
+#[test]
+fn with_groups_the_stated_priors_are_those_of_centres_spreads_and_correlations() {
+    let mut spec = centring(Centring::NonCentred);
+    let normal = |mean: f64| Prior::Normal { mean, sd: 0.7 };
+    let hierarchy = spec.hierarchy.as_mut().unwrap();
+    let names = ["r", "rate", "phi", "kappa"];
+    hierarchy.mu = names.iter().zip([-1.0, 1.0, -0.5, 1.5]).map(|(n, m)| ((*n).to_owned(), normal(m))).collect();
+    hierarchy.sigma = names.iter().map(|n| ((*n).to_owned(), Prior::Exponential { rate: 2.0 })).collect();
+    hierarchy.correlation = Some(crate::dist::Correlation::Lkj { eta: 3.0 });
+    let p = posterior("bg_nbd", 3, 20, &spec);
+    let point = near_start(&p, 3, 0.3);
+    let mut row = vec![0.0; p.schema().size()];
+    p.constrain(point.view(), &mut row);
+    let of = |name: &str| row[p.schema().range(name).unwrap()].to_vec();
+    let (mu, sigma, corr) = (of("mu"), of("sigma"), of("correlation"));
+    let by_hand: f64 = mu.iter().zip([-1.0, 1.0, -0.5, 1.5]).map(|(&x, m)| normal(m).ln_density(x).0).sum::<f64>()
+        + sigma.iter().map(|s| 2.0_f64.ln() - 2.0 * s).sum::<f64>()
+        + 2.0 * determinant(&corr).ln();
+    let stated = p.log_prior(point.view()).stated;
+    assert!((stated - by_hand).abs() < 1e-11, "{stated} against {by_hand}");
+}
+
+/// det Ω of the correlations below the diagonal, row by row, by elimination.
+fn determinant(below: &[f64]) -> f64 {
+    let mut a = ndarray::Array2::<f64>::eye(4);
+    let pairs = (1..4).flat_map(|i| (0..i).map(move |j| (i, j)));
+    pairs.zip(below).for_each(|((i, j), &c)| (a[[i, j]], a[[j, i]]) = (c, c));
+    for k in 0..4 {
+        for i in k + 1..4 {
+            let share = a[[i, k]] / a[[k, k]];
+            (k..4).for_each(|j| a[[i, j]] -= share * a[[k, j]]);
+        }
+    }
+    (0..4).map(|k| a[[k, k]]).product()
+}
+
 #[test]
 fn centred_and_non_centred_are_one_posterior() {
     for key in ["bg_nbd", "gamma_gamma"] {

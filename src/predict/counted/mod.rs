@@ -98,12 +98,12 @@ impl CountedPopulation {
     }
 
     /// Gamma-Gamma p, q, v of one draw and group.
-    fn spend_at(&self, draw: usize, group: usize) -> Option<[f64; 3]> {
+    pub(super) fn spend_at(&self, draw: usize, group: usize) -> Option<[f64; 3]> {
         self.spend.as_ref().map(|spend| std::array::from_fn(|k| spend[[draw, group, k]]))
     }
 
     /// Checked once, at the edge: shapes that fit the summary, positive finite parameters, whole times.
-    fn check(&self, summary: &Summary) -> Result<()> {
+    pub(super) fn check(&self, summary: &Summary) -> Result<()> {
         let (draws, groups, k) = self.purchase.dim();
         if draws == 0 || k != self.counted.k() {
             return Err(Error::new(format!(
