@@ -64,17 +64,8 @@ impl Family {
     }
 
     /// What a row costs on `backend`.
-    pub fn cost(self, backend: Backend) -> Cost {
-        match (self, backend) {
-            (Self::BgNbd, Backend::Cpu) => cost::BG_NBD_HOST,
-            (Self::BgNbd, Backend::Gpu) => cost::BG_NBD_DEVICE,
-            (Self::MbgNbd, Backend::Cpu) => cost::MBG_NBD_HOST,
-            (Self::MbgNbd, Backend::Gpu) => cost::MBG_NBD_DEVICE,
-            (Self::ParetoNbd, Backend::Cpu) => cost::PARETO_NBD_HOST,
-            (Self::ParetoNbd, Backend::Gpu) => cost::PARETO_NBD_DEVICE,
-            (Self::GammaGamma, Backend::Cpu) => cost::GAMMA_GAMMA_HOST,
-            (Self::GammaGamma, Backend::Gpu) => cost::GAMMA_GAMMA_DEVICE,
-        }
+    pub fn cost(self, backend: Backend) -> Option<Cost> {
+        cost::of(self.key(), backend == Backend::Gpu)
     }
 }
 
@@ -188,7 +179,8 @@ fn on_processor(likelihood: impl Likelihood + 'static) -> Made {
 fn budget(facts: &Facts, chunks: usize) -> u64 {
     let lane_rows = (facts.rows / 2048).next_power_of_two().clamp(64, 1024);
     let rows = facts.rows.div_ceil(chunks).next_multiple_of(lane_rows);
-    3 * (rows as f64 * facts.family.cost(Backend::Gpu).returning_bytes) as u64
+    let row = facts.family.cost(Backend::Gpu).map_or(0.0, |cost| cost.returning_bytes);
+    3 * (rows as f64 * row) as u64
 }
 
 /// The f64 judge of some rows, sorted and checked once: every layout is made from it.

@@ -158,7 +158,7 @@ fn one_data_set(
             let floor = rates
                 .iter()
                 .find(|of| of.backend == backend)
-                .map(|of| family.cost(backend).floor(&of.rates(), chains, returning));
+                .and_then(|of| Some(family.cost(backend)?.floor(&of.rates(), chains, returning)));
             let floor_evals_per_s = floor.map_or(f64::NAN, |floor| 1.0 / floor.seconds);
             tell(SpeedEvent::Measured(Speed {
                 family,

@@ -7,7 +7,7 @@ use super::backend;
 use super::facts::DataFacts;
 use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
-use super::{Observer, RunDir, models};
+use super::{Observer, RunDir, floor, models};
 use crate::config::{Plan, SamplerKind};
 use crate::dist::{CovariateSpec, Prior, PriorSpec};
 use crate::draws::DrawStore;
@@ -54,6 +54,7 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
                 bytes_down: work.bytes_down,
                 device_s: work.device_ns.map(|ns| ns as f64 * 1e-9),
                 device_bytes: work.device_bytes,
+                floor: floor::of_fit(&dir.plan, model, &observed, &place, work.evaluations, wall_s),
             },
         )?;
     }

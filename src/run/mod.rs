@@ -10,7 +10,9 @@ mod diagnose;
 mod dir;
 mod evaluate;
 mod facts;
+mod findings;
 mod fit;
+mod floor;
 mod forecast;
 mod meaning;
 mod meter;
@@ -24,6 +26,7 @@ mod sensitivity;
 mod shrinkage;
 mod summarize;
 mod telemetry;
+mod watch;
 
 pub use crate::model::{Words, is_shared_dim};
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
@@ -41,7 +44,7 @@ pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorCheck, PriorRow, prior};
 pub use shrinkage::{FitShrinkage, GroupShrinkage, ShrinkageFacts};
-pub use telemetry::{FitCost, PredictionCost, ResourceSample, StepCost, Telemetry, read as read_telemetry};
+pub use telemetry::{FitCost, FloorCost, PredictionCost, ResourceSample, StepCost, Telemetry, read as read_telemetry};
 
 use serde::{Deserialize, Serialize};
 
@@ -158,7 +161,8 @@ pub fn timed(
     }
     let meter = meter::Meter::start(dir.plan.compute.adapter.as_deref());
     work(dir, observer)?;
-    telemetry::record_step(dir, step, meter.finish())
+    let (cost, samples) = meter.finish();
+    telemetry::record_step(dir, step, cost, samples)
 }
 
 /// Whether a step's results stand in the directory.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDir, Step};
+use super::{RunDir, Step, findings};
 use crate::error::Result;
 
 /// The content of `telemetry.json`.
@@ -92,6 +92,15 @@ pub struct StepCost {
     /// Most memory in use on the GPU, by anyone, as NVIDIA's driver tells.
     #[serde(default)]
     pub gpu_memory_bytes: Option<u64>,
+    /// Seconds of processor time, all threads together.
+    #[serde(default)]
+    pub cpu_s: Option<f64>,
+    /// Highest temperature of the GPU, °C.
+    #[serde(default)]
+    pub gpu_celsius: Option<f64>,
+    /// Energy that the GPU drew, joules.
+    #[serde(default)]
+    pub gpu_joules: Option<f64>,
 }
 
 /// What one fit cost. Gradients count from the beginning, wall time from the last resumption.
@@ -130,6 +139,24 @@ pub struct FitCost {
     /// Most bytes held on the device by this fit.
     #[serde(default)]
     pub device_bytes: u64,
+    /// What the machine could do at most, for a fit long enough to be worth asking.
+    #[serde(default)]
+    pub floor: Option<FloorCost>,
+}
+
+/// The least that a fit's evaluations cost on this machine: counted operations and bytes at measured rates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct FloorCost {
+    /// Bytes that must be read and written per row and chain.
+    pub bytes_per_evaluation: f64,
+    /// Logarithms, exponentials and divisions per row and chain.
+    pub specials_per_evaluation: f64,
+    /// Multiply-adds per row and chain.
+    pub fmas_per_evaluation: f64,
+    /// Rows × chains per second that the machine could do at most.
+    pub evaluations_per_s: f64,
+    /// The fit's own rate as a share of that; the host's part of the work is in it.
+    pub share: f64,
 }
 
 /// Reads the run's telemetry, or begins it.
@@ -147,10 +174,18 @@ pub fn read(dir: &RunDir) -> Telemetry {
     })
 }
 
-/// Records what a step cost.
-pub(super) fn record_step(dir: &RunDir, step: Step, cost: StepCost) -> Result<()> {
+/// Records what a step cost, in whole and moment by moment, and what can be said of it.
+pub(super) fn record_step(dir: &RunDir, step: Step, cost: StepCost, samples: Vec<ResourceSample>) -> Result<()> {
     let mut telemetry = read(dir);
     telemetry.steps.insert(step.name().to_owned(), cost);
+    // Steps stand in the order in which they are taken, whichever was taken last.
+    let place = |sample: &ResourceSample| Step::ALL.iter().position(|step| step.name() == sample.step);
+    telemetry.timeline.retain(|sample| sample.step != step.name());
+    telemetry
+        .timeline
+        .extend(samples.into_iter().map(|sample| ResourceSample { step: step.name().to_owned(), ..sample }));
+    telemetry.timeline.sort_by_key(place);
+    telemetry.findings = findings::of(&telemetry);
     dir.write_json("telemetry.json", &telemetry)
 }
 

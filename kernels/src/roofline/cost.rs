@@ -166,6 +166,18 @@ pub const GAMMA_GAMMA_HOST: Cost = Cost {
     one_time: NOTHING,
 };
 
+/// What a row of the model with this key costs on a device or on the processor; `None` of a model that was not counted.
+pub fn of(key: &str, on_device: bool) -> Option<Cost> {
+    let (device, host) = match key {
+        "bg_nbd" => (BG_NBD_DEVICE, BG_NBD_HOST),
+        "mbg_nbd" => (MBG_NBD_DEVICE, MBG_NBD_HOST),
+        "pareto_nbd" => (PARETO_NBD_DEVICE, PARETO_NBD_HOST),
+        "gamma_gamma" => (GAMMA_GAMMA_DEVICE, GAMMA_GAMMA_HOST),
+        _ => return None,
+    };
+    Some(if on_device { device } else { host })
+}
+
 impl Cost {
     /// Bytes per (row, chain) of an average row, of which the share `returning` has repeat purchases, when `chains` chains share
     /// one read of it.
