@@ -146,7 +146,7 @@ fn has_kernel(house: &House, stem: &str) -> bool {
 }
 
 /// Pages of docs/math on what models share: no model misses its files for them.
-const SHARED_PAGES: [&str; 1] = ["covariates"];
+const SHARED_PAGES: [&str; 3] = ["checks", "covariates", "diagnostics"];
 
 /// Lists that no table can fill, in which every customer model is to be found: the file, what stands there with the stem for `*`, and
 /// what is missed without it.
