@@ -50,7 +50,7 @@ pub fn smooth_tail(mut log_ratios: Vec<f64>, tail: usize, room: &mut Vec<(f64, u
     }
     let base = cut.exp();
     let excess: Vec<f64> = tail.iter().map(|(w, _)| w.exp() - base).collect();
-    let (k, sigma) = fit(&excess);
+    let (k, sigma) = tail_shape(&excess);
     if k.is_finite() {
         let n = tail.len() as f64;
         for (j, (_, draw)) in tail.iter().enumerate() {
@@ -62,8 +62,8 @@ pub fn smooth_tail(mut log_ratios: Vec<f64>, tail: usize, room: &mut Vec<(f64, u
     (weights, k)
 }
 
-/// k and σ of a generalised Pareto distribution for ascending excesses.
-fn fit(excess: &[f64]) -> (f64, f64) {
+/// k and σ of a generalised Pareto distribution for excesses over a cut, ascending, at least five and most of them above 0.
+pub fn tail_shape(excess: &[f64]) -> (f64, f64) {
     let n = excess.len();
     let points = 30 + (n as f64).sqrt() as usize;
     let quartile = excess[(n as f64 / 4.0 + 0.5) as usize - 1];

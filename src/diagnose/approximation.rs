@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fit::{FitDiagnostics, FitFacts};
 use super::method::Method;
+use super::order::Ordered;
 use super::parameter::Parameter;
 use super::reason::Reason;
 use super::thresholds::Thresholds;
@@ -76,6 +77,9 @@ pub fn diagnose_approximation(input: &ApproximationInput<'_>, thresholds: &Thres
         worst_ess_tail: None,
         nearness: input.nearness,
         thresholds: *thresholds,
+        leapfrog_cap_hits: 0,
+        chains_per_superchain: None,
+        divergence_places: vec![],
     };
     Ok(FitDiagnostics { facts, parameters })
 }
@@ -84,7 +88,7 @@ fn parameter(input: &ApproximationInput<'_>, ix: usize) -> Parameter {
     let (name, coords) = &input.elements[ix];
     let coords = coords.iter().map(|(dim, label)| ((*dim).to_owned(), (*label).to_owned())).collect();
     let draws = input.values.slice(s![.., .., ix]);
-    let (mean, sd, [q05, q50, q95]) = Parameter::moments(draws);
+    let (mean, sd, [q05, q50, q95]) = Parameter::moments(draws, &Ordered::new(draws).values());
     let none = f64::NAN;
     let (sd, quantiles) = match input.method {
         Method::Map => (input.standard_errors.map_or(none, |errors| errors[ix]), [none; 3]),
@@ -106,6 +110,10 @@ fn parameter(input: &ApproximationInput<'_>, ix: usize) -> Parameter {
         ess_bulk: none,
         ess_tail: none,
         mcse_mean: none,
+        mcse_sd: none,
+        mcse_q05: none,
+        mcse_q95: none,
+        ess_mean: none,
     }
 }
 

@@ -15,6 +15,7 @@
 use ndarray::{Array2, ArrayView2, Axis, s};
 
 use super::chains::{can_be_judged, mean, mean_all, split, variance, varies};
+use super::order::Ordered;
 use super::quantile::quantile;
 use super::rank::Scores;
 
@@ -75,8 +76,8 @@ fn geyer(n: usize, correlation: impl Fn(usize) -> f64) -> f64 {
 /// not finite, and for fewer than four per chain.
 pub fn ess_bulk(draws: ArrayView2<'_, f64>) -> f64 {
     judged(draws, |draws| {
-        let halves = split(draws);
-        ess(Scores::new(halves.len()).of(halves.view()).view())
+        let [z, _] = Ordered::new(draws).scores(&Scores::new(draws.nrows() * 2 * (draws.ncols() / 2)));
+        ess(z.view())
     })
 }
 

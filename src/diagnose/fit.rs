@@ -1,29 +1,32 @@
-//! One fit held against the thresholds: every parameter's figures, the sampler's own facts, and the reasons to refuse, if any.
+//! One fit: every parameter's figures and the sampler's own facts, worked out block after block; what they come to is `judge`'s.
 //!
-//! Parameters are worked out on all threads, each from its own draws alone, so that the figures are the same for any number of them.
+//! Parameters are worked out on all threads, each from its own draws alone, so that the figures are the same for any number of threads
+//! and however many parameters are held in memory at once.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
-use ndarray::{Array2, ArrayView3, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::approximation::Nearness;
-use super::chains::{MIN_DRAWS, varies};
-use super::energy::{e_bfmi, e_bfmi_pooled};
+use super::divergence::DivergencePlace;
+use super::energy::e_bfmi;
+use super::judge::{notes, reasons, strict_limit};
 use super::method::Method;
+use super::order::Ordered;
 use super::parameter::{Parameter, null_is_nan, nulls_are_nan};
-use super::r_hat::{nested_r_hat_limit, r_hat_nested};
-use super::reason::{Kind, Reason, draws_for_r_hat, percent, plainly};
+use super::r_hat::nested_of_scores;
+use super::rank::Scores;
+use super::reason::Reason;
+use super::sight::{Question, Sight, Sights};
 use super::thresholds::Thresholds;
 use super::verdict::Verdict;
 use crate::error::{Error, Result};
 
-/// How many failures of one kind are listed one by one.
-const LISTED: usize = 3;
-
-/// Draws per chain under which E-BFMI is judged over all chains together: a short chain's own is too noisy.
-const DRAWS_FOR_E_BFMI: usize = 100;
+/// Elements of draws in memory that are worked out from one copy.
+const BLOCK: usize = 64;
 
 /// The draws of one fit.
 #[derive(Clone, Copy)]
@@ -39,6 +42,25 @@ pub struct FitInput<'a> {
     /// Whether a variable, by name, holds one value per group rather than a hyperparameter.
     pub per_group: &'a dyn Fn(&str) -> bool,
     /// Where every so many chains in a row began at one point: R-hat is then the nested one.
+    pub chains_per_superchain: Option<usize>,
+}
+
+/// The same without the draws of its elements, which come block after block.
+#[derive(Clone, Copy)]
+pub struct FitLayout<'a> {
+    /// Name of the fit.
+    pub fit: &'a str,
+    /// Name and coordinates of every element.
+    pub elements: &'a [(&'a str, Vec<(&'a str, &'a str)>)],
+    /// Number of chains.
+    pub chains: usize,
+    /// Draws per chain.
+    pub draws: usize,
+    /// As [`FitInput::stats`].
+    pub stats: &'a BTreeMap<String, Array2<f64>>,
+    /// As [`FitInput::per_group`].
+    pub per_group: &'a dyn Fn(&str) -> bool,
+    /// As [`FitInput::chains_per_superchain`].
     pub chains_per_superchain: Option<usize>,
 }
 
@@ -87,6 +109,15 @@ pub struct FitFacts {
     pub nearness: Option<Nearness>,
     /// What the figures were held against.
     pub thresholds: Thresholds,
+    /// Transitions whose trajectory was bound by the cap on leapfrog steps.
+    #[serde(default)]
+    pub leapfrog_cap_hits: u64,
+    /// How many chains in a row began at one point, where R-hat is the nested one.
+    #[serde(default)]
+    pub chains_per_superchain: Option<usize>,
+    /// Where divergences gather, clearest first; empty where they lie anywhere.
+    #[serde(default)]
+    pub divergence_places: Vec<DivergencePlace>,
 }
 
 /// A figure and whose it is.
@@ -112,15 +143,43 @@ pub fn diagnose_fit(input: &FitInput<'_>, thresholds: &Thresholds) -> Result<Fit
             input.elements.len()
         )));
     }
-    if let Some((name, stat)) = input.stats.iter().find(|(_, stat)| stat.dim() != (chains, draws)) {
-        return Err(Error::new(format!("sample statistic `{name}` of `{}` should be [{chains}, {draws}]", input.fit))
+    let layout = FitLayout {
+        fit: input.fit,
+        elements: input.elements,
+        chains,
+        draws,
+        stats: input.stats,
+        per_group: input.per_group,
+        chains_per_superchain: input.chains_per_superchain,
+    };
+    // A copy: the elements of one draw lie side by side, those of one parameter far apart.
+    let mut read = |elements: Range<usize>| {
+        let block = input.values.slice(s![.., .., elements]).permuted_axes([2, 0, 1]);
+        Ok(block.as_standard_layout().into_owned())
+    };
+    diagnose_fit_by_blocks(&layout, BLOCK, &mut read, thresholds)
+}
+
+/// Judges one fit whose draws need not be in memory together: `read` gives those of a range of elements, `[element, chain, draw]`, at
+/// most `block` of them at a time and each once, in order. The figures are the same for every `block`.
+///
+/// # Errors
+/// Arrays whose shapes do not belong together; what `read` fails with.
+pub fn diagnose_fit_by_blocks(
+    layout: &FitLayout<'_>,
+    block: usize,
+    read: &mut dyn FnMut(Range<usize>) -> Result<Array3<f64>>,
+    thresholds: &Thresholds,
+) -> Result<FitDiagnostics> {
+    let (chains, draws) = (layout.chains, layout.draws);
+    if let Some((name, stat)) = layout.stats.iter().find(|(_, stat)| stat.dim() != (chains, draws)) {
+        return Err(Error::new(format!("sample statistic `{name}` of `{}` should be [{chains}, {draws}]", layout.fit))
             .seen(format!("{:?}", stat.shape())));
     }
-
-    let parameters = parameters(input);
-    let count = |name: &str| input.stats.get(name).map_or(0, |s| s.iter().filter(|x| **x != 0.0).count() as u64);
+    let (parameters, sights) = look(layout, block.max(1), read, strict_limit(layout, thresholds))?;
+    let count = |name: &str| layout.stats.get(name).map_or(0, |s| s.iter().filter(|x| **x != 0.0).count() as u64);
     let mut facts = FitFacts {
-        fit: input.fit.to_owned(),
+        fit: layout.fit.to_owned(),
         method: Method::Sampling,
         verdict: Verdict::Pass,
         reasons: vec![],
@@ -129,41 +188,94 @@ pub fn diagnose_fit(input: &FitInput<'_>, thresholds: &Thresholds) -> Result<Fit
         draws,
         divergences: count("diverging"),
         depth_hits: count("reached_max_treedepth"),
-        e_bfmi: input.stats.get("energy").map_or_else(Vec::new, |energy| e_bfmi(energy.view())),
+        e_bfmi: layout.stats.get("energy").map_or_else(Vec::new, |energy| e_bfmi(energy.view())),
         worst_r_hat: worst(&parameters, |p| p.r_hat),
         worst_ess_bulk: worst(&parameters, |p| -p.ess_bulk),
         worst_ess_tail: worst(&parameters, |p| -p.ess_tail),
         nearness: None,
         thresholds: *thresholds,
+        leapfrog_cap_hits: count("reached_max_leapfrogs"),
+        chains_per_superchain: layout.chains_per_superchain,
+        divergence_places: sights.divergences.clone(),
     };
     for low in [&mut facts.worst_ess_bulk, &mut facts.worst_ess_tail].into_iter().flatten() {
         low.value = -low.value;
     }
-    facts.reasons = reasons(input, &facts, &parameters);
+    facts.reasons = reasons(layout, &facts, &parameters, &sights);
     facts.reasons.sort_by_key(|r| r.kind);
-    facts.notes = notes(input, &facts);
+    facts.notes = notes(layout, &facts, &sights);
     facts.verdict = if facts.reasons.is_empty() { Verdict::Pass } else { Verdict::Fail };
     Ok(FitDiagnostics { facts, parameters })
 }
 
-fn parameters(input: &FitInput<'_>) -> Vec<Parameter> {
-    let FitInput { fit, elements, values, chains_per_superchain, .. } = *input;
-    if values.is_empty() {
-        return vec![];
+/// Every parameter's figures, and what its draws show. `r_hat` is the limit from which an R-hat's cause is looked for.
+fn look(
+    layout: &FitLayout<'_>,
+    block: usize,
+    read: &mut dyn FnMut(Range<usize>) -> Result<Array3<f64>>,
+    r_hat: f64,
+) -> Result<(Vec<Parameter>, Sights)> {
+    let (chains, draws, size) = (layout.chains, layout.draws, layout.elements.len());
+    let (mut parameters, mut sights) = (Vec::new(), Sights::default());
+    if chains * draws == 0 {
+        return Ok((parameters, sights));
     }
-    let scores = Parameter::scores(values.index_axis(ndarray::Axis(2), 0));
-    let one = |ix: usize| {
-        let (name, coords) = &elements[ix];
-        // A copy of its own: the elements of one draw lie side by side, those of one parameter far apart.
-        let draws = values.slice(s![.., .., ix]).as_standard_layout().into_owned();
-        let coords = coords.iter().map(|(dim, label)| ((*dim).to_owned(), (*label).to_owned())).collect();
-        let mut parameter = Parameter::of(fit, name, coords, draws.view(), &scores);
-        if let Some(m) = chains_per_superchain {
-            parameter.r_hat = r_hat_nested(draws.view(), m);
-        }
-        parameter
+    let tables = Tables {
+        halves: Scores::new(chains * 2 * (draws / 2)),
+        whole: layout.chains_per_superchain.map(|m| (m, Scores::new(chains * draws))),
     };
-    (0..elements.len()).into_par_iter().map(one).collect()
+    let divergent: Vec<(usize, usize)> = layout
+        .stats
+        .get("diverging")
+        .map_or_else(Vec::new, |s| s.indexed_iter().filter(|(_, x)| **x != 0.0).map(|(place, _)| place).collect());
+    let question = Question { r_hat, divergent: &divergent };
+    let mut first = 0;
+    while first < size {
+        let held = first..(first + block).min(size);
+        let values = read(held.clone())?;
+        if values.dim() != (held.len(), chains, draws) {
+            return Err(Error::new(format!(
+                "draws of fit `{}` should be [{}, {chains}, {draws}]",
+                layout.fit,
+                held.len()
+            ))
+            .seen(format!("{:?}", values.shape())));
+        }
+        let (fit, elements) = (layout.fit, &layout.elements[held.clone()]);
+        let one = |ix: usize| look_at(fit, &elements[ix], values.index_axis(Axis(0), ix), &tables, &question);
+        let seen: Vec<(Parameter, Sight)> = (0..held.len()).into_par_iter().map(one).collect();
+        for (parameter, sight) in seen {
+            sights.push(&parameter, sight);
+            parameters.push(parameter);
+        }
+        first = held.end;
+    }
+    Ok((parameters, sights))
+}
+
+/// Normal scores for as many values as halves have, and, where chains share starts, as whole chains have.
+struct Tables {
+    halves: Scores,
+    whole: Option<(usize, Scores)>,
+}
+
+fn look_at(
+    fit: &str,
+    (name, coords): &(&str, Vec<(&str, &str)>),
+    draws: ArrayView2<'_, f64>,
+    tables: &Tables,
+    question: &Question<'_>,
+) -> (Parameter, Sight) {
+    let coords = coords.iter().map(|(dim, label)| ((*dim).to_owned(), (*label).to_owned())).collect();
+    let ordered = Ordered::new(draws);
+    let (mut parameter, z) = Parameter::of(fit, name, coords, draws, &ordered, &tables.halves);
+    let sorted = ordered.values();
+    if let Some((m, scores)) = &tables.whole {
+        let told = sorted.iter().all(|x| x.is_finite()) && sorted.first() != sorted.last();
+        parameter.r_hat = if told { nested_of_scores(&ordered.whole_scores(scores), *m) } else { f64::NAN };
+    }
+    let sight = Sight::of(draws, &sorted, z.as_ref().map(|z| z.view()), &parameter, question);
+    (parameter, sight)
 }
 
 /// The parameter with the greatest `badness`; one whose figure cannot be had is worse than all.
@@ -175,158 +287,4 @@ fn worst(parameters: &[Parameter], badness: impl Fn(&Parameter) -> f64) -> Optio
 
 fn worse(a: f64, b: f64) -> bool {
     if a.is_nan() { !b.is_nan() } else { a > b }
-}
-
-/// Not below `limit`; what cannot be had is too high.
-fn too_high(figure: f64, limit: f64) -> bool {
-    figure.is_nan() || figure >= limit
-}
-
-/// Not above `limit`; what cannot be had is too low.
-fn too_low(figure: f64, limit: f64) -> bool {
-    figure.is_nan() || figure <= limit
-}
-
-fn reasons(input: &FitInput<'_>, facts: &FitFacts, parameters: &[Parameter]) -> Vec<Reason> {
-    let (fit, limits) = (input.fit, &facts.thresholds);
-    let (chains, draws) = (facts.chains, facts.draws);
-    let transitions = chains * draws;
-    if transitions == 0 {
-        return vec![Reason::no_draws(fit)];
-    }
-    let mut out = vec![];
-    if facts.divergences > 0 && too_high(facts.divergences as f64 / transitions as f64, limits.divergence_share) {
-        out.push(Reason::divergences(fit, facts.divergences, transitions, limits.divergence_share));
-    }
-    let too_few = draws < MIN_DRAWS && input.chains_per_superchain.is_none();
-    if too_few {
-        out.push(Reason::too_few_draws(fit, draws));
-    }
-    if chains == 1 {
-        out.push(Reason::one_chain(fit));
-    }
-    // Draws without R-hat: say why, once, instead of failing every figure.
-    let (mut not_finite, mut constant, mut judged) = (vec![], vec![], vec![]);
-    for (ix, parameter) in parameters.iter().enumerate() {
-        let values = input.values.slice(s![.., .., ix]);
-        if values.iter().any(|x| !x.is_finite()) {
-            not_finite.push(Reason::not_finite(&parameter.to_string()));
-        } else if transitions > 1 && !varies(values) {
-            constant.push(Reason::constant(&parameter.to_string()));
-        } else {
-            judged.push(parameter);
-        }
-    }
-    listed(&mut out, fit, not_finite);
-    listed(&mut out, fit, constant);
-    if too_few {
-        return out;
-    }
-    listed(&mut out, fit, e_bfmi_reasons(input, facts));
-    listed(&mut out, fit, r_hat_reasons(input, facts, &judged));
-    listed(&mut out, fit, ess_reasons(facts, &judged));
-    out
-}
-
-/// Adds the first few of `found`, and one reason that stands for the rest.
-fn listed(out: &mut Vec<Reason>, fit: &str, mut found: Vec<Reason>) {
-    let more = found.len().saturating_sub(LISTED);
-    let kind = found.first().map(|r| r.kind);
-    found.truncate(LISTED);
-    out.append(&mut found);
-    if let (Some(kind), true) = (kind, more > 0) {
-        out.push(Reason::more(kind, fit, more));
-    }
-}
-
-fn e_bfmi_reasons(input: &FitInput<'_>, facts: &FitFacts) -> Vec<Reason> {
-    let (limit, Some(energy)) = (facts.thresholds.e_bfmi, input.stats.get("energy")) else { return vec![] };
-    if facts.draws < DRAWS_FOR_E_BFMI {
-        let pooled = e_bfmi_pooled(energy.view());
-        let failed = facts.draws >= MIN_DRAWS && too_low(pooled, limit);
-        return if failed { vec![Reason::e_bfmi(input.fit, None, pooled, limit)] } else { vec![] };
-    }
-    let mut failed: Vec<(usize, f64)> =
-        facts.e_bfmi.iter().copied().enumerate().filter(|(_, x)| too_low(*x, limit)).collect();
-    failed.sort_by(|(_, a), (_, b)| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
-    failed.into_iter().map(|(chain, x)| Reason::e_bfmi(input.fit, Some(chain), x, limit)).collect()
-}
-
-/// Hyperparameters below the limit each; group parameters nearly all below it and all below the laxer one.
-fn r_hat_reasons(input: &FitInput<'_>, facts: &FitFacts, parameters: &[&Parameter]) -> Vec<Reason> {
-    let limits = &facts.thresholds;
-    let for_chains = |limit: f64| input.chains_per_superchain.map_or(limit, |m| nested_r_hat_limit(limit, m));
-    let (strict, lax) = (for_chains(limits.r_hat), for_chains(limits.r_hat_group));
-    let (group, hyper): (Vec<&Parameter>, Vec<&Parameter>) =
-        parameters.iter().partition(|p| (input.per_group)(&p.name));
-
-    let over = group.iter().filter(|p| too_high(p.r_hat, strict)).count();
-    // A hair of slack, so that 1 of 100 is 1 %.
-    let many = over as f64 > (1.0 - limits.r_hat_group_share) * group.len() as f64 + 1e-9;
-    let (group_limit, group_text) = if many {
-        let share = percent(limits.r_hat_group_share);
-        (
-            strict,
-            format!(
-                "must be below {} for {share} of the {} group parameters; {over} are not",
-                plainly(strict),
-                group.len()
-            ),
-        )
-    } else {
-        (lax, format!("must be below {} for a group parameter", plainly(lax)))
-    };
-    let hyper_text = format!("must be below {}", plainly(strict));
-    let hyper = hyper.into_iter().map(|p| (p, strict, &hyper_text));
-    let group = group.into_iter().map(|p| (p, group_limit, &group_text));
-    let mut failed: Vec<_> = hyper.chain(group).filter(|(p, limit, _)| too_high(p.r_hat, *limit)).collect();
-    failed.sort_by(|(a, ..), (b, ..)| b.r_hat.is_nan().cmp(&a.r_hat.is_nan()).then(b.r_hat.total_cmp(&a.r_hat)));
-    // Where all chains together have the effective draws they need, they agree; only each alone is short.
-    let too_short = |p: &Parameter, limit: f64| {
-        let per_chain = p.ess_bulk / facts.chains as f64;
-        (p.ess_bulk > limits.ess && per_chain < draws_for_r_hat(limit)).then_some(per_chain)
-    };
-    let reason = |(p, limit, text): (&Parameter, f64, &String)| {
-        Reason::r_hat(&p.to_string(), p.r_hat, limit, text, too_short(p, limit))
-    };
-    failed.into_iter().map(reason).collect()
-}
-
-fn ess_reasons(facts: &FitFacts, parameters: &[&Parameter]) -> Vec<Reason> {
-    let limit = facts.thresholds.ess;
-    let bulk = parameters.iter().map(|p| (p, "bulk", p.ess_bulk));
-    let tail = parameters.iter().map(|p| (p, "tail", p.ess_tail));
-    let mut failed: Vec<_> = bulk.chain(tail).filter(|(_, _, ess)| too_low(*ess, limit)).collect();
-    failed.sort_by(|(.., a), (.., b)| b.is_nan().cmp(&a.is_nan()).then(a.total_cmp(b)));
-    failed
-        .into_iter()
-        .map(|(p, which, ess)| Reason::ess(&p.to_string(), which, ess, limit, facts.chains, facts.draws))
-        .collect()
-}
-
-fn notes(input: &FitInput<'_>, facts: &FitFacts) -> Vec<String> {
-    let transitions = facts.chains * facts.draws;
-    let mut out = vec![];
-    if facts.divergences > 0 && !facts.reasons.iter().any(|r| r.kind == Kind::Divergences) {
-        out.push(format!(
-            "{} of {transitions} transitions of {} diverged, fewer than would matter ({})",
-            facts.divergences,
-            facts.fit,
-            percent(facts.thresholds.divergence_share)
-        ));
-    }
-    if facts.depth_hits > 0 {
-        let share = percent(facts.depth_hits as f64 / transitions as f64);
-        out.push(format!(
-            "{} of {transitions} transitions of {} ({share}) ended at the tree-depth limit: the draws are valid but dearer than \
-             need be; raise sampler.max_treedepth, or run a longer warm-up (sampler.warmup)",
-            facts.depth_hits, facts.fit
-        ));
-    }
-    for (name, what) in [("diverging", "divergences"), ("energy", "energies, so E-BFMI is not judged")] {
-        if transitions > 0 && !input.stats.contains_key(name) {
-            out.push(format!("the sampler of {} recorded no {what}", facts.fit));
-        }
-    }
-    out
 }

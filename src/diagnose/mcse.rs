@@ -16,22 +16,33 @@ pub fn mcse_mean(draws: ArrayView2<'_, f64>) -> f64 {
 
 /// Standard error of the standard deviation.
 pub fn mcse_sd(draws: ArrayView2<'_, f64>) -> f64 {
-    let squares = squared_distances(draws);
+    of_sd(squared_distances(draws).view(), ess_sd(draws))
+}
+
+/// The same from the squared distances and their effective sample size.
+pub(super) fn of_sd(squares: ArrayView2<'_, f64>, ess: f64) -> f64 {
     let n = squares.len() as f64;
     let variance = squares.sum() / n;
     let fourth = squares.iter().map(|s| s * s).sum::<f64>() / n;
-    let variance_of_variance = (fourth - variance * variance) / ess_sd(draws);
+    let variance_of_variance = (fourth - variance * variance) / ess;
     (variance_of_variance / variance / 4.0).sqrt()
 }
 
 /// Standard error of the `prob` quantile (0 < prob < 1), in the draws' own unit.
 pub fn mcse_quantile(draws: ArrayView2<'_, f64>, prob: f64) -> f64 {
-    let ess = ess_quantile(draws, prob);
-    if !ess.is_finite() || !(0.0..=1.0).contains(&prob) {
+    if !(0.0..=1.0).contains(&prob) {
         return f64::NAN;
     }
     let mut sorted: Vec<f64> = draws.iter().copied().collect();
     sorted.sort_unstable_by(f64::total_cmp);
+    of_quantile(&sorted, prob, ess_quantile(draws, prob))
+}
+
+/// The same from the draws in ascending order and the quantile's effective sample size.
+pub(super) fn of_quantile(sorted: &[f64], prob: f64, ess: f64) -> f64 {
+    if !ess.is_finite() || sorted.is_empty() {
+        return f64::NAN;
+    }
     let last = sorted.len() - 1;
     // Φ(∓1), with the digits that ArviZ uses; places count from 0.
     let place =

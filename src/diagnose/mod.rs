@@ -22,17 +22,25 @@
 mod approximation;
 mod chains;
 mod density;
+mod divergence;
+mod drift;
 mod energy;
 mod ess;
 mod fit;
+mod judge;
 mod mcse;
 mod method;
+mod modes;
+mod order;
 mod parameter;
 mod quantile;
 mod r_hat;
 mod rank;
 mod reason;
 mod sensitivity;
+mod sight;
+mod stuck;
+mod tails;
 mod thresholds;
 mod trace;
 mod verdict;
@@ -40,18 +48,21 @@ mod verdict;
 #[cfg(test)]
 mod reference;
 #[cfg(test)]
+mod sick;
+#[cfg(test)]
 mod tests;
 
 pub use approximation::{ApproximationInput, Nearness, diagnose_approximation};
 pub use density::{density, histogram};
+pub use divergence::DivergencePlace;
 pub use energy::{e_bfmi, e_bfmi_pooled};
 pub use ess::{ess_bulk, ess_mean, ess_quantile, ess_sd, ess_tail};
-pub use fit::{FitDiagnostics, FitFacts, FitInput, Named, diagnose_fit};
+pub use fit::{FitDiagnostics, FitFacts, FitInput, FitLayout, Named, diagnose_fit, diagnose_fit_by_blocks};
 pub use mcse::{mcse_mean, mcse_quantile, mcse_sd};
 pub use method::Method;
 pub use parameter::Parameter;
 pub use quantile::{quantile, quantile_sorted};
-pub use r_hat::{nested_r_hat_limit, r_hat, r_hat_nested};
+pub use r_hat::{nested_r_hat_limit, r_hat, r_hat_nested, r_hat_nested_ranked};
 pub use rank::rank_counts;
 pub use reason::{Kind, Reason};
 pub use sensitivity::{FitSensitivity, Lean, ParameterSensitivity, Sensitivity, power_scaling};

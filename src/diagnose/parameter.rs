@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::chains::{can_be_judged, mean_all, sd_all, split};
-use super::ess::{ess, ess_below};
+use super::ess::{ess, squared_distances};
+use super::mcse;
+use super::order::Ordered;
 use super::quantile::quantile_sorted;
-use super::r_hat::rank_normalised;
+use super::r_hat::{greater, plain};
 use super::rank::Scores;
 
 /// One element of one variable of one fit. In JSON a figure that cannot be had is null.
@@ -50,6 +52,23 @@ pub struct Parameter {
     /// Monte Carlo standard error of the mean.
     #[serde(deserialize_with = "null_is_nan")]
     pub mcse_mean: f64,
+    /// Monte Carlo standard error of the standard deviation.
+    #[serde(default = "none", deserialize_with = "null_is_nan")]
+    pub mcse_sd: f64,
+    /// Monte Carlo standard error of the 5 % quantile.
+    #[serde(default = "none", deserialize_with = "null_is_nan")]
+    pub mcse_q05: f64,
+    /// Monte Carlo standard error of the 95 % quantile.
+    #[serde(default = "none", deserialize_with = "null_is_nan")]
+    pub mcse_q95: f64,
+    /// Effective sample size for the mean.
+    #[serde(default = "none", deserialize_with = "null_is_nan")]
+    pub ess_mean: f64,
+}
+
+/// What stands for a figure that a file of an earlier version lacks.
+fn none() -> f64 {
+    f64::NAN
 }
 
 /// Reads what JSON has no number for.
@@ -74,15 +93,17 @@ impl fmt::Display for Parameter {
 }
 
 impl Parameter {
-    /// The figures of draws `[chain, draw]`. `scores` is the table for their halves.
+    /// The figures of draws `[chain, draw]`, and their halves' normal scores where they can be judged. `scores` is the table for halves.
     pub(super) fn of(
         fit: &str,
         name: &str,
         coords: BTreeMap<String, String>,
         draws: ArrayView2<'_, f64>,
+        ordered: &Ordered,
         scores: &Scores,
-    ) -> Self {
-        let (mean, sd, [q05, q50, q95]) = Self::moments(draws);
+    ) -> (Self, Option<Array2<f64>>) {
+        let sorted = ordered.values();
+        let (mean, sd, [q05, q50, q95]) = Self::moments(draws, &sorted);
         let mut out = Self {
             fit: fit.to_owned(),
             name: name.to_owned(),
@@ -96,30 +117,37 @@ impl Parameter {
             ess_bulk: f64::NAN,
             ess_tail: f64::NAN,
             mcse_mean: f64::NAN,
+            mcse_sd: f64::NAN,
+            mcse_q05: f64::NAN,
+            mcse_q95: f64::NAN,
+            ess_mean: f64::NAN,
         };
-        if can_be_judged(draws) {
-            let halves = split(draws);
-            let z = scores.of(halves.view());
-            out.r_hat = rank_normalised(halves.view(), &z, scores);
-            out.ess_bulk = ess(z.view());
-            let (low, high) = (ess_below(draws, out.q05), ess_below(draws, out.q95));
-            out.ess_tail = if low.is_nan() || high.is_nan() { f64::NAN } else { low.min(high) };
-            out.mcse_mean = out.sd / ess(halves.view()).sqrt();
+        if !can_be_judged(draws) {
+            return (out, None);
         }
-        out
+        let [z, far] = ordered.scores(scores);
+        out.r_hat = greater(plain(z.view()), plain(far.view()));
+        drop(far);
+        out.ess_bulk = ess(z.view());
+        let halves = split(draws);
+        let below = |cut: f64| ess(halves.mapv(|x| f64::from(x <= cut)).view());
+        let (low, high) = (below(out.q05), below(out.q95));
+        out.ess_tail = if low.is_nan() || high.is_nan() { f64::NAN } else { low.min(high) };
+        out.mcse_q05 = mcse::of_quantile(&sorted, 0.05, low);
+        out.mcse_q95 = mcse::of_quantile(&sorted, 0.95, high);
+        out.ess_mean = ess(halves.view());
+        out.mcse_mean = out.sd / out.ess_mean.sqrt();
+        drop(halves);
+        let squares = squared_distances(draws);
+        out.mcse_sd = mcse::of_sd(squares.view(), ess(split(squares.view()).view()));
+        (out, Some(z))
     }
 
-    /// Mean, standard deviation and quantiles at 5, 50 and 95 %.
-    pub(super) fn moments(draws: ArrayView2<'_, f64>) -> (f64, f64, [f64; 3]) {
-        let mut sorted: Vec<f64> = draws.iter().copied().collect();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let has_nan = sorted.iter().any(|x| x.is_nan());
-        let at = |prob| if has_nan { f64::NAN } else { quantile_sorted(&sorted, prob) };
+    /// Mean, standard deviation and quantiles at 5, 50 and 95 % of draws that are also there in ascending order.
+    pub(super) fn moments(draws: ArrayView2<'_, f64>, sorted: &[f64]) -> (f64, f64, [f64; 3]) {
+        // NaN of either sign stands at an end.
+        let has_nan = [sorted.first(), sorted.last()].into_iter().flatten().any(|x| x.is_nan());
+        let at = |prob| if has_nan { f64::NAN } else { quantile_sorted(sorted, prob) };
         (mean_all(draws), sd_all(draws), [at(0.05), at(0.5), at(0.95)])
-    }
-
-    /// The scores table that fits draws of this shape.
-    pub(super) fn scores(draws: ArrayView2<'_, f64>) -> Scores {
-        Scores::new(draws.len_of(Axis(0)) * 2 * (draws.len_of(Axis(1)) / 2))
     }
 }

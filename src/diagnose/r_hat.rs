@@ -11,8 +11,8 @@
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::chains::{can_be_judged, mean, split, variance, varies};
-use super::quantile::quantile_sorted;
+use super::chains::{can_be_judged, mean, variance, varies};
+use super::order::Ordered;
 use super::rank::Scores;
 
 /// Rank-normalised split R-hat of draws `[chain, draw]`. One chain is judged by its two halves. NaN for a constant, for draws that are
@@ -21,23 +21,19 @@ pub fn r_hat(draws: ArrayView2<'_, f64>) -> f64 {
     if !can_be_judged(draws) {
         return f64::NAN;
     }
-    let halves = split(draws);
-    let scores = Scores::new(halves.len());
-    rank_normalised(halves.view(), &scores.of(halves.view()), &scores)
+    let scores = Scores::new(draws.nrows() * 2 * (draws.ncols() / 2));
+    let [z, far] = Ordered::new(draws).scores(&scores);
+    greater(plain(z.view()), plain(far.view()))
 }
 
-/// R-hat of `halves` whose normal scores are `z`.
-pub(super) fn rank_normalised(halves: ArrayView2<'_, f64>, z: &Array2<f64>, scores: &Scores) -> f64 {
-    let mut sorted: Vec<f64> = halves.iter().copied().collect();
-    sorted.sort_unstable_by(f64::total_cmp);
-    let median = quantile_sorted(&sorted, 0.5);
-    let folded = halves.mapv(|x| (x - median).abs());
-    let (bulk, tail) = (plain(z.view()), plain(scores.of(folded.view()).view()));
+/// R-hat of the bulk or of the tails, whichever is greater.
+pub(super) fn greater(bulk: f64, tail: f64) -> f64 {
     // f64::max would hide a NaN.
     if bulk.is_nan() || tail.is_nan() { f64::NAN } else { bulk.max(tail) }
 }
 
-fn plain(chains: ArrayView2<'_, f64>) -> f64 {
+/// R-hat of chains `[chain, draw]` as they are: neither split nor ranked.
+pub(super) fn plain(chains: ArrayView2<'_, f64>) -> f64 {
     if !varies(chains) {
         return f64::NAN;
     }
@@ -66,6 +62,22 @@ pub fn r_hat_nested(draws: ArrayView2<'_, f64>, chains_per_superchain: usize) ->
     let within_chains = mean(chain_variances.view());
     let between_chains = if m > 1 { groups().map(variance).sum::<f64>() / (chains / m) as f64 } else { 0.0 };
     (1.0 + variance(superchain_means.view()) / (within_chains + between_chains)).sqrt()
+}
+
+/// Nested R-hat as the verdict takes it: of the normal scores of all draws and of their distances from the median, whichever is greater,
+/// so that it sees scales and heavy tails as [`r_hat`] does. NaN where [`r_hat_nested`] is.
+pub fn r_hat_nested_ranked(draws: ArrayView2<'_, f64>, chains_per_superchain: usize) -> f64 {
+    if draws.is_empty() || draws.iter().any(|x| !x.is_finite()) || !varies(draws) {
+        return f64::NAN;
+    }
+    let scores = Scores::new(draws.len());
+    nested_of_scores(&Ordered::new(draws).whole_scores(&scores), chains_per_superchain)
+}
+
+/// The same from the scores.
+pub(super) fn nested_of_scores([z, far]: &[Array2<f64>; 2], chains_per_superchain: usize) -> f64 {
+    let of = |scores: &Array2<f64>| r_hat_nested(scores.view(), chains_per_superchain);
+    greater(of(z), of(far))
 }
 
 /// The limit for [`r_hat_nested`] that corresponds to `r_hat_limit` for long chains: √(R² + 1/M) with M chains per superchain. At

@@ -36,14 +36,14 @@ impl Scores {
         Self { whole: (1..=size).map(|rank| score(rank as f64, size)).collect() }
     }
 
-    /// The normal scores of `values` (as many as the table was made for).
-    pub(super) fn of(&self, values: ArrayView2<'_, f64>) -> Array2<f64> {
-        let size = self.whole.len();
-        average_ranks(values).mapv(
-            |rank| {
-                if rank.fract() == 0.0 { self.whole[rank as usize - 1] } else { score(rank, size) }
-            },
-        )
+    /// The score of `len` equal values with `before` lesser ones: they share the mean of the ranks before + 1 … before + len.
+    pub(super) fn of_tie(&self, before: usize, len: usize) -> f64 {
+        self.of_rank(before as f64 + (len as f64 + 1.0) / 2.0)
+    }
+
+    /// The score of an average rank.
+    pub(super) fn of_rank(&self, rank: f64) -> f64 {
+        if rank.fract() == 0.0 { self.whole[rank as usize - 1] } else { score(rank, self.whole.len()) }
     }
 }
 

@@ -1,11 +1,16 @@
 //! Why a fit is refused, in words: what, the figure, the limit, the likely cause, what to try next.
 //!
-//! Only wording lives here; which figures fail is decided in `fit`.
+//! Only wording lives here; which figures fail is decided in `judge`.
 
 use serde::{Deserialize, Serialize};
 
 use super::chains::MIN_DRAWS;
+use super::divergence::DivergencePlace;
+use super::drift::Drift;
+use super::modes::{GAP, Place, Places};
 use super::parameter::null_is_nan;
+use super::sight::{LISTED, StuckChain};
+use super::stuck::Sign;
 
 /// What kind of trouble a reason speaks of, worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -19,6 +24,10 @@ pub enum Kind {
     Approximation,
     /// Draws that never change.
     Constant,
+    /// A chain that hardly moves while others do.
+    Stuck,
+    /// Chains that sit in distinct places.
+    Modes,
     /// Too many divergent transitions.
     Divergences,
     /// Chains that disagree.
@@ -42,11 +51,39 @@ pub struct Reason {
     /// The limit it was held against.
     #[serde(deserialize_with = "null_is_nan")]
     pub limit: f64,
+    /// The parameter with its coordinates, where the figure is one parameter's or one shows it best.
+    #[serde(default)]
+    pub parameter: Option<String>,
+}
+
+/// Why an R-hat fails.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Cause {
+    Unknown,
+    /// Chains agree, but each has only so many effective draws.
+    TooShort(f64),
+    /// The same of many chains, each with fewer draws than it would need even if they were independent.
+    CannotPass {
+        chains: usize,
+        draws: usize,
+        per_chain: f64,
+    },
+    /// Chains sit in distinct places.
+    Places,
+    /// A chain, from 0, is stuck.
+    Stuck(usize),
+    /// Chains are on the move.
+    Moving(Drift),
 }
 
 impl Reason {
     fn new(kind: Kind, figure: f64, limit: f64, text: String) -> Self {
-        Self { kind, text, figure, limit }
+        Self { kind, text, figure, limit, parameter: None }
+    }
+
+    fn of(mut self, parameter: &str) -> Self {
+        self.parameter = Some(parameter.to_owned());
+        self
     }
 
     pub(super) fn no_draws(fit: &str) -> Self {
@@ -75,7 +112,7 @@ impl Reason {
             "draws of {name} are not all finite: the sampler ran off to where the density has no bound; tighten the priors, and \
              check the data for extreme values"
         );
-        Self::new(Kind::NotFinite, f64::NAN, f64::NAN, text)
+        Self::new(Kind::NotFinite, f64::NAN, f64::NAN, text).of(name)
     }
 
     pub(super) fn constant(name: &str) -> Self {
@@ -83,7 +120,44 @@ impl Reason {
             "{name} never changes, so neither R-hat nor an effective sample size exists: the chains are stuck; run a longer \
              warm-up (sampler.warmup), or leave the parameter out if it is meant to be fixed"
         );
-        Self::new(Kind::Constant, f64::NAN, f64::NAN, text)
+        Self::new(Kind::Constant, f64::NAN, f64::NAN, text).of(name)
+    }
+
+    /// `chain` from 0; `of` is the number of the fit's parameters.
+    pub(super) fn stuck(fit: &str, chain: usize, found: &StuckChain, of: usize) -> Self {
+        let (name, figure, limit) = (&found.clearest, found.sign.share(), found.sign.limit());
+        let sign = match found.sign {
+            Sign::Moves { moves: 0, most } => format!("{name} never moves, but {most} times in another chain"),
+            Sign::Moves { moves, most } => format!("{name} moves {moves} times, but {most} times in another chain"),
+            Sign::Spread(share) => format!("{name} is {} as wide as in the median chain", percent(share)),
+        };
+        let text = format!(
+            "chain {} of {fit} is stuck: there {sign} (must be at least {} of that; {} of {of} parameters show it): it fell into a place \
+             that steps of this size cannot leave; raise sampler.target_accept (0.95), run a longer warm-up (sampler.warmup), or start \
+             again with another sampler.seed and see whether a chain is caught again",
+            chain + 1,
+            percent(limit),
+            found.parameters
+        );
+        Self::new(Kind::Stuck, figure, limit, text).of(name)
+    }
+
+    /// `with` parameters show distinct places; `name` shows them best.
+    pub(super) fn modes(fit: &str, name: &str, found: &Places, with: usize) -> Self {
+        let mut told: Vec<String> = found.places.iter().take(LISTED).map(place).collect();
+        if found.places.len() > LISTED {
+            told.push(format!("{} more places", found.places.len() - LISTED));
+        }
+        let more = if with > 1 { format!(" ({with} parameters show it)") } else { String::new() };
+        let text = format!(
+            "chains of {fit} sit in {} places, clearest in {name}{more}: {}; the widest gap is {:.1} standard deviations within a chain \
+             (must be below {GAP}): the posterior has several modes, or some chains are caught; look at the trace plot, compare lp of the \
+             chains, and tighten the priors that let both places be; the shares of draws in each say nothing about their probability",
+            found.places.len(),
+            told.join(", "),
+            found.gap
+        );
+        Self::new(Kind::Modes, found.gap, GAP, text).of(name)
     }
 
     /// `k` is NaN where the tail has no finite shape.
@@ -113,16 +187,27 @@ impl Reason {
         Self::new(Kind::Approximation, f64::NAN, f64::NAN, text)
     }
 
-    pub(super) fn divergences(fit: &str, count: u64, transitions: usize, limit: f64) -> Self {
+    pub(super) fn divergences(
+        fit: &str,
+        count: u64,
+        transitions: usize,
+        limit: f64,
+        places: &[DivergencePlace],
+    ) -> Self {
         let share = count as f64 / transitions as f64;
         let text = format!(
             "{count} of {transitions} transitions of {fit} diverged ({}, must be below {}): the steps are too long for some \
-             corner of the posterior, which the draws may therefore miss; raise sampler.target_accept (0.95), or give the scales \
+             corner of the posterior, which the draws may therefore miss{}; raise sampler.target_accept (0.95), or give the scales \
              between groups tighter priors",
             percent(share),
-            percent(limit)
+            percent(limit),
+            gathered(places)
         );
-        Self::new(Kind::Divergences, share, limit, text)
+        let out = Self::new(Kind::Divergences, share, limit, text);
+        match places.first() {
+            Some(place) => out.of(&place.parameter),
+            None => out,
+        }
     }
 
     /// `chain` from 0; `None` for all of them together.
@@ -136,28 +221,66 @@ impl Reason {
         Self::new(Kind::EBfmi, figure, limit, text)
     }
 
-    /// `limit_text` says the limit in words; `too_short` has the effective draws of a chain where those alone explain the figure.
-    pub(super) fn r_hat(name: &str, figure: f64, limit: f64, limit_text: &str, too_short: Option<f64>) -> Self {
-        let cause = match too_short {
-            Some(per_chain) => format!(
+    /// `limit_text` says the limit in words.
+    pub(super) fn r_hat(name: &str, figure: f64, limit: f64, limit_text: &str, cause: Cause) -> Self {
+        let cause = match cause {
+            Cause::TooShort(per_chain) => format!(
                 "each chain has only about {per_chain:.0} effective draws, and with fewer than {:.0} even chains that agree \
                  rarely get there; set sampler.draws higher",
                 draws_for_r_hat(limit)
             ),
-            None => "the chains disagree; run longer (sampler.warmup, sampler.draws), and if that does not help look at the trace \
+            Cause::CannotPass { chains, draws, per_chain } => format!(
+                "each of {chains} chains has {draws} draws, worth about {per_chain:.0}; with so few, R-hat of chains that agree is about \
+                 {:.3}, so that ordinary R-hat cannot pass and says nothing; let chains share starting points (sampler.superchains = {}), \
+                 which nested R-hat is made for, or set sampler.draws higher",
+                r_hat_of_agreeing(draws, per_chain),
+                superchains(chains)
+            ),
+            Cause::Places => "the chains sit in distinct places, as said above; longer chains will not help before that is \
+                              understood: look at the trace plot, and tighten the priors"
+                .to_owned(),
+            Cause::Stuck(chain) => format!(
+                "chain {} is stuck, as said above, and stands apart from the others; free it (sampler.target_accept, sampler.warmup) \
+                 before anything else",
+                chain + 1
+            ),
+            Cause::Moving(Drift::Together(shift)) => format!(
+                "the chains are trending: their second halves lie {:.1} standard deviations {} their first halves, so that they have not \
+                 arrived; run a longer warm-up (sampler.warmup)",
+                shift.abs(),
+                if shift > 0.0 { "above" } else { "below" }
+            ),
+            Cause::Moving(Drift::Settling { first, second }) => format!(
+                "the chains are still on their way from where they began: R-hat of their first halves alone is {first:.3}, of their \
+                 second halves {second:.3}; run a longer warm-up (sampler.warmup)"
+            ),
+            Cause::Unknown => "the chains disagree; run longer (sampler.warmup, sampler.draws), and if that does not help look at the trace \
                      plot for chains in different places: then tighten the priors"
                 .to_owned(),
         };
         let text = format!("R-hat of {name} is {} ({limit_text}): {cause}", beside(figure, limit));
-        Self::new(Kind::RHat, figure, limit, text)
+        Self::new(Kind::RHat, figure, limit, text).of(name)
     }
 
-    pub(super) fn ess(name: &str, which: &str, figure: f64, limit: f64, chains: usize, draws: usize) -> Self {
+    /// `capped` has the share of transitions that a cap cut short and the cap's key, where they are many.
+    pub(super) fn ess(
+        name: &str,
+        which: &str,
+        figure: f64,
+        limit: f64,
+        (chains, draws): (usize, usize),
+        capped: Option<(f64, &str)>,
+    ) -> Self {
         let total = chains * draws;
         let needed = draws as f64 * limit / figure * 1.1;
         let advice = if total as f64 <= limit {
             format!(
                 "there are only {total} draws in all; set sampler.draws (now {draws}) or sampler.chains (now {chains}) higher"
+            )
+        } else if let Some((share, key)) = capped {
+            format!(
+                "{} of the trajectories were cut short by {key}, so that draws follow one another closely; raise {key}",
+                percent(share)
             )
         } else if needed <= 10.0 * draws as f64 {
             let rounded = (needed / 100.0).ceil() * 100.0;
@@ -169,7 +292,7 @@ impl Reason {
         };
         let text =
             format!("{which} effective sample size of {name} is {figure:.0} (must be above {limit:.0}): {advice}");
-        Self::new(Kind::Ess, figure, limit, text)
+        Self::new(Kind::Ess, figure, limit, text).of(name)
     }
 
     /// Stands for the failures of one kind that are not listed one by one.
@@ -179,12 +302,47 @@ impl Reason {
             Kind::Ess => "effective sample sizes fail",
             Kind::EBfmi => "chains fail by E-BFMI",
             Kind::Constant => "parameters never change",
+            Kind::Stuck => "chains are stuck",
             Kind::Approximation => "approximations fail",
             _ => "parameters have draws that are not finite",
         };
         let text = format!("{fit}, beyond those listed: {what} ({count} more, see diagnostics.json)");
         Self::new(kind, f64::NAN, f64::NAN, text)
     }
+}
+
+/// `chains 1, 3 and 4 near 2.1`.
+fn place(place: &Place) -> String {
+    const NAMED: usize = 6;
+    let mut names: Vec<String> = place.chains.iter().take(NAMED).map(|c| (c + 1).to_string()).collect();
+    if place.chains.len() > NAMED {
+        names.push(format!("{} more", place.chains.len() - NAMED));
+    }
+    let last = names.pop().unwrap_or_default();
+    let list = if names.is_empty() { last } else { format!("{} and {last}", names.join(", ")) };
+    format!("chain{} {list} near {:.4}", if place.chains.len() == 1 { "" } else { "s" }, place.centre)
+}
+
+/// `; they gather where sigma is low (median 0.03, the 5 % quantile of all draws)`; empty where they lie anywhere.
+pub(super) fn gathered(places: &[DivergencePlace]) -> String {
+    let one = |p: &DivergencePlace| {
+        let side = if p.shift < 0.0 { "low" } else { "high" };
+        format!(
+            "{} is {side} (median {:.4}, the {:.0} % quantile of all draws)",
+            p.parameter,
+            p.median,
+            p.quantile * 100.0
+        )
+    };
+    let told: Vec<String> = places.iter().map(one).collect();
+    if told.is_empty() { String::new() } else { format!("; they gather where {}", told.join(", and ")) }
+}
+
+/// A number of superchains for so many chains: the divisor nearest to their square root, of those with at least two on either side.
+fn superchains(chains: usize) -> usize {
+    let root = (chains as f64).sqrt();
+    let fits = (2..=chains / 2).filter(|k| chains.is_multiple_of(*k));
+    fits.min_by(|a, b| (*a as f64 - root).abs().total_cmp(&(*b as f64 - root).abs())).unwrap_or(chains)
 }
 
 /// A figure with enough digits not to look like its limit.
@@ -202,6 +360,12 @@ pub(super) fn beside(figure: f64, limit: f64) -> String {
 /// R̂² ≈ 1 + 1 / (effective draws of a half chain).
 pub(super) fn draws_for_r_hat(limit: f64) -> f64 {
     2.0 / (limit * limit - 1.0)
+}
+
+/// R-hat to expect of chains of one distribution with `draws` draws that are worth `effective`: B / W is draws / effective on average, so
+/// that R̂² = 1 + 1 / (effective draws of a half) − 1 / (draws of a half).
+fn r_hat_of_agreeing(draws: usize, effective: f64) -> f64 {
+    (1.0 + 2.0 / effective - 2.0 / draws as f64).sqrt()
 }
 
 /// A limit as people write it.

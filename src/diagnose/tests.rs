@@ -68,8 +68,24 @@ fn good_draws_pass_and_the_file_has_its_stable_keys() {
     );
     let line = file["parameters"][1].as_object().unwrap();
     let keys: Vec<&str> = line.keys().map(String::as_str).collect();
-    let expected =
-        ["fit", "name", "coords", "mean", "sd", "q05", "q50", "q95", "r_hat", "ess_bulk", "ess_tail", "mcse_mean"];
+    let expected = [
+        "fit",
+        "name",
+        "coords",
+        "mean",
+        "sd",
+        "q05",
+        "q50",
+        "q95",
+        "r_hat",
+        "ess_bulk",
+        "ess_tail",
+        "mcse_mean",
+        "mcse_sd",
+        "mcse_q05",
+        "mcse_q95",
+        "ess_mean",
+    ];
     assert_eq!(keys, expected);
     assert_eq!(
         (&line["fit"], &line["name"], &line["coords"]),
@@ -205,9 +221,9 @@ fn too_little_to_judge_is_said_once() {
 
 #[test]
 fn short_chains_are_not_called_liars() {
-    // 64 chains of 60 draws from one distribution: R-hat cannot get below 1.01 on so few, and the advice says so.
+    // 60 chains of 64 draws from one distribution: R-hat cannot get below 1.01 on so few, and the advice says so.
     let long = ar(1, 64 * 60, 0.5, 0.0);
-    let values = long.into_shape_with_order((64, 60, 1)).unwrap();
+    let values = long.into_shape_with_order((60, 64, 1)).unwrap();
     let found = judge(&values, &BTreeMap::new(), false);
     let text = texts(&found)[0];
     assert!(text.contains("effective draws, and with fewer than 100") && !text.contains("disagree"), "{text}");
@@ -260,7 +276,7 @@ fn nested_r_hat_takes_over_where_chains_share_their_starts() {
         chains_per_superchain: Some(16),
     };
     let found = diagnose_fit(&input, &Thresholds::default()).unwrap();
-    assert_eq!(found.parameters[0].r_hat, r_hat_nested(values.slice(s![.., .., 0]), 16));
+    assert_eq!(found.parameters[0].r_hat, r_hat_nested_ranked(values.slice(s![.., .., 0]), 16));
     assert!(found.facts.reasons.iter().all(|r| r.kind == Kind::Ess), "{:?}", texts(&found));
 }
 
