@@ -31,6 +31,7 @@ pub mod dist;
 pub mod draws;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 pub mod importance;
 pub mod model;
 pub mod predict;

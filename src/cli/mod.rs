@@ -6,6 +6,7 @@ mod compare;
 mod config;
 mod density;
 mod doctor;
+mod export;
 mod maximum;
 mod outcome;
 mod prior;
@@ -70,6 +71,8 @@ enum Command {
     Prior(prior::PriorArgs),
     /// Find the parameters of highest likelihood, without sampling.
     Maximum(maximum::MaximumArgs),
+    /// Write draws for other people's programs: Zarr for ArviZ and xarray, Parquet, CSV.
+    Export(export::ExportArgs),
     /// Compare the purchase models of finished runs: leave-one-out, stacking weights, holdout.
     Compare(compare::CompareArgs),
     /// Check by simulation that a model's posteriors mean what they say.
@@ -155,6 +158,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Report(args) => step::step(&args, Step::Report, terminal),
         Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
+        Command::Export(args) => export::export(&args, terminal),
         Command::Compare(args) => compare::compare(&args, terminal),
         Command::Sbc(args) => sbc::sbc(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),

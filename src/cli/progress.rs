@@ -126,6 +126,12 @@ impl Observer for Bars {
         self.at(done);
     }
 
+    fn exporting(&self, fit: &str, done: u64, total: u64) {
+        self.scene(&format!("exporting {fit}"), Some(total), COUNTED);
+        self.bar.set_message(format!("{} values", HumanCount(done)));
+        self.at(done);
+    }
+
     /// Quiet means no bars: what is worth a note is worth it in a log too.
     fn note(&self, text: &str) {
         self.bar.suspend(|| eprintln!("note: {text}"));

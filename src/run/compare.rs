@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::fit::open_store;
-use super::models::{PURCHASE, likelihood, model_name, regression};
+use super::models::{PURCHASE, model_name};
+use super::pointwise::Pointwise;
 use super::summarize::read_summary;
 use super::{Observer, RunDir, telemetry};
 use crate::compare::{LeftOut, Loo, difference, leave_out, loo, stacking_weights};
@@ -15,8 +16,7 @@ use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::{Error, Result};
 use crate::evaluate::HoldoutScores;
 use crate::importance::k_limit;
-use crate::kernels::{ParamBatch, PointwiseBatch};
-use crate::model::{Place, family};
+use crate::model::family;
 use rayon::prelude::*;
 
 /// Log-likelihoods held at once: 64 MB.
@@ -133,7 +133,6 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
     // With covariates hardly two customers are alike: every customer is a row of its own.
     let by_customer = dir.plan.purchase.covariates.is_some();
     let observed = Observations::read(dir.root(), dir.plan.compute.merge_cells && !by_customer)?;
-    let model = family(&dir.plan.purchase.model)?;
     if !dir.plan.sampler.kind.samples() {
         return Err(Error::new("leave-one-out needs samples of the posterior")
             .at(dir.root().display())
@@ -148,34 +147,14 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
     }
     let diagnostics: Diagnostics = dir.read_json("diagnostics.json", "diagnose")?;
     let (schema, thinned) = (&store.entry(PURCHASE)?.schema, store.thinned(PURCHASE, draws)?);
-    let params = model.parameters_of(schema, thinned.view())?;
-    let draws = params.dim().0;
-    let regression = regression(model, &observed, dir.plan.purchase.covariates.as_ref())?;
-    let shared = match &regression {
-        Some(regression) => regression.of_draws(schema, thinned.view())?,
-        None => Array2::zeros((draws, 0)),
-    };
-    let mut likelihood = likelihood(model, &observed, regression.as_ref(), &Place::CPU)?;
-    // Likelihoods that integrate customers out do so about a reference: amid the draws.
-    let per_group = params.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));
-    let coefficients = shared.mean_axis(Axis(0)).unwrap_or_default().insert_axis(Axis(0));
-    likelihood
-        .set_reference(ParamBatch { per_group: per_group.view(), shared: coefficients.view() })
-        .map_err(|e| Error::new(e.what).advice(e.advice))?;
+    let mut pointwise = Pointwise::new(&dir.plan.purchase, &observed, schema, thinned.view())?;
+    let draws = pointwise.draws();
     let rows = observed.cells.len();
     let block = (AT_ONCE / draws).max(1);
     let mut cells: Vec<LeftOut> = Vec::with_capacity(rows);
     for start in (0..rows).step_by(block) {
         let end = rows.min(start + block);
-        let mut out = PointwiseBatch { log_lik: Array2::zeros((draws, end - start)) };
-        likelihood
-            .pointwise(
-                ParamBatch { per_group: params.view(), shared: shared.view() },
-                start as u64..end as u64,
-                &mut out,
-            )
-            .map_err(|e| Error::new(e.what).advice(e.advice))?;
-        cells.extend(leave_rows_out(out.log_lik.view()));
+        cells.extend(leave_rows_out(pointwise.of(start..end)?.view()));
     }
     let customers = if by_customer { cells } else { of_customers(summary, &observed.cells, &cells)? };
     let fit_s = telemetry::read(dir).fits.get(PURCHASE).map(|fit| fit.wall_s);

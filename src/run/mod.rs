@@ -9,6 +9,7 @@ mod compare;
 mod diagnose;
 mod dir;
 mod evaluate;
+mod export;
 mod facts;
 mod findings;
 mod fit;
@@ -18,6 +19,7 @@ mod meaning;
 mod meter;
 mod models;
 mod pictures;
+mod pointwise;
 mod predict;
 mod prepare;
 mod prior;
@@ -32,6 +34,7 @@ pub use crate::model::{Words, is_shared_dim};
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
+pub use export::{ExportFormat, ExportSettings, Exported, ExportedGroup, export};
 pub use facts::{
     AheadFacts, BandRow, CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts,
     TestQuantity, TrackingWeek,
@@ -124,6 +127,8 @@ pub trait Observer: Sync {
     fn predicting(&self, _done: u64, _total: u64) {}
     /// Runs compared, of how many.
     fn comparing(&self, _done: u64, _total: u64) {}
+    /// Values exported, of how many, of the fit of this name.
+    fn exporting(&self, _fit: &str, _done: u64, _total: u64) {}
     /// Something worth a line.
     fn note(&self, _text: &str) {}
 }
