@@ -91,6 +91,8 @@ pub enum Purpose {
     Calibration = 21,
     /// A customer made anew under one draw, for posterior predictive checks (customer, draw).
     Replication = 22,
+    /// Which customers a sample of them takes (row of cells, 0) or (spend row, 1).
+    Subsample = 40,
 }
 
 /// The random numbers at one address, as a [`rand::Rng`] that distributions can consume.

@@ -180,6 +180,9 @@ impl Checker<'_> {
         let Clock { resolution, time_unit_days, whole_periods } = self.clock()?;
         let share = (0.0..=1.0).contains(&d.max_reject_share);
         self.require(share, "data.max_reject_share", "between 0 and 1", d.max_reject_share, "0.001 is the default")?;
+        if let Some(n) = d.sample_customers {
+            self.require(n >= 1, "data.sample_customers", "at least 1", n, "leave it out to fit all customers")?;
+        }
         if let (Some(calibration), Some(holdout)) = (d.calibration_end, d.holdout_end) {
             let after = holdout > calibration;
             self.require(
@@ -228,6 +231,7 @@ impl Checker<'_> {
             zero_amounts: d.zero_amounts,
             negative_amounts: d.negative_amounts,
             time_zone: self.time_zone()?,
+            sample_customers: d.sample_customers,
             max_reject_share: d.max_reject_share,
             currency: d.currency.clone(),
         })

@@ -92,6 +92,9 @@ pub struct DataPlan {
     pub negative_amounts: NegativeAmounts,
     /// Zone whose calendar days count, for times with an offset.
     pub time_zone: Option<TimeZone>,
+    /// Fit about this many customers; all if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample_customers: Option<u64>,
     /// Largest share of rejected lines.
     pub max_reject_share: f64,
     /// Sign or code shown before amounts.

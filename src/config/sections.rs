@@ -97,6 +97,10 @@ pub struct DataSection {
     /// are taken as they stand.
     #[serde(default)]
     pub time_zone: Option<String>,
+    /// Fit only about this many customers, drawn by chance (by `sampler.seed`) from every group by its share; default: all. Everyone is
+    /// still summarised and predicted. For trying things out: `longrun tune` does it.
+    #[serde(default)]
+    pub sample_customers: Option<u64>,
     /// The run stops when more than this share of lines is rejected.
     #[serde(default = "default_reject_share")]
     pub max_reject_share: f64,

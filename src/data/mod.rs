@@ -42,6 +42,7 @@ mod row_groups;
 mod rows;
 mod rules;
 mod runs;
+mod sample;
 mod shuffle;
 pub mod simulate;
 mod source;
@@ -81,7 +82,7 @@ pub use summary_files::PendingSummary;
 pub use summary_into::ingest_summary_into;
 pub use summary_source::ingest_summary;
 pub use time_zone::TimeZone;
-pub use transactions::TransactionTable;
+pub use transactions::{MergedLines, TransactionTable};
 pub use weekly::WeeklyRepeats;
 
 #[cfg(test)]

@@ -157,6 +157,17 @@ impl PartColumns {
     }
 }
 
+/// How lines of the source merged into rows of one customer and day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MergedLines {
+    /// Rows of the table.
+    pub rows: u64,
+    /// Rows of more than one line.
+    pub several: u64,
+    /// Rows of an even number of lines: all of them, where every line of the source stands there twice.
+    pub in_pairs: u64,
+}
+
 /// The table of purchases, opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionTable {
@@ -206,6 +217,35 @@ impl TransactionTable {
             }
             _ => Err(incomplete("the transactions table has no rows".to_owned())),
         }
+    }
+
+    /// How many lines of the source merged into the table's rows.
+    ///
+    /// # Errors
+    /// A part that cannot be read.
+    pub fn merged_lines(&self) -> Result<MergedLines> {
+        let mut found = MergedLines::default();
+        for part in &self.parts {
+            let table = TableReader::open(part, VERSION)?;
+            let groups = table.read_groups(&["purchases"], |read| {
+                let mut some = MergedLines::default();
+                read(&mut |rows| {
+                    for &lines in rows.counts("purchases")? {
+                        some.rows += 1;
+                        some.in_pairs += u64::from(lines % 2 == 0);
+                        some.several += u64::from(lines > 1);
+                    }
+                    Ok(())
+                })?;
+                Ok(some)
+            })?;
+            for some in groups {
+                found.rows += some.rows;
+                found.in_pairs += some.in_pairs;
+                found.several += some.several;
+            }
+        }
+        Ok(found)
     }
 
     /// Hands on the purchases of one part, by customer and date: customer, day since 1970-01-01, amount in ten-thousandths, and

@@ -139,6 +139,12 @@ fn leave_each_out(dir: &RunDir, summary: &Summary, draws: usize) -> Result<Said>
             .seen(format!("sampler.kind = \"{}\"", dir.plan.sampler.kind.key()))
             .advice("fit it with nuts or chees"));
     }
+    if let Some(customers) = dir.plan.data.sample_customers {
+        return Err(Error::new("leave-one-out needs a posterior of all customers")
+            .at(dir.root().display())
+            .seen(format!("data.sample_customers = {customers}"))
+            .advice("fit it without data.sample_customers"));
+    }
     let store = open_store(dir)?;
     if !store.is_complete(PURCHASE) {
         return Err(Error::new("the purchase fit of this run is not complete")

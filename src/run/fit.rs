@@ -154,7 +154,7 @@ pub(super) fn drop_foreign_draws(dir: &RunDir, summary_sha256: &str, covariates_
 /// What the draws depend on, and nothing else: the program, the data, the models with their priors, the sampler, the backend.
 fn identity(dir: &RunDir, summary_sha256: &str, covariates_sha256: Option<&str>) -> serde_json::Value {
     let plan = &dir.plan;
-    serde_json::json!({
+    let mut identity = serde_json::json!({
         "longrun": env!("CARGO_PKG_VERSION"),
         "summary_sha256": summary_sha256,
         "covariates_sha256": covariates_sha256,
@@ -165,7 +165,12 @@ fn identity(dir: &RunDir, summary_sha256: &str, covariates_sha256: Option<&str>)
         "adapter": plan.compute.adapter,
         "merge_cells": plan.compute.merge_cells,
         "layout": plan.compute.layout,
-    })
+    });
+    // Said only of a sample, so that draws of everyone keep the identity they have always had.
+    if let Some(customers) = plan.data.sample_customers {
+        identity["sample_customers"] = customers.into();
+    }
+    identity
 }
 
 fn own_identity(dir: &RunDir) -> Result<serde_json::Value> {

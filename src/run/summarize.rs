@@ -271,9 +271,13 @@ pub(super) fn read_summary(dir: &RunDir) -> Result<Summary> {
     Summary::read_parquet(&dir.path("summary.parquet"))
 }
 
-/// What the fits read of the summary that this step left.
+/// What the fits read of the summary that this step left: everyone, or the sample of customers that the plan asks for.
 pub(super) fn read_observations(dir: &RunDir) -> Result<Observations> {
-    Observations::read(dir.root(), dir.plan.compute.merge_cells)
+    let all = Observations::read(dir.root(), dir.plan.compute.merge_cells)?;
+    Ok(match dir.plan.data.sample_customers {
+        Some(customers) => all.sampled(customers, dir.plan.sampler.seed),
+        None => all,
+    })
 }
 
 /// The digest of a file, in hexadecimal.
