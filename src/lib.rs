@@ -19,6 +19,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod advise;
 pub mod bench;
 pub mod calibrate;
 pub mod cli;
@@ -40,6 +41,7 @@ pub mod run;
 pub mod sampler;
 pub mod segment;
 pub mod target;
+pub mod tune;
 
 pub use longrun_kernels as kernels;
 

@@ -1,6 +1,7 @@
 //! The command line: parses arguments, shows progress, prints results, chooses exit codes. Nothing in the library imports this
 //! room, and nothing outside it prints.
 
+mod advise;
 mod bench;
 mod compare;
 mod config;
@@ -16,6 +17,7 @@ mod run;
 mod sbc;
 mod simulate;
 mod step;
+mod tune;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +77,10 @@ enum Command {
     Export(export::ExportArgs),
     /// Compare the purchase models of finished runs: leave-one-out, stacking weights, holdout.
     Compare(compare::CompareArgs),
+    /// Mend a configuration in short cycles: run a little, read the diagnostics, change what they call for, and confirm it.
+    Tune(tune::TuneArgs),
+    /// Say what to change in the configuration of a finished run, and why.
+    Advise(advise::AdviseArgs),
     /// Check by simulation that a model's posteriors mean what they say.
     Sbc(sbc::SbcArgs),
     /// Simulate a shop whose true parameters are known.
@@ -160,6 +166,8 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Export(args) => export::export(&args, terminal),
         Command::Compare(args) => compare::compare(&args, terminal),
+        Command::Tune(args) => tune::tune(&args, terminal),
+        Command::Advise(args) => advise::advise(&args, terminal),
         Command::Sbc(args) => sbc::sbc(&args, terminal),
         Command::Simulate(args) => simulate::simulate(&args, terminal),
         Command::Doctor(args) => doctor::doctor(&args, terminal),

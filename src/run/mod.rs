@@ -3,6 +3,7 @@
 //! Each step reads what earlier steps left in the directory and writes its own files, whole or not at all, so that a killed run
 //! continues where it stopped. The clock is read here and nowhere below. Nothing here knows HTML or a terminal.
 
+mod adopt;
 mod backend;
 mod checks;
 mod compare;
@@ -31,6 +32,7 @@ mod telemetry;
 mod watch;
 
 pub use crate::model::{Words, is_shared_dim};
+pub use adopt::adopt;
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;

@@ -95,8 +95,8 @@ const RESERVED: &[(&[&str], &[&str], &str)] = &[
     (&["request_device"], &["kernels/src/device.rs", "kernels/src/device/"], "only kernels::device creates a device"),
     (
         &["Instant", "::", "now"],
-        &["src/run/", "src/cli/", "src/bench/", "src/lifecycle/"],
-        "only run, cli and bench read the clock",
+        &["src/run/", "src/tune/", "src/cli/", "src/bench/", "src/lifecycle/"],
+        "only run, tune, cli and bench read the clock",
     ),
     (&["SystemTime"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),
     (&["Utc", "::", "now"], &["src/run/", "src/cli/", "src/lifecycle/"], "only run and cli read the clock"),
