@@ -20,6 +20,7 @@
 //! ```
 
 mod approximation;
+mod autocorrelation;
 mod chains;
 mod density;
 mod divergence;
@@ -53,6 +54,7 @@ mod sick;
 mod tests;
 
 pub use approximation::{ApproximationInput, Nearness, diagnose_approximation};
+pub use autocorrelation::autocorrelation;
 pub use density::{density, histogram};
 pub use divergence::DivergencePlace;
 pub use energy::{e_bfmi, e_bfmi_pooled};

@@ -1,14 +1,17 @@
 //! Fills a [`View`] from the files of a finished run. Rewords and joins; computes no statistic.
 
+mod draws;
+mod made;
+
 use super::view::{self, View};
-use crate::config::{Backend, GroupsPlan};
-use crate::diagnose::{Diagnostics, Method, Verdict};
+use crate::config::GroupsPlan;
+use crate::diagnose::{Diagnostics, Sensitivity, Verdict};
 use crate::error::Result;
 use crate::evaluate::{Baseline, HoldoutScores};
 
 use crate::run::{
-    self, CheckFacts, DataFacts, FitShrinkage, GroupTotal, ParameterPicture, PredictionFacts, RunDir, SegmentFacts,
-    ShrinkageFacts, Step, Telemetry,
+    self, BandRow, CheckFacts, DataFacts, FitShrinkage, GroupTotal, PredictionFacts, RunDir, SegmentFacts,
+    ShrinkageFacts, TestQuantity,
 };
 
 /// The view of a run whose steps are all done but the report.
@@ -26,6 +29,9 @@ pub fn collect(dir: &RunDir) -> Result<View> {
         if dir.has("holdout.json") { Some(dir.read_json("holdout.json", "evaluate")?) } else { None };
     let shrinkage: Option<ShrinkageFacts> =
         if dir.has("shrinkage.json") { Some(dir.read_json("shrinkage.json", "diagnose")?) } else { None };
+    let sensitivity: Option<Sensitivity> =
+        if dir.has("sensitivity.json") { Some(dir.read_json("sensitivity.json", "diagnose")?) } else { None };
+    let pictures = run::pictures(dir, &draws::in_full(&diagnostics))?;
     let plan = &dir.plan;
     let words = run::words(plan)?;
     let unit = words.periods.map_or_else(|| time_unit(plan.data.time_unit_days), str::to_owned);
@@ -66,18 +72,44 @@ pub fn collect(dir: &RunDir) -> Result<View> {
                 predicted: interval(&row.predicted),
             })
             .collect(),
+        recency: checks.recency_histogram.iter().map(band).collect(),
+        spend: checks.spend_histogram.iter().map(band).collect(),
+        quantities: checks.quantities.iter().map(quantity).collect(),
         holdout: holdout.as_ref().map(|h| holdout_view(h, data.holdout_length.unwrap_or(0.0), &unit)),
         alive: alive(dir)?,
         groups: groups(&data, &predictions.groups),
         shrinkage: shrinkage.iter().flat_map(|s| &s.fits).map(shrinkage_view).collect(),
         covariates: covariates(&diagnostics, &data),
-        parameters: parameters(&diagnostics, &run::parameter_pictures(dir)?),
-        facts: facts(dir, &data, &diagnostics, &telemetry, &predictions.left_out),
+        parameters: draws::parameters(&diagnostics, &pictures.parameters),
+        chains: draws::chains(&diagnostics, &pictures),
+        limits: draws::limits(&diagnostics),
+        sensitivity,
+        resources: view::Resources {
+            samples: telemetry.timeline.clone(),
+            findings: telemetry.findings.clone(),
+            processors: telemetry.cpus as u64,
+        },
+        facts: made::facts(dir, &data, &diagnostics, &telemetry, &predictions.left_out),
     })
 }
 
 fn interval(i: &run::Interval) -> view::Interval {
     view::Interval { mean: i.mean, q05: i.q05, q95: i.q95 }
+}
+
+fn band(row: &BandRow) -> view::Check {
+    view::Check { label: row.label.clone(), actual: row.actual as f64, predicted: interval(&row.predicted) }
+}
+
+fn quantity(q: &TestQuantity) -> view::Quantity {
+    view::Quantity {
+        what: q.what.clone(),
+        unit: q.unit.clone(),
+        observed: q.observed,
+        replicated: interval(&q.replicated),
+        p_value: q.p_value,
+        concern: q.concern.clone(),
+    }
 }
 
 fn time_unit(days: f64) -> String {
@@ -256,113 +288,4 @@ fn covariates(diagnostics: &Diagnostics, data: &DataFacts) -> Vec<view::Covariat
         Some(view::CovariateEffect { moves, covariate, step, q05: p.q05, q50: p.q50, q95: p.q95 })
     };
     diagnostics.parameters.iter().filter_map(effect).collect()
-}
-
-fn parameters(diagnostics: &Diagnostics, pictures: &[ParameterPicture]) -> Vec<view::Parameter> {
-    diagnostics
-        .parameters
-        .iter()
-        .zip(pictures)
-        .map(|(p, picture)| {
-            debug_assert!(p.name == picture.name && p.fit == picture.fit, "both follow the schema's order");
-            // What groups share is a population parameter; its label belongs to its name.
-            let shared: Vec<&str> =
-                p.coords.iter().filter(|(dim, _)| run::is_shared_dim(dim)).map(|(_, label)| label.as_str()).collect();
-            let coords = p.coords.iter().filter(|(dim, _)| !run::is_shared_dim(dim));
-            view::Parameter {
-                fit: p.fit.clone(),
-                name: if shared.is_empty() { p.name.clone() } else { format!("{}[{}]", p.name, shared.join(", ")) },
-                coords: coords.map(|(dim, label)| (dim.clone(), label.clone())).collect(),
-                mean: p.mean,
-                sd: p.sd,
-                q05: p.q05,
-                q50: p.q50,
-                q95: p.q95,
-                r_hat: p.r_hat,
-                ess_bulk: p.ess_bulk,
-                ess_tail: p.ess_tail,
-                concern: None,
-                density: picture.density.clone().map(|(x, y)| view::Density { x, y }),
-                trace: picture.trace.clone(),
-                ranks: picture.ranks.iter().map(|r| r.iter().map(|&n| n as u32).collect()).collect(),
-            }
-        })
-        .collect()
-}
-
-fn facts(
-    dir: &RunDir,
-    data: &DataFacts,
-    diagnostics: &Diagnostics,
-    telemetry: &Telemetry,
-    left_out: &[String],
-) -> view::Facts {
-    let plan = &dir.plan;
-    let fits = diagnostics
-        .fits
-        .iter()
-        .map(|f| {
-            let cost = telemetry.fits.get(&f.fit).copied().unwrap_or_default();
-            view::FitFacts {
-                fit: f.fit.clone(),
-                model: run::model_name(plan, &f.fit).to_owned(),
-                backend: match plan.compute.backend {
-                    Backend::Cpu => "cpu".to_owned(),
-                    Backend::Gpu => "gpu".to_owned(),
-                },
-                adapter: plan.compute.adapter.clone(),
-                sampler: match f.method {
-                    Method::Sampling => plan.sampler.kind.key().to_owned(),
-                    other => format!("{}: {}, not samples of the posterior", plan.sampler.kind.key(), other.named()),
-                },
-                sampled: f.method == Method::Sampling,
-                pareto_k: f.nearness.map(|nearness| nearness.pareto_k.unwrap_or(f64::INFINITY)),
-                effective_draws: f.nearness.map(|nearness| nearness.effective_draws),
-                chains: f.chains as u64,
-                warmup: cost.warmup,
-                draws: f.draws as u64,
-                divergences: f.divergences,
-                gradient_evaluations: cost.gradient_evaluations,
-                seconds: cost.wall_s,
-                ess_per_second: cost.min_ess_per_s,
-                evaluations_per_second: cost.evaluations_per_s,
-                bytes_moved: cost.bytes_up + cost.bytes_down,
-                device_seconds: cost.device_s,
-                device_bytes: cost.device_bytes,
-            }
-        })
-        .collect();
-    let steps = Step::ALL
-        .iter()
-        .filter_map(|s| {
-            telemetry.steps.get(s.name()).map(|t| view::Step {
-                name: s.name().to_owned(),
-                seconds: t.wall_s,
-                peak_memory: t.peak_memory_bytes,
-                gpu_utilisation: t.gpu_utilisation,
-            })
-        })
-        .collect();
-    let mut other = vec![("platform".to_owned(), format!("{}, {} processors", telemetry.platform, telemetry.cpus))];
-    other.push(("why this backend".to_owned(), plan.compute.reason.clone()));
-    other.extend(left_out.iter().map(|part| ("left out".to_owned(), part.clone())));
-    other.extend(data.notes.iter().map(|note| ("note".to_owned(), note.clone())));
-    view::Facts {
-        fits,
-        steps,
-        data: Some(view::DataFacts {
-            source: plan.data.paths.join(", "),
-            rows: data.lines,
-            rejects: data.rejected,
-            customers: data.customers,
-            cells: data.cells,
-            spenders: data.spenders,
-            spend_rows: data.spend_rows,
-            days: data.first_date.zip(data.last_date),
-            calibration_end: data.calibration_end,
-        }),
-        seed: Some(plan.sampler.seed),
-        versions: vec![("longrun".to_owned(), plan.longrun_version.clone())],
-        other,
-    }
 }

@@ -1,10 +1,13 @@
 //! A made-up view with numbers of a realistic size, for tests and for looking at pages. Every figure here is generated, shaped
 //! after BG/NBD and Gamma-Gamma on a CDNOW-like shop; none is a measurement.
 
+mod draws;
+
 use chrono::{Days, NaiveDate};
 
 use super::view::*;
 use crate::kernels::rng::{Purpose, Stream};
+use draws::parameters;
 
 fn random(index: u64) -> Stream {
     Stream::new(7, Purpose::Test, index, 0)
@@ -45,12 +48,19 @@ pub(super) fn view(groups: usize) -> View {
         segments: segments(),
         tracking: Some(tracking()),
         frequency: frequency(),
+        recency: recency(),
+        spend: spend(),
+        quantities: quantities(),
         holdout: Some(holdout()),
         alive: Some(alive()),
         groups: Some(self::groups(groups)),
         shrinkage: vec![shrinkage(groups)],
         covariates: covariates(),
         parameters: parameters(groups),
+        chains: draws::chains(0),
+        limits: Limits::default(),
+        sensitivity: Some(draws::sensitivity()),
+        resources: draws::resources(),
         facts: facts(),
     }
 }
@@ -66,19 +76,10 @@ pub(super) fn failed(groups: usize) -> View {
         ],
         ..Verdict::default()
     };
-    let chains = view.parameters.iter().find(|p| p.name == "a").map(|p| p.trace.clone()).unwrap_or_default();
+    view.chains = draws::chains(214);
+    let shown = view.parameters.iter().find(|p| p.name == "a").cloned().unwrap_or_default();
     if let Some(p) = view.parameters.iter_mut().rfind(|p| p.name == "a") {
-        p.trace = chains;
-        p.ranks =
-            (0..4).map(|chain| (0..20).map(|bin| (95 - 5 * bin) * chain + 10 * bin / (chain + 1)).collect()).collect();
-        p.r_hat = 1.38;
-        p.ess_bulk = 9.0;
-        p.concern = Some("R-hat 1.38 above 1.01: the chains disagree".into());
-        for (chain, values) in p.trace.iter_mut().enumerate() {
-            for v in values {
-                *v += 0.4 * chain as f64;
-            }
-        }
+        draws::stuck(p, &shown);
     }
     view
 }
@@ -220,6 +221,51 @@ fn frequency() -> Vec<Check> {
     labels.iter().zip(counts).zip(shift).map(|((l, c), s)| check(l, c, c * s, c.sqrt() * 1.2)).collect()
 }
 
+fn bands(labels: &[&str], counts: &[f64], shift: &[f64]) -> Vec<Check> {
+    labels.iter().zip(counts).zip(shift).map(|((l, c), s)| check(l, *c, c * s, c.sqrt() * 1.2)).collect()
+}
+
+fn recency() -> Vec<Check> {
+    let labels =
+        ["0–0.1", "0.1–0.2", "0.2–0.3", "0.3–0.4", "0.4–0.5", "0.5–0.6", "0.6–0.7", "0.7–0.8", "0.8–0.9", "0.9–1"];
+    let counts = [1_120.0, 940.0, 820.0, 760.0, 700.0, 720.0, 760.0, 880.0, 1_180.0, 1_580.0];
+    bands(&labels, &counts, &[0.98, 1.02, 1.03, 0.99, 1.04, 1.0, 1.01, 0.98, 0.97, 1.05])
+}
+
+fn spend() -> Vec<Check> {
+    let labels = ["under 10", "10–20", "20–30", "30–40", "40–50", "50–75", "75–100", "100 and more"];
+    let counts = [610.0, 3_320.0, 2_450.0, 1_480.0, 760.0, 540.0, 170.0, 130.0];
+    bands(&labels, &counts, &[1.3, 0.97, 0.98, 1.01, 1.0, 1.05, 1.1, 0.95])
+}
+
+fn quantities() -> Vec<Quantity> {
+    let one = |what: &str, unit: &str, observed, mean: f64, sd: f64, p_value, concern: Option<&str>| Quantity {
+        what: what.into(),
+        unit: unit.into(),
+        observed,
+        replicated: Interval { mean, q05: mean - 1.645 * sd, q95: mean + 1.645 * sd },
+        p_value,
+        concern: concern.map(str::to_owned),
+    };
+    vec![
+        one("share of customers without a repeat purchase", "share", 0.5987, 0.5969, 0.0031, 0.28, None),
+        one("repeat purchases of the busiest customer", "purchases", 41.0, 34.2, 4.1, 0.06, None),
+        one("variance over mean of repeat purchases", "ratio", 3.42, 3.31, 0.11, 0.16, None),
+        one("median time since the last purchase", "time units", 18.3, 18.9, 0.7, 0.8, None),
+        one(
+            "mean spend of the top 1 % of customers",
+            "currency",
+            318.4,
+            241.0,
+            16.0,
+            0.002,
+            Some(
+                "The biggest spenders spend more than the model makes anyone spend: read the top tier as a lower bound.",
+            ),
+        ),
+    ]
+}
+
 fn holdout() -> Holdout {
     let score = |name: &str, total, mae, rmse, spearman, gini| Score {
         name: name.into(),
@@ -336,77 +382,6 @@ fn covariates() -> Vec<CovariateEffect> {
         effect(Moves::LeavingA, "channel", web(), [0.03, 0.21, 0.4]),
         effect(Moves::LeavingB, "channel", web(), [-0.2, 0.02, 0.22]),
     ]
-}
-
-fn parameters(groups: usize) -> Vec<Parameter> {
-    let families = [
-        ("purchase", "r", 0.243, 0.0129),
-        ("purchase", "alpha", 4.41, 0.39),
-        ("purchase", "a", 0.79, 0.192),
-        ("purchase", "b", 2.43, 0.75),
-        ("spend", "p", 6.25, 1.19),
-        ("spend", "q", 3.74, 0.29),
-        ("spend", "v", 15.44, 3.1),
-    ];
-    let labels = self::groups(groups).rows;
-    let mut out = Vec::new();
-    for (k, (fit, name, mean, sd)) in families.into_iter().enumerate() {
-        out.push(parameter(fit, name, None, mean, sd, k as u64));
-    }
-    for (k, (fit, name, mean, sd)) in families.into_iter().enumerate() {
-        if groups > 1 {
-            out.push(parameter(fit, &format!("sigma_{name}"), None, 0.12, 0.05, 40 + k as u64));
-        }
-        for (g, group) in labels.iter().enumerate().skip(1) {
-            let index = 1_000 * (k as u64 + 1) + g as u64;
-            let shift = 1.0 + 0.1 * random(index).normal();
-            out.push(parameter(fit, name, Some(group.label.clone()), mean * shift, sd * 1.6, index));
-        }
-    }
-    out
-}
-
-fn parameter(fit: &str, name: &str, group: Option<String>, mean: f64, sd: f64, index: u64) -> Parameter {
-    let mut noise = random(10_000 + index);
-    let population = group.is_none();
-    // A gamma-shaped density: mean m, variance s².
-    let (shape, rate) = ((mean / sd).powi(2), mean / sd.powi(2));
-    let x: Vec<f64> = (0..60).map(|i| (mean + sd * (f64::from(i) / 10.0 - 2.6)).max(1e-6)).collect();
-    let mode = ((shape - 1.0) / rate).max(1e-6);
-    let log = |v: f64| (shape - 1.0) * v.ln() - rate * v;
-    let y = x.iter().map(|v| (log(*v) - log(mode)).exp()).collect();
-    let mut chain = |_| -> Vec<f64> {
-        let mut state = 0.0;
-        (0..250)
-            .map(|_| {
-                state = 0.3 * state + 0.954 * noise.normal();
-                (mean + sd * state).max(mean * 0.1)
-            })
-            .collect()
-    };
-    let trace = if population { (0..4).map(&mut chain).collect() } else { Vec::new() };
-    let ranks = if population {
-        (0..4).map(|_| (0..20).map(|_| (50.0 + 8.0 * noise.normal()).max(0.0) as u32).collect()).collect()
-    } else {
-        Vec::new()
-    };
-    Parameter {
-        fit: fit.into(),
-        name: name.into(),
-        coords: group.map(|g| ("cohort".to_owned(), g)).into_iter().collect(),
-        mean,
-        sd,
-        q05: mean - 1.55 * sd,
-        q50: mean - 0.05 * sd,
-        q95: mean + 1.75 * sd,
-        r_hat: 1.0 + 0.006 * noise.uniform(),
-        ess_bulk: 1_200.0 + 2_500.0 * noise.uniform(),
-        ess_tail: 1_200.0 + 2_000.0 * noise.uniform(),
-        concern: None,
-        density: Some(Density { x, y }),
-        trace,
-        ranks,
-    }
 }
 
 fn facts() -> Facts {

@@ -13,6 +13,18 @@ pub(super) struct FactPart {
     steps: Vec<(String, String, String)>,
 }
 
+impl FactPart {
+    /// Whether there is anything to list.
+    pub(super) fn has_lists(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
+    /// Whether the cost of any step is known.
+    pub(super) fn has_steps(&self) -> bool {
+        !self.steps.is_empty()
+    }
+}
+
 /// Puts the facts of a run into lists of label and text.
 pub(super) fn facts(f: &Facts) -> FactPart {
     let mut lists = Vec::new();

@@ -16,11 +16,13 @@
 //! # Ok::<(), longrun::error::Error>(())
 //! ```
 
+mod audience;
 mod check;
 mod collect;
 mod covariates;
 mod facts;
 mod html;
+mod ink;
 mod numbers;
 mod page;
 mod plots;
@@ -39,7 +41,7 @@ pub use collect::collect;
 pub use html::render;
 pub use numbers::{count, figure, money, percent, short, whole};
 pub use view::{
-    AliveMap, Check, Class, CovariateEffect, CovariateStep, Coverage, DataFacts, Density, Facts, FitFacts, Group,
-    Groups, Headline, Holdout, Interval, Moves, Parameter, Score, Shrinkage, Shrunk, ShrunkParameter, Step, Tracking,
-    Verdict, View,
+    AliveMap, Check, Class, CovariateEffect, CovariateStep, Coverage, DataFacts, Density, Energy, Facts, FitChains,
+    FitFacts, Group, Groups, Growth, Headline, Holdout, Interval, Limits, Moves, Pairs, Parameter, Quantity, Resources,
+    Score, Shrinkage, Shrunk, ShrunkParameter, Step, Tracking, Verdict, View, Words,
 };

@@ -127,6 +127,15 @@ pub fn figure(value: f64) -> String {
     fixed(value, (3.0 - value.abs().log10().floor()).clamp(0.0, 9.0) as usize)
 }
 
+/// A figure of so many significant digits, without zeros that say nothing.
+pub(super) fn significant(value: f64, digits: i32) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return fixed(value, 0);
+    }
+    let text = fixed(value, (f64::from(digits - 1) - value.abs().log10().floor()).clamp(0.0, 9.0) as usize);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
 /// A figure without zeros that say nothing: `39`, `38.86`.
 pub fn short(value: f64) -> String {
     let text = figure(value);

@@ -112,6 +112,25 @@ impl Svg {
         }
     }
 
+    /// Dots at points, as one path that the style sheet strokes with round ends.
+    pub(super) fn dots(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>) {
+        let mut d = String::new();
+        for (x, y) in points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            let _ = write!(d, "M{} {}h.01", px(x), px(y));
+        }
+        self.path(class, &d);
+    }
+
+    /// Diagonal crosses at points, `reach` to each side.
+    pub(super) fn crosses(&mut self, class: &str, points: impl IntoIterator<Item = (f64, f64)>, reach: f64) {
+        let mut d = String::new();
+        for (x, y) in points.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite()) {
+            let (left, right, up, down) = (px(x - reach), px(x + reach), px(y - reach), px(y + reach));
+            let _ = write!(d, "M{left} {up}L{right} {down}M{left} {down}L{right} {up}");
+        }
+        self.path(class, &d);
+    }
+
     /// A text, its base line at the point.
     pub(super) fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         if !x.is_finite() || !y.is_finite() {

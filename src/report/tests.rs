@@ -14,7 +14,7 @@ fn visible(html: &str) -> String {
 
 /// Fails unless every element that opens also closes, in order; returns how many drawings there are.
 fn assert_balanced(html: &str) -> usize {
-    const VOID: [&str; 4] = ["meta", "br", "link", "!doctype"];
+    const VOID: [&str; 5] = ["meta", "br", "link", "input", "!doctype"];
     let (mut open, mut drawings) = (Vec::new(), 0);
     let body = visible(html);
     let mut rest = body.as_str();
@@ -62,7 +62,7 @@ fn a_whole_page_is_sound_small_and_the_same_every_time() {
     // The verdict comes before any number, statistics come last.
     let place = |text: &str| html.find(text).unwrap();
     assert!(place("You can use these numbers.") < place("$812,450"));
-    assert!(place("Champions") < place("<h2>The posterior</h2>"));
+    assert!(place("Champions") < place("<h3>The posterior</h3>"));
 }
 
 #[test]
@@ -75,13 +75,22 @@ fn sections_that_a_run_does_not_have_are_absent() {
     // Taking one section away takes nothing else away.
     let full = view(2);
     type TakeAway = fn(&mut View);
-    let without: [(&str, TakeAway); 10] = [
+    let without: [(&str, TakeAway); 16] = [
         ("Where the value is", |v| v.tiers.clear()),
         ("Who to talk to", |v| v.segments.clear()),
         ("Does the model fit?", |v| {
             v.tracking = None;
-            v.frequency.clear();
+            for rows in [&mut v.frequency, &mut v.recency, &mut v.spend] {
+                rows.clear();
+            }
+            v.quantities.clear();
         }),
+        ("One number at a time", |v| v.quantities.clear()),
+        ("Energy</h3>", |v| v.chains.iter_mut().for_each(|fit| fit.energy = None)),
+        ("Two by two", |v| v.chains.iter_mut().for_each(|fit| fit.pairs = None)),
+        ("Before and after", |v| v.parameters.iter_mut().for_each(|p| p.prior = None)),
+        ("What the answer leans on", |v| v.sensitivity = None),
+        ("Over time", |v| v.resources.samples.clear()),
         ("Did it predict the future?", |v| v.holdout = None),
         ("Who is still a customer?", |v| v.alive = None),
         ("By cohort", |v| v.groups = None),
@@ -98,8 +107,12 @@ fn sections_that_a_run_does_not_have_are_absent() {
         let html = render(&v).unwrap();
         assert_sound(&html);
         assert!(!html.contains(heading), "{heading}");
-        // The chains go with the parameters.
-        let gone = if heading == "The posterior" { 2 } else { 1 };
+        // Chains, groups and priors go with the parameters, test quantities with the checks, times with the facts.
+        let gone = match heading {
+            "The posterior" => 4,
+            "Does the model fit?" | "How it was made" => 2,
+            _ => 1,
+        };
         assert_eq!(sections(&html), all - gone, "{heading}");
     }
 }

@@ -6,7 +6,13 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::diagnose::Method;
+mod draws;
+mod made;
+
+pub use draws::{Density, Energy, FitChains, Growth, Limits, Pairs, Parameter};
+pub use made::{DataFacts, Facts, FitFacts, Resources, Step};
+
+use crate::diagnose::{Method, Sensitivity};
 
 /// A mean with its central 90 % interval.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +54,12 @@ pub struct View {
     /// Customers by number of repeat purchases in the calibration window, actual against predicted; in order, the last row
     /// may be open (`7+`). Empty when not checked.
     pub frequency: Vec<Check>,
+    /// Customers with a repeat purchase by when they bought last, as a share of the time they were watched. Empty when not checked.
+    pub recency: Vec<Check>,
+    /// Customers with a repeat purchase by mean spend. Empty when not checked.
+    pub spend: Vec<Check>,
+    /// What was checked in one number each.
+    pub quantities: Vec<Quantity>,
     /// How the model did on the window it did not see.
     pub holdout: Option<Holdout>,
     /// P(alive) over frequency and recency.
@@ -60,6 +72,14 @@ pub struct View {
     pub covariates: Vec<CovariateEffect>,
     /// Posterior of every parameter, population parameters (no coordinates) and group parameters alike.
     pub parameters: Vec<Parameter>,
+    /// The chains of each fit together; empty where there were none.
+    pub chains: Vec<FitChains>,
+    /// What the diagnostics were held against.
+    pub limits: Limits,
+    /// How the posterior leans on priors and data.
+    pub sensitivity: Option<Sensitivity>,
+    /// What the machine gave.
+    pub resources: Resources,
     /// How the run was made.
     pub facts: Facts,
 }
@@ -157,6 +177,23 @@ pub struct Check {
     pub actual: f64,
     /// What the model expected.
     pub predicted: Interval,
+}
+
+/// A test quantity: one number of the data beside its distribution over data that the model makes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Quantity {
+    /// What it is: `share of customers without a repeat purchase`.
+    pub what: String,
+    /// `share`, `purchases`, `currency`, `time units` or `ratio`.
+    pub unit: String,
+    /// Of the data.
+    pub observed: f64,
+    /// Of replicated data.
+    pub replicated: Interval,
+    /// Share of replicated data where it is at least the observed one.
+    pub p_value: f64,
+    /// What is wrong, where something is.
+    pub concern: Option<String>,
 }
 
 /// Scores on the holdout window.
@@ -317,145 +354,4 @@ pub enum CovariateStep {
     Level(String),
     /// A missing value, rather than an average one.
     Missing,
-}
-
-/// Posterior and diagnostics of one parameter.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Parameter {
-    /// Which fit it belongs to: `purchase`, `spend`.
-    pub fit: String,
-    /// Its name: `alpha`.
-    pub name: String,
-    /// Dimension and label of each of its coordinates; empty for a population parameter.
-    pub coords: Vec<(String, String)>,
-    /// Posterior mean.
-    pub mean: f64,
-    /// Posterior standard deviation.
-    pub sd: f64,
-    /// 5 % quantile.
-    pub q05: f64,
-    /// Median.
-    pub q50: f64,
-    /// 95 % quantile.
-    pub q95: f64,
-    /// Rank-normalised split R-hat.
-    pub r_hat: f64,
-    /// Bulk effective sample size.
-    pub ess_bulk: f64,
-    /// Tail effective sample size.
-    pub ess_tail: f64,
-    /// What the diagnostics hold against it, in a few words; `None` when nothing.
-    pub concern: Option<String>,
-    /// Its density curve, when there is one to show.
-    pub density: Option<Density>,
-    /// `[chain][draw]`, thinned as far as one likes (some 200 draws a chain are plenty); empty when not shown.
-    pub trace: Vec<Vec<f64>>,
-    /// `[chain][bin]`: how many of the chain's draws fall into each equal bin of the ranks over all chains; empty when not
-    /// shown.
-    pub ranks: Vec<Vec<u32>>,
-}
-
-/// A density curve.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Density {
-    /// Where, ascending.
-    pub x: Vec<f64>,
-    /// How high, in any unit.
-    pub y: Vec<f64>,
-}
-
-/// How the run was made.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Facts {
-    /// One entry per fit.
-    pub fits: Vec<FitFacts>,
-    /// Wall time of each step, in order.
-    pub steps: Vec<Step>,
-    /// What was read.
-    pub data: Option<DataFacts>,
-    /// Seed of the run.
-    pub seed: Option<u64>,
-    /// Program and version, in order.
-    pub versions: Vec<(String, String)>,
-    /// Anything else: label and text, in order.
-    pub other: Vec<(String, String)>,
-}
-
-/// How one fit was sampled.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct FitFacts {
-    /// `purchase`, `spend`.
-    pub fit: String,
-    /// The model's name: `BG/NBD`.
-    pub model: String,
-    /// `cpu`, `wgpu`.
-    pub backend: String,
-    /// The adapter's own name, when there is one.
-    pub adapter: Option<String>,
-    /// `nuts`, `chees`, or the name of an approximation and what it is.
-    pub sampler: String,
-    /// Whether chains were run; what speaks of them is left out otherwise.
-    pub sampled: bool,
-    /// An approximation's Pareto k; infinite where its tail has no shape.
-    pub pareto_k: Option<f64>,
-    /// What an approximation's weighted draws are worth.
-    pub effective_draws: Option<f64>,
-    /// Chains.
-    pub chains: u64,
-    /// Warm-up iterations per chain.
-    pub warmup: u64,
-    /// Draws kept per chain.
-    pub draws: u64,
-    /// Divergent transitions after warm-up.
-    pub divergences: u64,
-    /// Gradients of single points, warm-up included.
-    pub gradient_evaluations: u64,
-    /// Wall time of the fit.
-    pub seconds: f64,
-    /// Smallest bulk ESS of any parameter per second of wall time.
-    pub ess_per_second: Option<f64>,
-    /// Rows × chains whose likelihood and gradient were computed, per second of wall time.
-    pub evaluations_per_second: f64,
-    /// Bytes to the device and back; 0 on the CPU.
-    pub bytes_moved: u64,
-    /// Seconds in which the device computed, where it tells.
-    pub device_seconds: Option<f64>,
-    /// Most bytes held on the device; 0 on the CPU.
-    pub device_bytes: u64,
-}
-
-/// Wall time of one step.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Step {
-    /// `summarise`, `fit`, …
-    pub name: String,
-    /// Wall time.
-    pub seconds: f64,
-    /// Most memory that the process held, bytes.
-    pub peak_memory: Option<u64>,
-    /// Mean share of the time in which the GPU worked, 0 to 1.
-    pub gpu_utilisation: Option<f64>,
-}
-
-/// What was read and what it shrank to.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct DataFacts {
-    /// Where it came from, as the config writes it.
-    pub source: String,
-    /// Lines read.
-    pub rows: u64,
-    /// Lines refused.
-    pub rejects: u64,
-    /// Customers in the summary.
-    pub customers: u64,
-    /// Distinct histories: the rows of the purchase likelihood.
-    pub cells: u64,
-    /// Customers whose spend is known.
-    pub spenders: u64,
-    /// Distinct spends among them: the rows of the spend likelihood.
-    pub spend_rows: u64,
-    /// First and last day seen.
-    pub days: Option<(NaiveDate, NaiveDate)>,
-    /// Last day of the calibration window.
-    pub calibration_end: Option<NaiveDate>,
 }

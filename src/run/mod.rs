@@ -4,6 +4,7 @@
 //! continues where it stopped. The clock is read here and nowhere below. Nothing here knows HTML or a terminal.
 
 mod adopt;
+mod alive_grid;
 mod backend;
 mod checks;
 mod compare;
@@ -33,6 +34,7 @@ mod watch;
 
 pub use crate::model::{Words, is_shared_dim};
 pub use adopt::adopt;
+pub use alive_grid::{AliveGrid, alive_grid};
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
@@ -45,7 +47,7 @@ pub use fit::{MaximumFacts, maximum};
 pub use forecast::words;
 pub use meaning::Meaning;
 pub use models::{PURCHASE, SPEND, model_name, posterior_on_cpu};
-pub use pictures::{AliveGrid, ParameterPicture, alive_grid, parameter_pictures};
+pub use pictures::{FitPicture, PairPicture, ParameterPicture, Pictures, pictures};
 pub use prepare::{create, plan};
 pub use prior::{PriorCheck, PriorRow, prior};
 pub use shrinkage::{FitShrinkage, GroupShrinkage, ShrinkageFacts};

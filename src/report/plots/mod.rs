@@ -3,18 +3,30 @@
 //! Text in a drawing shrinks with it, so plots that carry text are drawn twice, for a wide page and for a phone, and the
 //! style sheet shows one of them.
 
-mod chains;
 mod checks;
+mod density;
+mod energy;
+mod forest;
 mod heat_map;
+mod pairs;
+mod panel;
+mod prior;
+mod resources;
 mod shrinkage;
 mod strips;
 mod tracking;
 
-pub(super) use chains::{density, rank_plot, trace};
 pub(super) use checks::{Mark, checks};
+pub(super) use density::density;
+pub(super) use energy::energy;
+pub(super) use forest::forest;
 pub(super) use heat_map::heat_map;
+pub(super) use pairs::pairs;
+pub(super) use panel::panel;
+pub(super) use prior::prior;
+pub(super) use resources::resources;
 pub(super) use shrinkage::shrinkage;
-pub(super) use strips::{IntervalAxis, share_bar};
+pub(super) use strips::{IntervalAxis, observed_strip, share_bar, threshold_bar};
 pub(super) use tracking::{cumulative, weekly};
 
 use super::numbers;
@@ -68,6 +80,14 @@ impl Frame {
 /// Width of a text in the plots' type size, generously, for margins.
 fn text_width(text: &str) -> f64 {
     7.0 * text.chars().count() as f64
+}
+
+/// A label of at most so many letters.
+fn shortened(label: &str, letters: usize) -> String {
+    if label.chars().count() <= letters {
+        return label.to_owned();
+    }
+    label.chars().take(letters - 1).chain(['…']).collect()
 }
 
 /// The highest finite value, at least `floor`.

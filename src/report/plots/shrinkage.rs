@@ -4,7 +4,7 @@ use super::super::numbers;
 use super::super::scales::Scale;
 use super::super::svg::{Anchor, Svg};
 use super::super::view::Shrunk;
-use super::{Size, text_width};
+use super::{Size, shortened, text_width};
 
 /// Height of a row, and the radius of the disc of the largest group, pixels.
 const ROW: f64 = 19.0;
@@ -84,13 +84,6 @@ fn scale(rows: &[&Shrunk], range: (f64, f64)) -> Scale {
     } else {
         Scale::linear(from, to, range).nice(6)
     }
-}
-
-fn shortened(label: &str, letters: usize) -> String {
-    if label.chars().count() <= letters {
-        return label.to_owned();
-    }
-    label.chars().take(letters - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]

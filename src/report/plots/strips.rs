@@ -22,6 +22,46 @@ pub(in crate::report) fn share_bar(share: f64, title: &str) -> String {
     )
 }
 
+/// A bar from zero to a value on an axis to `most`, with a line where it begins to matter; the bar is marked where it reaches that.
+pub(in crate::report) fn threshold_bar(value: f64, threshold: f64, most: f64, title: &str) -> String {
+    let at = |v: f64| if v.is_finite() && most > 0.0 { 100.0 * (v / most).clamp(0.0, 1.0) } else { 0.0 };
+    let class = if value >= threshold { "fill warm-fill" } else { "fill" };
+    format!(
+        concat!(
+            r#"<svg role="img" class="strip"><title>{}</title>"#,
+            r#"<rect class="track" x="0" y="5" width="100%" height="8" rx="2"/>"#,
+            r#"<rect class="{}" x="0" y="5" width="{:.2}%" height="8" rx="2"/>"#,
+            r#"<line class="reference" x1="{:.2}%" x2="{:.2}%" y1="0" y2="18"/></svg>"#
+        ),
+        escape(title),
+        class,
+        at(value),
+        at(threshold),
+        at(threshold)
+    )
+}
+
+/// Where an observed value lies in the interval that was to be expected: a line, a dot at the mean, a ring at what was seen. The axis
+/// is the row's own.
+pub(in crate::report) fn observed_strip(observed: f64, expected: &Interval, title: &str) -> String {
+    let ends = || [observed, expected.q05, expected.mean, expected.q95].into_iter().filter(|v| v.is_finite());
+    let (low, high) = (ends().fold(f64::INFINITY, f64::min), ends().fold(f64::NEG_INFINITY, f64::max));
+    let x = Scale::linear(low, high, (8.0, 92.0));
+    let mut out = format!(r#"<svg role="img" class="strip"><title>{}</title>"#, escape(title));
+    let [from, mean, to] = [expected.q05, expected.mean, expected.q95].map(|v| x.clamped(v));
+    if from.is_finite() && to.is_finite() {
+        let _ = write!(out, r#"<line class="whisker" x1="{from:.2}%" x2="{to:.2}%" y1="9" y2="9"/>"#);
+    }
+    if mean.is_finite() {
+        let _ = write!(out, r#"<circle class="dot" cx="{mean:.2}%" cy="9" r="3.5"/>"#);
+    }
+    let seen = x.clamped(observed);
+    if seen.is_finite() {
+        let _ = write!(out, r#"<circle class="ring" cx="{seen:.2}%" cy="9" r="5"/>"#);
+    }
+    out + "</svg>"
+}
+
 /// An axis that the rows of a table share.
 #[derive(Debug)]
 pub(in crate::report) struct IntervalAxis {

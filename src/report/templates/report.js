@@ -5,6 +5,13 @@
   var name = function () { button.textContent = dark() ? "Light" : "Dark"; };
   button.hidden = false; name();
   button.onclick = function () { root.dataset.theme = dark() ? "light" : "dark"; name(); };
+  var links = Array.prototype.slice.call(document.querySelectorAll(".toc a"));
+  var here = function () {
+    var at = null;
+    links.forEach(function (link) { var part = document.getElementById(link.hash.slice(1)); if (part && part.getBoundingClientRect().top < 120) at = link; });
+    links.forEach(function (link) { if (link === (at || links[0])) link.setAttribute("aria-current", "true"); else link.removeAttribute("aria-current"); });
+  };
+  addEventListener("scroll", here, { passive: true }); here();
   addEventListener("beforeprint", function () { document.querySelectorAll("details").forEach(function (d) { d.open = true; }); });
   var value = function (row, column) {
     var cell = row.cells[column], text = cell.dataset.v || cell.textContent.trim();

@@ -1,0 +1,56 @@
+//! The prior under its posterior: what the data have moved, and by how much.
+
+use super::super::numbers;
+use super::super::scales::Scale;
+use super::super::svg::{Anchor, Svg};
+use super::super::view::Parameter;
+use super::highest;
+
+const WIDTH: f64 = 262.0;
+const HEIGHT: f64 = 138.0;
+
+/// Draws both curves; nothing without both. `name` is what the parameter is called.
+pub(in crate::report) fn prior(p: &Parameter, name: &str) -> Option<String> {
+    let (prior, posterior) = (p.prior.as_ref()?, p.density.as_ref()?);
+    let xs = || prior.x.iter().chain(&posterior.x).copied().filter(|v| v.is_finite());
+    let (low, high) = (xs().fold(f64::INFINITY, f64::min), xs().fold(f64::NEG_INFINITY, f64::max));
+    let top = highest(prior.y.iter().chain(&posterior.y).copied(), 0.0);
+    if !(high > low && top > 0.0) {
+        return None;
+    }
+    let mut svg = Svg::new(WIDTH, HEIGHT, &format!("Prior and posterior of {name}"), &describe(p, prior, posterior));
+    let (left, right, ceiling, floor) = (4.0, WIDTH - 4.0, 26.0, HEIGHT - 22.0);
+    let x = Scale::linear(low, high, (left, right));
+    let y = Scale::linear(0.0, top, (floor, ceiling));
+    let points = |d: &super::super::view::Density| -> Vec<(f64, f64)> {
+        d.x.iter().zip(&d.y).map(|(&at, &v)| (x.at(at), y.at(v))).collect()
+    };
+    let under = |line: &[(f64, f64)]| -> Vec<(f64, f64, f64)> { line.iter().map(|&(x, y)| (x, floor, y)).collect() };
+    let (before, after) = (points(prior), points(posterior));
+    svg.area("prior-band", &under(&before));
+    svg.area("band", &under(&after));
+    svg.polyline("prior-line", before);
+    svg.polyline("model-line", after);
+    svg.line("axis", (left, floor), (right, floor));
+    let (ticks, decimals) = x.ticks(3);
+    for tick in ticks {
+        let label = numbers::fixed(tick, decimals);
+        let half = super::text_width(&label) / 2.0;
+        let at = x.at(tick).clamp(left + half, right - half);
+        svg.text("tick", (at, floor + 17.0), Anchor::Middle, &label);
+    }
+    svg.text("symbol-label", (left, 13.0), Anchor::Start, &super::shortened(name, 20));
+    Some(svg.finish())
+}
+
+/// How much lower the prior stands where the posterior is highest.
+fn describe(p: &Parameter, prior: &super::super::view::Density, posterior: &super::super::view::Density) -> String {
+    let (before, after) = (highest(prior.y.iter().copied(), 0.0), highest(posterior.y.iter().copied(), 0.0));
+    let posterior =
+        format!("The posterior lies between {} and {}", numbers::significant(p.q05, 3), numbers::significant(p.q95, 3));
+    if after > 3.0 * before {
+        format!("{posterior}; the prior is wide and flat there: the data decide.")
+    } else {
+        format!("{posterior}; the prior is about as narrow: it speaks as loudly as the data.")
+    }
+}
