@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayView3};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayView3, s};
 use serde::{Deserialize, Serialize};
 
 /// One named quantity that a model reports, with the names of its dimensions (none for a scalar).
@@ -143,7 +143,7 @@ pub trait LogDensity {
 /// Draws of every chain, equal numbers each, in sampling order.
 #[derive(Debug)]
 pub struct DrawBlock<'a> {
-    /// Index of the first draw of this block, counted after warm-up.
+    /// Index of the first draw of this block, counted after warm-up (of warm-up's own draws, from its beginning).
     pub first_draw: u64,
     /// `[chain, draw, dim]`.
     pub unconstrained: ArrayView3<'a, f64>,
@@ -190,4 +190,16 @@ impl std::error::Error for SinkError {
 pub trait DrawSink {
     /// Commits both or neither. A block of zero draws (during warm-up) commits only the checkpoint.
     fn commit(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<(), SinkError>;
+
+    /// The same of draws made during warm-up, whose `first_draw` counts from the beginning of warm-up. A sink that does not keep them
+    /// commits the checkpoint alone.
+    fn commit_warmup(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<(), SinkError> {
+        let none = DrawBlock {
+            first_draw: checkpoint.draws_done,
+            unconstrained: block.unconstrained.slice(s![.., ..0, ..]),
+            constrained: block.constrained.slice(s![.., ..0, ..]),
+            stats: &[],
+        };
+        self.commit(&none, checkpoint)
+    }
 }

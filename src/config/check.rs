@@ -153,10 +153,11 @@ impl Checker<'_> {
         use SamplerKind::{Chees, Laplace, Nuts, Pathfinder};
         let (s, default) = (&self.source.config.sampler, SamplerSection::default());
         let shown = |value: Option<String>| value.unwrap_or_default();
-        let rows: [(&str, bool, String, &[SamplerKind]); 4] = [
+        let rows: [(&str, bool, String, &[SamplerKind]); 5] = [
             ("target_accept", s.target_accept.is_some(), shown(s.target_accept.map(|t| t.to_string())), &[Nuts, Chees]),
             ("max_treedepth", s.max_treedepth != default.max_treedepth, s.max_treedepth.to_string(), &[Nuts]),
             ("max_leapfrogs", s.max_leapfrogs != default.max_leapfrogs, s.max_leapfrogs.to_string(), &[Chees]),
+            ("save_warmup", s.save_warmup, s.save_warmup.to_string(), &[Nuts, Chees]),
             ("resample", s.resample.is_some(), shown(s.resample.map(|r| r.to_string())), &[Laplace, Pathfinder]),
         ];
         for (key, set, seen, kinds) in rows {

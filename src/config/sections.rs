@@ -298,6 +298,11 @@ pub struct SamplerSection {
     pub resample: Option<bool>,
     /// Draws per chain between two commits to disk.
     pub shard_draws: usize,
+    /// Whether draws of warm-up are kept too, for looking at how the sampler adapted; nothing else reads them. A window's draws wait in
+    /// memory until it closes. `nuts` and `chees` only.
+    // Left out of a plan where it is not set: draws belong to the plan as it is written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub save_warmup: bool,
     /// Seed of all randomness in the run.
     pub seed: u64,
 }
@@ -314,6 +319,7 @@ impl Default for SamplerSection {
             max_leapfrogs: 1000,
             resample: None,
             shard_draws: 250,
+            save_warmup: false,
             seed: 1,
         }
     }

@@ -41,6 +41,9 @@ pub struct FitEntry {
     pub stats: Vec<String>,
     /// The shards in sampling order.
     pub shards: Vec<ShardFile>,
+    /// Draws of warm-up, where they were kept: shards as those above, their draws counted from the beginning of warm-up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warmup: Vec<ShardFile>,
     /// The state to continue from, if any was committed.
     pub checkpoint: Option<CheckpointFile>,
     /// Whether the fit has all the draws it was asked for.
@@ -58,7 +61,7 @@ pub struct ShardFile {
     pub sha256: String,
     /// Length of the file in bytes.
     pub bytes: u64,
-    /// Index of its first draw, counted after warm-up.
+    /// Index of its first draw, counted after warm-up (of a shard of warm-up, from its beginning).
     pub first_draw: u64,
     /// Draws per chain in it.
     pub draws: u64,
@@ -82,12 +85,27 @@ pub struct CheckpointFile {
 impl FitEntry {
     /// A fit without draws.
     pub(super) fn new(schema: Schema, chains: usize, dim: usize) -> Self {
-        Self { schema, chains, dim, stats: vec![], shards: vec![], checkpoint: None, complete: false, report: None }
+        Self {
+            schema,
+            chains,
+            dim,
+            stats: vec![],
+            shards: vec![],
+            warmup: vec![],
+            checkpoint: None,
+            complete: false,
+            report: None,
+        }
     }
 
     /// Draws per chain committed so far.
     pub fn draws_done(&self) -> u64 {
         self.shards.iter().map(|s| s.draws).sum()
+    }
+
+    /// Draws per chain kept of warm-up so far.
+    pub fn warmup_kept(&self) -> u64 {
+        self.warmup.iter().map(|s| s.draws).sum()
     }
 }
 
@@ -100,7 +118,7 @@ impl Manifest {
     /// Names of the files that count, with their lengths.
     pub(super) fn files(&self) -> impl Iterator<Item = (&str, u64)> {
         self.fits.values().flat_map(|fit| {
-            let shards = fit.shards.iter().map(|s| (s.file.as_str(), s.bytes));
+            let shards = fit.shards.iter().chain(&fit.warmup).map(|s| (s.file.as_str(), s.bytes));
             shards.chain(fit.checkpoint.iter().map(|c| (c.file.as_str(), c.bytes)))
         })
     }
@@ -145,13 +163,18 @@ impl Manifest {
     /// What must hold between the entries: shards follow one another, and no file lies outside the store.
     fn check(&self) -> Result<()> {
         for (name, fit) in &self.fits {
-            let mut next = 0;
-            for shard in &fit.shards {
-                if shard.first_draw != next {
-                    return Err(Error::new(format!("shards of `{name}` do not follow one another: {}", shard.file))
+            for shards in [&fit.shards, &fit.warmup] {
+                let mut next = 0;
+                for shard in shards {
+                    if shard.first_draw != next {
+                        return Err(Error::new(format!(
+                            "shards of `{name}` do not follow one another: {}",
+                            shard.file
+                        ))
                         .seen(format!("first_draw {} where {next} was due", shard.first_draw)));
+                    }
+                    next += shard.draws;
                 }
-                next += shard.draws;
             }
         }
         match self.files().find(|(file, _)| file.contains(['/', '\\']) || file.starts_with('.')) {

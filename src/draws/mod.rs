@@ -1,7 +1,7 @@
 //! The draw store: posterior draws on disk, together with the state to continue from.
 //!
 //! A store is one directory. `manifest.json` names everything that counts; `<fit>-00001.safetensors`, `-00002`, … hold the
-//! draws in sampling order; `<fit>-checkpoint-00001.bin` holds the sampler's state. A commit becomes real by one atomic rename
+//! draws in sampling order, `<fit>-warmup-00001.safetensors`, … those of warm-up where they are kept; `<fit>-checkpoint-00001.bin` holds the sampler's state. A commit becomes real by one atomic rename
 //! of the manifest, so a process killed at any moment leaves the store at its last commit. Nothing is dated: equal runs are
 //! equal bytes, interrupted or not.
 //!

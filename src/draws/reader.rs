@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array3, ArrayView3, s};
 
+use super::manifest::{FitEntry, ShardFile};
 use super::shard;
 use super::store::DrawStore;
 use crate::error::{Error, Result};
@@ -103,10 +104,23 @@ impl DrawStore {
     /// No such fit; each item as [`DrawStore::read`].
     pub fn shards(&self, fit: &str) -> Result<impl Iterator<Item = Result<FitDraws>> + '_> {
         let entry = self.entry(fit)?;
-        Ok(entry.shards.iter().map(move |file| {
+        Ok(self.parts(entry, &entry.shards))
+    }
+
+    /// The draws that were kept of the warm-up of `fit`, as [`DrawStore::shards`]; nothing where none were.
+    ///
+    /// # Errors
+    /// No such fit; each item as [`DrawStore::read`].
+    pub fn warmup_shards(&self, fit: &str) -> Result<impl Iterator<Item = Result<FitDraws>> + '_> {
+        let entry = self.entry(fit)?;
+        Ok(self.parts(entry, &entry.warmup))
+    }
+
+    fn parts<'a>(&'a self, entry: &'a FitEntry, files: &'a [ShardFile]) -> impl Iterator<Item = Result<FitDraws>> + 'a {
+        files.iter().map(move |file| {
             let bytes = self.disk().read(&file.file, file.bytes, &file.sha256)?;
             shard::decode(entry, file, &bytes).map_err(|e| e.at(self.disk().path(&file.file).display()))
-        }))
+        })
     }
 
     /// `n` draws of `fit` pooled over its chains as if they were one, evenly thinned by [`thinned_rows`], with everything that is held of

@@ -81,7 +81,7 @@ impl DrawStore {
     /// The first file that is missing or damaged, by name.
     pub fn verify(&self) -> Result<()> {
         for fit in self.manifest.fits.values() {
-            for s in &fit.shards {
+            for s in fit.shards.iter().chain(&fit.warmup) {
                 self.disk.read(&s.file, s.bytes, &s.sha256)?;
             }
             if let Some(c) = &fit.checkpoint {
@@ -210,6 +210,7 @@ impl DrawStore {
             let whole = name.strip_suffix(PARTIAL).unwrap_or(&name);
             let ours = whole == MANIFEST
                 || is_numbered(whole, "-", ".safetensors")
+                || is_numbered(whole, "-warmup-", ".safetensors")
                 || is_numbered(whole, "-checkpoint-", ".bin");
             let partial = whole.len() < name.len();
             if ours && (partial || (name != MANIFEST && !kept.contains(name.as_str()))) {

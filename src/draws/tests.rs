@@ -396,3 +396,97 @@ fn a_store_refuses_what_does_not_continue_it() {
     assert!(store.writer("purchase", &schema(), CHAINS, DIM).unwrap_err().to_string().contains("is complete"));
     assert!(store.finish("spend", json!(null)).unwrap_err().to_string().contains("found purchase"));
 }
+
+/// A sampler that keeps its warm-up: two windows, then blocks.
+fn run_keeping_warmup(store: &mut DrawStore, last: usize) -> Result<(), SinkError> {
+    let from = store.checkpoint("purchase").map_err(SinkError)?.map_or(0, |c| usize::from(c.state[0]) + 1);
+    let mut writer = store.writer("purchase", &schema(), CHAINS, DIM).map_err(SinkError)?;
+    for n in from..=last + 2 {
+        match n {
+            0 | 1 => {
+                let (b, _) = block(n + 1);
+                let view = DrawBlock {
+                    first_draw: b.first_draw,
+                    unconstrained: b.unconstrained.view(),
+                    constrained: b.constrained.view(),
+                    stats: &b.stats,
+                };
+                writer.commit_warmup(&view, &Checkpoint { draws_done: 0, state: vec![n as u8; 9] })?;
+            }
+            _ => {
+                let (b, checkpoint) = block(n - 1);
+                let view = DrawBlock {
+                    first_draw: b.first_draw,
+                    unconstrained: b.unconstrained.view(),
+                    constrained: b.constrained.view(),
+                    stats: &b.stats,
+                };
+                writer.commit(&view, &Checkpoint { state: vec![n as u8; 9], ..checkpoint })?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn warmup_is_kept_beside_the_draws_and_survives_a_kill_at_any_step() {
+    let scratch = tempfile::tempdir().unwrap();
+    let whole = scratch.path().join("whole");
+    let mut store = DrawStore::create(&whole, identity()).unwrap();
+    run_keeping_warmup(&mut store, 2).unwrap();
+    drop(store);
+    let expected = files(&whole);
+    let store = DrawStore::open(&whole).unwrap();
+    store.verify().unwrap();
+    assert_holds(&store.read("purchase").unwrap(), 2);
+    let warmup: Vec<FitDraws> = store.warmup_shards("purchase").unwrap().map(Result::unwrap).collect();
+    assert_eq!((warmup.len(), store.entry("purchase").unwrap().warmup_kept()), (2, 2 * PER_BLOCK as u64));
+    for (ix, part) in warmup.iter().enumerate() {
+        assert_eq!(part.first_draw, (ix * PER_BLOCK) as u64);
+        assert_eq!(bits(&part.constrained), bits(&block(ix + 1).0.constrained));
+    }
+    assert!(expected.contains_key("purchase-warmup-00002.safetensors"));
+
+    let mut steps = 0;
+    loop {
+        let dir = scratch.path().join(format!("killed-{steps}"));
+        let mut store = DrawStore::create(&dir, identity()).unwrap();
+        store.fuse().kill_after(steps);
+        let ended = run_keeping_warmup(&mut store, 2);
+        let whole = ended.is_ok() && store.fuse().left() > 0;
+        drop(store);
+        let mut store = DrawStore::open(&dir).unwrap();
+        store.verify().unwrap();
+        run_keeping_warmup(&mut store, 2).unwrap();
+        drop(store);
+        assert!(files(&dir) == expected, "after {steps} steps the continued run differs");
+        if whole {
+            break;
+        }
+        steps += 1;
+    }
+    assert!(steps > 40, "only {steps} steps were tried");
+}
+
+#[test]
+fn warmup_that_does_not_continue_is_refused_and_none_leaves_no_trace() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut store = DrawStore::create(scratch.path(), identity()).unwrap();
+    run(&mut store, 1).unwrap();
+    let manifest = std::fs::read_to_string(scratch.path().join("manifest.json")).unwrap();
+    assert!(!manifest.contains("warmup"), "a manifest without warm-up is what it always was");
+    let (b, _) = block(2);
+    let view = DrawBlock {
+        first_draw: b.first_draw,
+        unconstrained: b.unconstrained.view(),
+        constrained: b.constrained.view(),
+        stats: &b.stats,
+    };
+    let mut writer = store.writer("purchase", &schema(), CHAINS, DIM).unwrap();
+    let here = Checkpoint { draws_done: PER_BLOCK as u64, state: vec![1] };
+    let error = writer.commit_warmup(&view, &here).unwrap_err().to_string();
+    assert!(error.contains("should begin at draw 0 (found 5)"), "{error}");
+    std::fs::write(scratch.path().join("purchase-warmup-00001.safetensors"), "left over").unwrap();
+    store.writer("purchase", &schema(), CHAINS, DIM).unwrap();
+    assert!(!scratch.path().join("purchase-warmup-00001.safetensors").exists());
+}

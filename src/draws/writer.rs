@@ -10,6 +10,13 @@ use super::store::DrawStore;
 use crate::error::{Error, Result};
 use crate::target::{Checkpoint, DrawBlock, DrawSink, SinkError};
 
+/// Which part of a fit draws belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Warmup,
+    Sampling,
+}
+
 /// Writes one fit into its store.
 #[derive(Debug)]
 pub struct ShardWriter<'a> {
@@ -29,11 +36,14 @@ impl<'a> ShardWriter<'a> {
     }
 
     /// A block must continue exactly where the store stands, in the store's layout.
-    fn check(&self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<()> {
+    fn check(&self, block: &DrawBlock<'_>, checkpoint: &Checkpoint, of: Of) -> Result<()> {
         let (entry, draws) = (&self.entry, block.draws());
-        let due = entry.draws_done();
-        if checkpoint.draws_done != due + draws as u64 {
-            return Err(Error::new(format!("the checkpoint should stand at draw {}", due + draws as u64))
+        let (due, stands) = match of {
+            Of::Sampling => (entry.draws_done(), entry.draws_done() + draws as u64),
+            Of::Warmup => (entry.warmup_kept(), entry.draws_done()),
+        };
+        if checkpoint.draws_done != stands {
+            return Err(Error::new(format!("the checkpoint should stand at draw {stands}"))
                 .seen(checkpoint.draws_done)
                 .advice("continue the fit from the store's own checkpoint"));
         }
@@ -60,22 +70,30 @@ impl<'a> ShardWriter<'a> {
                 .seen(format!("{:?}", values.shape())));
         }
         let names = || block.stats.iter().map(|(name, _)| *name);
-        if !entry.shards.is_empty() && !names().eq(entry.stats.iter().map(String::as_str)) {
+        let begun = !entry.shards.is_empty() || !entry.warmup.is_empty();
+        if begun && !names().eq(entry.stats.iter().map(String::as_str)) {
             return Err(Error::new(format!("every block should hold the sample statistics {:?}", entry.stats))
                 .seen(format!("{:?}", names().collect::<Vec<_>>())));
         }
         Ok(())
     }
 
-    fn try_commit(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<()> {
-        self.check(block, checkpoint).map_err(|e| e.at(self.store.dir().display()))?;
+    fn try_commit(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint, of: Of) -> Result<()> {
+        self.check(block, checkpoint, of).map_err(|e| e.at(self.store.dir().display()))?;
         let mut next = self.entry.clone();
         if block.draws() > 0 {
             next.stats = block.stats.iter().map(|(name, _)| (*name).to_owned()).collect();
-            let file = format!("{}-{:05}.safetensors", self.fit, next.shards.len() + 1);
+            let file = match of {
+                Of::Sampling => format!("{}-{:05}.safetensors", self.fit, next.shards.len() + 1),
+                Of::Warmup => format!("{}-warmup-{:05}.safetensors", self.fit, next.warmup.len() + 1),
+            };
             let bytes = shard::encode(&next, block)?;
             self.store.disk().put(&file, &bytes)?;
-            next.shards.push(ShardFile {
+            let shards = match of {
+                Of::Sampling => &mut next.shards,
+                Of::Warmup => &mut next.warmup,
+            };
+            shards.push(ShardFile {
                 file,
                 sha256: checksum(&bytes),
                 bytes: bytes.len() as u64,
@@ -112,12 +130,22 @@ impl<'a> ShardWriter<'a> {
     }
 }
 
-impl DrawSink for ShardWriter<'_> {
-    fn commit(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<(), SinkError> {
-        self.try_commit(block, checkpoint).map_err(|e| {
+impl ShardWriter<'_> {
+    fn commit_of(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint, of: Of) -> Result<(), SinkError> {
+        self.try_commit(block, checkpoint, of).map_err(|e| {
             // Give back the room that the failed commit took; the store stands at its last commit either way.
             let _ = self.store.sweep();
             SinkError(e)
         })
+    }
+}
+
+impl DrawSink for ShardWriter<'_> {
+    fn commit(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<(), SinkError> {
+        self.commit_of(block, checkpoint, Of::Sampling)
+    }
+
+    fn commit_warmup(&mut self, block: &DrawBlock<'_>, checkpoint: &Checkpoint) -> Result<(), SinkError> {
+        self.commit_of(block, checkpoint, Of::Warmup)
     }
 }

@@ -48,7 +48,7 @@ const OWN_FILES: &[&str] = &[
     "telemetry.json",
     "report.html",
 ];
-const OWN_FOLDERS: &[&str] = &["transactions", "transactions.partial", "summary.partial"];
+const OWN_FOLDERS: &[&str] = &["export", "transactions", "transactions.partial", "summary.partial"];
 
 impl RunDir {
     /// Makes the directory of a new run and writes its `plan.toml`, before any data is read.

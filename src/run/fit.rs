@@ -216,6 +216,7 @@ fn settings(plan: &Plan, fit: &str, kind: Kind) -> Settings {
         max_treedepth: s.max_treedepth,
         max_leapfrogs: s.max_leapfrogs,
         shard_draws: s.shard_draws,
+        save_warmup: s.save_warmup,
         seed: models::seed(plan, fit),
     }
 }

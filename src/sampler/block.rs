@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use ndarray::{Array2, Array3, ArrayView1};
 
 use super::checkpoint::{Chain, State};
+use super::nuts::{Ended, Ending};
 use super::{Kind, SampleError, Settings};
 use crate::target::{DrawBlock, DrawSink, LogDensity};
 
@@ -19,9 +20,26 @@ pub(super) struct Stat {
     pub(super) energy: f64,
     pub(super) diverging: bool,
     pub(super) steps: u32,
+    pub(super) step_size: f64,
     /// NUTS: doublings. ChEES leaves it 0 and reports none.
     pub(super) depth: u32,
     pub(super) capped: bool,
+}
+
+impl Stat {
+    /// What a NUTS transition with this step size came to.
+    pub(super) fn of_nuts(lp: f64, step_size: f64, ended: &Ended) -> Self {
+        Self {
+            lp,
+            acceptance: ended.acceptance,
+            energy: ended.energy,
+            diverging: ended.ending == Ending::Diverged,
+            steps: ended.steps,
+            step_size,
+            depth: ended.depth,
+            capped: ended.ending == Ending::DepthReached,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -94,33 +112,9 @@ impl Blocks {
         let first = self.committed;
         let end = self.end_of_block(first);
         let draws = (end - first) as usize;
-        let (chains, dim, size) = (self.chains.len(), density.dim(), density.schema().size());
-        let mut unconstrained = Array3::zeros((chains, draws, dim));
-        let mut constrained = Array3::zeros((chains, draws, size));
-        let mut row = vec![0.0; size];
-        for (c, waiting) in self.chains.iter().enumerate() {
-            for (t, u) in waiting.u.chunks_exact(dim.max(1)).take(draws).enumerate() {
-                let u = ArrayView1::from(u);
-                unconstrained.slice_mut(ndarray::s![c, t, ..]).assign(&u);
-                density.constrain(u, &mut row);
-                constrained.slice_mut(ndarray::s![c, t, ..]).assign(&ArrayView1::from(&row));
-            }
-        }
-        let column =
-            |of: &dyn Fn(&Stat) -> f64| Array2::from_shape_fn((chains, draws), |(c, t)| of(&self.chains[c].stats[t]));
-        let flag = |is: bool| f64::from(u8::from(is));
-        let mut stats = vec![
-            ("lp", column(&|s| s.lp)),
-            ("acceptance_rate", column(&|s| s.acceptance)),
-            ("energy", column(&|s| s.energy)),
-            ("diverging", column(&|s| flag(s.diverging))),
-            ("n_steps", column(&|s| f64::from(s.steps))),
-            ("step_size", Array2::from_elem((chains, draws), state.step_size)),
-        ];
-        if settings.kind == Kind::Nuts {
-            stats.push(("tree_depth", column(&|s| f64::from(s.depth))));
-            stats.push(("reached_max_treedepth", column(&|s| flag(s.capped))));
-        }
+        let dim = density.dim();
+        let gathered: Vec<(&[f64], &[Stat])> = self.chains.iter().map(|c| (&c.u[..], &c.stats[..])).collect();
+        let Gathered { unconstrained, constrained, stats } = Gathered::of(density, settings.kind, draws, &gathered);
         for (chain, waiting) in state.chains.iter_mut().zip(&mut self.chains) {
             waiting.u.drain(..draws * dim);
             waiting.stats.drain(..draws);
@@ -138,6 +132,50 @@ impl Blocks {
         sink.commit(&block, &state.encode(settings)?).map_err(SampleError::Storage)?;
         self.committed = end;
         Ok(())
+    }
+}
+
+/// Draws of all chains as a sink takes them.
+pub(super) struct Gathered {
+    /// `[chain, draw, dim]`
+    pub(super) unconstrained: Array3<f64>,
+    /// `[chain, draw, size]`
+    pub(super) constrained: Array3<f64>,
+    /// `[chain, draw]` each
+    pub(super) stats: Vec<(&'static str, Array2<f64>)>,
+}
+
+impl Gathered {
+    /// The first `draws` of every chain, of each its points `[draw × dim]` and what happened there.
+    pub(super) fn of(density: &dyn LogDensity, kind: Kind, draws: usize, of_chains: &[(&[f64], &[Stat])]) -> Self {
+        let (chains, dim, size) = (of_chains.len(), density.dim(), density.schema().size());
+        let mut unconstrained = Array3::zeros((chains, draws, dim));
+        let mut constrained = Array3::zeros((chains, draws, size));
+        let mut row = vec![0.0; size];
+        for (c, (points, _)) in of_chains.iter().enumerate() {
+            for (t, u) in points.chunks_exact(dim.max(1)).take(draws).enumerate() {
+                let u = ArrayView1::from(u);
+                unconstrained.slice_mut(ndarray::s![c, t, ..]).assign(&u);
+                density.constrain(u, &mut row);
+                constrained.slice_mut(ndarray::s![c, t, ..]).assign(&ArrayView1::from(&row));
+            }
+        }
+        let column =
+            |of: &dyn Fn(&Stat) -> f64| Array2::from_shape_fn((chains, draws), |(c, t)| of(&of_chains[c].1[t]));
+        let flag = |is: bool| f64::from(u8::from(is));
+        let mut stats = vec![
+            ("lp", column(&|s| s.lp)),
+            ("acceptance_rate", column(&|s| s.acceptance)),
+            ("energy", column(&|s| s.energy)),
+            ("diverging", column(&|s| flag(s.diverging))),
+            ("n_steps", column(&|s| f64::from(s.steps))),
+            ("step_size", column(&|s| s.step_size)),
+        ];
+        if kind == Kind::Nuts {
+            stats.push(("tree_depth", column(&|s| f64::from(s.depth))));
+            stats.push(("reached_max_treedepth", column(&|s| flag(s.capped))));
+        }
+        Self { unconstrained, constrained, stats }
     }
 }
 

@@ -31,6 +31,7 @@ mod trajectory_length;
 mod uturn;
 mod warmup;
 mod whitening;
+mod window_draws;
 
 #[cfg(test)]
 mod economy;
@@ -108,6 +109,8 @@ pub struct Settings {
     pub max_leapfrogs: u32,
     /// Draws per chain in one committed block.
     pub shard_draws: usize,
+    /// Whether draws of warm-up are committed too; they wait in memory until their window closes.
+    pub save_warmup: bool,
     /// Seed of every random number of the run.
     pub seed: u64,
 }
@@ -123,6 +126,7 @@ impl Default for Settings {
             max_treedepth: 10,
             max_leapfrogs: 1000,
             shard_draws: 100,
+            save_warmup: false,
             seed: 1,
         }
     }

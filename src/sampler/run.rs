@@ -22,6 +22,7 @@ use super::settled::{Change, settled};
 use super::step_size::{DualAveraging, pool, speaks};
 use super::warmup::{self, Window};
 use super::whitening::{Remade, Whitened};
+use super::window_draws::WindowDraws;
 use super::{Kind, SampleError, Settings, Start};
 use crate::error::Error;
 use crate::target::{Checkpoint, DrawSink, Evaluation, LogDensity};
@@ -114,11 +115,11 @@ impl Run<'_> {
             if window.last {
                 self.report.total = chains * window.end;
             }
-            match self.settings.kind {
+            let draws = match self.settings.kind {
                 Kind::Nuts => self.nuts_window(&window)?,
                 Kind::Chees => self.chees_window(&window)?,
-            }
-            commit_checkpoint(self.density, self.settings, &self.state, self.sink)?;
+            };
+            draws.commit(self.density, self.settings, &window, &self.state, self.sink)?;
         }
         Ok(())
     }
@@ -144,7 +145,7 @@ impl Run<'_> {
         }
     }
 
-    fn nuts_window(&mut self, window: &Window) -> Result<(), SampleError> {
+    fn nuts_window(&mut self, window: &Window) -> Result<WindowDraws, SampleError> {
         let (settings, dim) = (self.settings, self.density.dim());
         let mut fleet = Fleet::new(&self.state.chains, window.first, dim, settings.max_treedepth);
         for lane in &mut fleet.lanes {
@@ -159,14 +160,19 @@ impl Run<'_> {
             seed: settings.seed,
             sampling: false,
         };
-        let mut density = Whitened::new(self.density, self.state.whitening.as_ref());
+        let whitening = self.state.whitening.as_ref();
+        let mut density = Whitened::new(self.density, whitening);
+        let mut draws = WindowDraws::new(settings);
         let mut diverged = 0;
         loop {
             let report = &mut self.report;
-            let points = fleet.batch(&mut density, &fixed, window.end, &mut |_, lane, ended| {
+            let points = fleet.batch(&mut density, &fixed, window.end, &mut |ix, lane, ended| {
+                let mut step_size = fixed.step_size;
                 if let Some(averaging) = &mut lane.averaging {
+                    step_size = averaging.current();
                     averaging.learn(ended.acceptance);
                 }
+                draws.push(ix, &lane.chain.q, whitening, || Stat::of_nuts(lane.chain.log_density, step_size, ended));
                 // `transitions` already counts this one.
                 if lane.transitions > window.learn_from {
                     lane.contribution.push(&lane.chain.q, &lane.chain.gradient, lane.chain.log_density);
@@ -193,7 +199,7 @@ impl Run<'_> {
         // A chain that cannot speak is a doubt like any other.
         let steady = healthy.len() == self.state.chains.len();
         self.close_window(window, &healthy, diverged, steady)?;
-        Ok(())
+        Ok(draws)
     }
 
     /// Takes in what a window's healthy chains pooled: metric, rescaled step size, reference, and log densities at the new reference.
@@ -266,23 +272,14 @@ impl Run<'_> {
             let limit = first + blocks.committed().saturating_add(lead).min(draws);
             let report = &mut self.report;
             let points = fleet.batch(&mut density, &fixed, limit, &mut |ix, lane, ended| {
-                let diverging = ended.ending == Ending::Diverged;
-                let stat = Stat {
-                    lp: lane.chain.log_density,
-                    acceptance: ended.acceptance,
-                    energy: ended.energy,
-                    diverging,
-                    steps: ended.steps,
-                    depth: ended.depth,
-                    capped: ended.ending == Ending::DepthReached,
-                };
+                let stat = Stat::of_nuts(lane.chain.log_density, fixed.step_size, ended);
                 match &whitening {
                     Some(whitening) => whitening.leave(&lane.chain.q, &mut u),
                     None => u.copy_from_slice(&lane.chain.q),
                 }
                 blocks.push(ix, &lane.chain, &u, stat);
                 report.done += 1;
-                report.divergences += u64::from(diverging);
+                report.divergences += u64::from(stat.diverging);
                 if let Some(running) = &mut report.running {
                     running.push(ix, &u);
                 }

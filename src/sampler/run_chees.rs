@@ -15,6 +15,7 @@ use super::step_size::DualAveraging;
 use super::trajectory_length::TrajectoryLength;
 use super::warmup::Window;
 use super::whitening::Whitened;
+use super::window_draws::WindowDraws;
 use crate::error::Error;
 
 /// Transitions of one leapfrog step each before trajectories grow, at most (and at most a tenth of warm-up).
@@ -26,8 +27,22 @@ const STEADY_LENGTH: f64 = 0.25;
 /// A run fails when more than this share of its chains is stuck at the end of a warm-up window.
 const LARGEST_STUCK_SHARE: f64 = 0.25;
 
+/// What a transition came to, of `chain` as it stands after it.
+fn of_chees(chain: &Chain, step: &Step, step_size: f64, leapfrogs: u32, capped: bool) -> Stat {
+    Stat {
+        lp: chain.log_density,
+        acceptance: step.acceptance,
+        energy: step.energy,
+        diverging: step.diverged,
+        steps: leapfrogs,
+        step_size,
+        depth: 0,
+        capped,
+    }
+}
+
 impl Run<'_> {
-    pub(super) fn chees_window(&mut self, window: &Window) -> Result<(), SampleError> {
+    pub(super) fn chees_window(&mut self, window: &Window) -> Result<WindowDraws, SampleError> {
         let settings = self.settings;
         let (chains, dim) = (settings.chains, self.density.dim());
         let mut ensemble = Ensemble::new(chains, dim);
@@ -43,6 +58,7 @@ impl Run<'_> {
         centre.push(&reference);
         let singles = SINGLE_STEPS.min(settings.warmup as u64 / 10);
         let mut diverged = 0;
+        let mut draws = WindowDraws::new(settings);
         let length_before = self.state.trajectory.as_ref().map_or(1.0, TrajectoryLength::settled);
         for transition in window.first..window.end {
             let step_size = averaging.current();
@@ -50,8 +66,12 @@ impl Run<'_> {
             let starts: Vec<f64> = self.state.chains.iter().flat_map(|c| c.q.iter().copied()).collect();
             let trajectory = (!single).then_some(&mut self.state.trajectory).and_then(Option::as_mut);
             let used = trajectory.map_or(step_size, TrajectoryLength::next_used);
-            let (leapfrogs, _) = self.leapfrogs(used, step_size);
+            let (leapfrogs, capped) = self.leapfrogs(used, step_size);
             let (steps, shared) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
+            for (c, (chain, step)) in self.state.chains.iter().zip(&steps).enumerate() {
+                let whitening = self.state.whitening.as_ref();
+                draws.push(c, &chain.q, whitening, || of_chees(chain, step, step_size, leapfrogs, capped));
+            }
             let suspended: Vec<bool> = self.state.chains.iter().map(chees::is_suspended).collect();
             averaging.learn(chees::harmonic_acceptance(&steps, &suspended));
             if chains < FEW_CHAINS {
@@ -105,7 +125,7 @@ impl Run<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(draws)
     }
 
     /// Leapfrog steps for a trajectory of length `used`, and whether the cap cut it.
@@ -175,15 +195,7 @@ impl Run<'_> {
             for (c, step) in steps.iter().enumerate() {
                 let chain = &mut self.state.chains[c];
                 chain.facts.cap_hits += u64::from(capped);
-                let stat = Stat {
-                    lp: chain.log_density,
-                    acceptance: step.acceptance,
-                    energy: step.energy,
-                    diverging: step.diverged,
-                    steps: leapfrogs,
-                    depth: 0,
-                    capped,
-                };
+                let stat = of_chees(chain, step, step_size, leapfrogs, capped);
                 match &whitening {
                     Some(whitening) => whitening.leave(&chain.q, &mut u),
                     None => u.copy_from_slice(&chain.q),

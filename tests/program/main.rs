@@ -1,6 +1,7 @@
 //! The program as its users run it: one binary of tests, so that it is linked once.
 
 mod approximations;
+mod arviz_export;
 mod bad_inputs;
 mod cdnow;
 mod counted;

@@ -119,6 +119,29 @@ fn chees_on_the_cpu() {
     resumes_to_the_same_bits(&on_cpu("chees"));
 }
 
+/// Draws of warm-up are kept by the same commits, and change no other draw.
+#[test]
+fn with_warmup_kept() {
+    for kind in ["nuts", "chees"] {
+        resumes_after(&[on_cpu(kind), vec!["sampler.save_warmup=true".to_owned()]].concat(), &[1]);
+    }
+    let shop = Shop::new(300);
+    for keep in ["false", "true"] {
+        let (dir, keep) = (format!("output.dir={keep}"), format!("sampler.save_warmup={keep}"));
+        let run = shop.longrun(&["run", "shop.toml", "--quiet", "--set", &dir, "--set", &keep]);
+        assert!(run.status.success(), "{}", crate::support::stderr(&run));
+    }
+    let (without, with) = (draws(&shop.file("false")), draws(&shop.file("true")));
+    let warmup = |files: &BTreeMap<String, Vec<u8>>| files.keys().filter(|name| name.contains("-warmup-")).count();
+    assert!(warmup(&with) >= 6, "two fits of three windows and more: {:?}", with.keys());
+    assert_eq!(warmup(&without), 0);
+    for (name, bytes) in without.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
+        assert!(with[name] == *bytes, "{name} depends on whether warm-up is kept");
+    }
+    let plan = std::fs::read_to_string(shop.file("false/plan.toml")).expect("a plan");
+    assert!(!plan.contains("save_warmup"), "draws of older runs belong to plans without it");
+}
+
 /// Approximations begin again rather than continue, to the same bits.
 #[test]
 fn approximations_on_the_cpu() {

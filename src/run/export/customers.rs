@@ -143,6 +143,24 @@ fn constant(customers: &Arc<Customers>, dims: &BTreeMap<String, String>) -> Opti
     Some(by_customer("constant_data", customers, labels, columns))
 }
 
+/// Draws of each chain under which the log-likelihood of `count` customers is taken: as many of every chain.
+fn per_chain(chains: usize, done: usize, count: usize, wanted: Option<usize>) -> Result<usize> {
+    if let Some(n) = wanted {
+        return Ok((n / chains).clamp(1, done.max(1)));
+    }
+    let values = chains as u64 * done as u64 * count as u64;
+    if values <= MOST_LIKELIHOODS {
+        return Ok(done);
+    }
+    let fitting = (MOST_LIKELIHOODS / count.max(1) as u64).clamp(chains as u64, 1000.max(chains as u64));
+    Err(Error::new(format!(
+        "the log-likelihood of {count} customers under {} draws would take {:.1} GiB",
+        chains * done,
+        values as f64 * 8.0 / f64::from(1 << 30)
+    ))
+    .advice(format!("thin the draws, as with --draws {fitting}; leave-one-out rarely needs more than 1000")))
+}
+
 fn log_likelihood<'a>(
     dir: &RunDir,
     store: &'a DrawStore,
@@ -159,22 +177,7 @@ fn log_likelihood<'a>(
     let entry = store.entry(fit)?;
     let (chains, done) = (entry.chains, entry.draws_done() as usize);
     let count = customers.rows.len();
-    // As many of every chain.
-    let per_chain = draws.map_or(done, |n| (n / chains).clamp(1, done));
-    let values = (chains * per_chain * count) as u64;
-    if draws.is_none() && values > MOST_LIKELIHOODS {
-        let fitting = (MOST_LIKELIHOODS / count as u64).max(chains as u64);
-        return Err(Error::new(format!(
-            "the log-likelihood of {count} customers under {} draws would take {:.1} GiB",
-            chains * per_chain,
-            values as f64 * 8.0 / f64::from(1 << 30)
-        ))
-        .at(dir.root().display())
-        .advice(format!(
-            "thin the draws, as with --draws {}; leave-one-out rarely needs more than 1000",
-            fitting.min(1000)
-        )));
-    }
+    let per_chain = per_chain(chains, done, count, draws).map_err(|e| e.at(dir.root().display()))?;
     let n = chains * per_chain;
     let places = thinned_rows(chains, done, n);
     // Equal numbers of every chain lie at the same draws of each.
@@ -206,4 +209,20 @@ fn log_likelihood<'a>(
         along: CUSTOMER.to_owned(),
         blocks: Box::new(blocks),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_fill_a_disk_is_asked_for_by_number() {
+        assert_eq!(per_chain(4, 1000, 23_570, None).unwrap(), 1000);
+        assert_eq!(per_chain(4, 1000, 23_570, Some(402)).unwrap(), 100);
+        assert_eq!(per_chain(64, 1000, 10, Some(3)).unwrap(), 1);
+        assert_eq!(per_chain(4, 100, 10, Some(10_000)).unwrap(), 100);
+        let error = per_chain(4, 1000, 1_000_000, None).unwrap_err().to_string();
+        assert!(error.contains("29.8 GiB") && error.contains("--draws 268"), "{error}");
+        assert_eq!(per_chain(4, 1000, 1_000_000, Some(4000)).unwrap(), 1000);
+    }
 }

@@ -216,6 +216,10 @@ fn tree<'a>(
     let dims = dim_names(&entry.schema);
     let sampling = sampling(origin, store, entry, fit);
     let mut groups = sampled::posterior(store, fit, &dims, &sampling)?;
+    if settings.format != ExportFormat::Zarr {
+        // A table holds posterior and sample statistics.
+        groups.truncate(2);
+    }
     let mut attributes = of_program(store);
     attributes.insert("fit".to_owned(), json!(fit));
     if let Some(dir) = origin.run() {

@@ -39,10 +39,19 @@ pub(super) fn posterior<'a>(
     let names: BTreeSet<&String> = entry.stats.iter().collect();
     let stats = || names.iter().map(|name| variable(name, stat_dtype(name), vec![])).collect();
     let draws = entry.draws_done();
-    Ok(vec![
-        group("posterior", variables(), draws, Box::new(store.shards(fit)?.map(|part| Ok(of_parameters(&part?))))),
-        group("sample_stats", stats(), draws, Box::new(store.shards(fit)?.map(|part| Ok(of_stats(&part?))))),
-    ])
+    let parameters_of = |part: Result<FitDraws>| part.map(|part| columns(&part.schema, &part.constrained));
+    let stats_of = |part: Result<FitDraws>| part.map(|part| of_stats(&part));
+    let mut groups = vec![
+        group("posterior", variables(), draws, Box::new(store.shards(fit)?.map(parameters_of))),
+        group("sample_stats", stats(), draws, Box::new(store.shards(fit)?.map(stats_of))),
+    ];
+    let kept = entry.warmup_kept();
+    if kept > 0 {
+        let (first, second) = (store.warmup_shards(fit)?, store.warmup_shards(fit)?);
+        groups.push(group("warmup_posterior", variables(), kept, Box::new(first.map(parameters_of))));
+        groups.push(group("warmup_sample_stats", stats(), kept, Box::new(second.map(stats_of))));
+    }
+    Ok(groups)
 }
 
 /// `prior`: draws from the prior, as `longrun prior` makes them; none, with a note, where a prior cannot be drawn from.
@@ -117,10 +126,6 @@ fn stat_dtype(name: &str) -> Dtype {
         "tree_depth" | "n_steps" | "path" => Dtype::I64,
         _ => Dtype::F64,
     }
-}
-
-fn of_parameters(part: &FitDraws) -> Block {
-    columns(&part.schema, &part.constrained)
 }
 
 fn columns(schema: &Schema, constrained: &Array3<f64>) -> Block {
