@@ -12,6 +12,7 @@ mod maximum;
 mod outcome;
 mod prior;
 mod progress;
+mod report;
 mod resume;
 mod run;
 mod sbc;
@@ -67,8 +68,8 @@ enum Command {
     Segment(step::StepArgs),
     /// Judge the predictions on the holdout window (step 6).
     Evaluate(step::StepArgs),
-    /// Write report.html (step 7).
-    Report(step::StepArgs),
+    /// Write report.html (step 7); or print it as Markdown, or draw one of its plots.
+    Report(report::ReportArgs),
     /// Draw from the priors, to see what they say before any purchase is seen.
     Prior(prior::PriorArgs),
     /// Find the parameters of highest likelihood, without sampling.
@@ -161,7 +162,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Predict(args) => step::step(&args, Step::Predict, terminal),
         Command::Segment(args) => step::step(&args, Step::Segment, terminal),
         Command::Evaluate(args) => step::step(&args, Step::Evaluate, terminal),
-        Command::Report(args) => step::step(&args, Step::Report, terminal),
+        Command::Report(args) => report::report(&args, terminal),
         Command::Prior(args) => prior::prior(&args, terminal),
         Command::Maximum(args) => maximum::maximum(&args, terminal),
         Command::Export(args) => export::export(&args, terminal),

@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::{Ending, Terminal, outcome, progress::Bars};
 use crate::error::{Error, Result};
-use crate::report;
 use crate::run::{self, RunDir, Step};
 
 #[derive(Debug, Args)]
@@ -49,10 +48,7 @@ pub(super) fn perform(dir: &mut RunDir, step: Step, bars: &Bars) -> Result<()> {
         return Ok(());
     }
     match step {
-        Step::Report => run::timed(dir, step, bars, |dir, _| {
-            let html = report::render(&report::collect(dir)?)?;
-            dir.write("report.html", html.as_bytes())
-        }),
+        Step::Report => run::timed(dir, step, bars, |dir, _| super::report::page(dir)),
         _ => run::perform(dir, step, bars),
     }
 }

@@ -77,6 +77,7 @@ pub(super) fn failed(groups: usize) -> View {
         ..Verdict::default()
     };
     view.chains = draws::chains(214);
+    view.facts.fits[0].divergences = 214;
     let shown = view.parameters.iter().find(|p| p.name == "a").cloned().unwrap_or_default();
     if let Some(p) = view.parameters.iter_mut().rfind(|p| p.name == "a") {
         draws::stuck(p, &shown);
@@ -391,6 +392,7 @@ fn facts() -> Facts {
         backend: "cpu, f64 (auto: 8,685 cells × 4 chains are too few for a GPU)".into(),
         adapter: None,
         sampler: "NUTS".into(),
+        sampled: true,
         chains: 4,
         warmup: 500,
         draws: 1_000,

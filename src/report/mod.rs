@@ -23,11 +23,15 @@ mod covariates;
 mod facts;
 mod html;
 mod ink;
+mod markdown;
 mod numbers;
 mod page;
 mod plots;
+#[cfg(feature = "png")]
+mod raster;
 mod scales;
 mod shrinkage;
+mod single;
 mod svg;
 mod view;
 mod words;
@@ -39,7 +43,11 @@ mod tests;
 
 pub use collect::collect;
 pub use html::render;
+pub use markdown::markdown;
 pub use numbers::{count, figure, money, percent, short, whole};
+#[cfg(feature = "png")]
+pub use raster::png;
+pub use single::{plot, plot_names};
 pub use view::{
     AliveMap, Check, Class, CovariateEffect, CovariateStep, Coverage, DataFacts, Density, Energy, Facts, FitChains,
     FitFacts, Group, Groups, Growth, Headline, Holdout, Interval, Limits, Moves, Pairs, Parameter, Quantity, Resources,

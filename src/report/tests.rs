@@ -1,5 +1,8 @@
 //! What every page must be, whatever the view: safe, well formed, complete without a network, free of numbers that are none.
 
+#[path = "browser.rs"]
+mod browser;
+
 use super::example::{failed, view};
 use super::{Interval, View, render};
 
@@ -107,9 +110,9 @@ fn sections_that_a_run_does_not_have_are_absent() {
         let html = render(&v).unwrap();
         assert_sound(&html);
         assert!(!html.contains(heading), "{heading}");
-        // Chains, groups and priors go with the parameters, test quantities with the checks, times with the facts.
+        // Chains and priors go with the parameters, test quantities with the checks, times with the facts.
         let gone = match heading {
-            "The posterior" => 4,
+            "The posterior" => 3,
             "Does the model fit?" | "How it was made" => 2,
             _ => 1,
         };
@@ -248,16 +251,88 @@ fn empty_and_constant_lists_still_make_a_page() {
     assert_sound(&render(&v).unwrap());
 }
 
+/// 1,000 groups × 7 parameters, and as many chains as a GPU run has, all of it in the view: the page shows the worst in full and the
+/// rest in tables.
 #[test]
-fn sixty_four_chains_fit() {
-    let mut v = view(2);
-    for p in v.parameters.iter_mut().filter(|p| !p.trace.is_empty()) {
-        p.trace = (0..64).map(|c| p.trace[c % 4].clone()).collect();
-        p.ranks = (0..64).map(|c| p.ranks[c % 4].clone()).collect();
+fn a_page_stays_small_however_much_there_is() {
+    let mut v = view(1_000);
+    let like = v.parameters[0].clone();
+    for p in &mut v.parameters {
+        p.trace = (0..128).map(|c| like.trace[c % 4].clone()).collect();
+        p.ranks = (0..128).map(|c| like.ranks[c % 4].clone()).collect();
+        p.autocorrelation = (0..128).map(|c| like.autocorrelation[c % 4].clone()).collect();
+        p.growth = like.growth.clone();
+        p.prior = like.prior.clone();
     }
+    for fit in &mut v.chains {
+        fit.chains = 1_024;
+        if let Some(energy) = &mut fit.energy {
+            energy.e_bfmi = (0..1_024).map(|c| 0.25 + 0.001 * f64::from(c)).collect();
+        }
+    }
+    let sample = v.resources.samples[3].clone();
+    v.resources.samples =
+        (0..5_000).map(|i| crate::run::ResourceSample { at_s: f64::from(i), ..sample.clone() }).collect();
     let html = render(&v).unwrap();
     assert_sound(&html);
-    assert!(html.len() < 2_500_000, "{} bytes", html.len());
+    assert!(html.len() < 3_000_000, "{} bytes", html.len());
+    assert!(html.contains("12 of 7,014 parameters are shown") && html.contains("128 of 1,024 chains are drawn"));
+}
+
+/// Headings go down one level at a time, every table says what it is and what its heads head, every drawing has words.
+#[test]
+fn the_page_can_be_heard_and_walked_without_a_mouse() {
+    let html = render(&view(12)).unwrap();
+    let body = visible(&html);
+    let mut level = 0;
+    for (at, _) in body.match_indices("<h") {
+        let Some(next) = body[at + 2..].chars().next().and_then(|c| c.to_digit(10)) else { continue };
+        assert!(next <= level + 1, "<h{next}> after <h{level}>: {}", &body[at..at + 60]);
+        level = next;
+    }
+    assert_eq!(body.matches("<h1").count(), 1);
+    assert_eq!(body.matches("<table").count(), body.matches("<caption").count());
+    assert!(
+        !body.replace(" scope=", "").contains("<th scope") && !body.contains("<th>") && !body.contains("<th class")
+    );
+    let drawings = body.match_indices("<svg").map(|(at, _)| &body[at..at + 400.min(body.len() - at)]);
+    for svg in drawings.filter(|svg| !svg.contains("aria-hidden")) {
+        assert!(svg.starts_with("<svg role=\"img\"") && svg.contains("<title>"), "{svg}");
+    }
+    // Every page of it can be reached, and every control has a name.
+    for anchor in ["summary", "customers", "checks", "diagnostics", "sensitivity", "resources", "facts"] {
+        assert!(
+            body.contains(&format!("href=\"#{anchor}\"")) && body.contains(&format!("id=\"{anchor}\"")),
+            "{anchor}"
+        );
+    }
+    assert!(body.contains("class=\"skip\" href=\"#main\"") && body.contains("<main id=\"main\""));
+    assert_eq!(body.matches("<input").count(), body.matches("<label for=").count());
+    // Three texts, the first one open without any script.
+    assert!(body.contains("id=\"reader-executive\" checked") && body.matches("<div class=\"reader").count() == 3);
+}
+
+/// What each reader is told.
+#[test]
+fn three_readers_are_told_what_concerns_them() {
+    let [executive, analyst, statistician] = super::audience::readers(&view(12)).map(|r| r.said.join(" "));
+    for (text, wanted) in [
+        (&executive, "$812,450"),
+        (&executive, "it expected 19,120 purchases and 19,684 came, 2.9\u{a0}% too few, and within the range"),
+        (&executive, "Begin with Champions: 1,486 customers who hold 39\u{a0}%"),
+        (&analyst, "69,659 lines; 12 were rejected"),
+        (&analyst, "32\u{a0}% less than the best naive guess (“same rate as before”)"),
+        (&analyst, "1 of 5 test quantities do not"),
+        (&statistician, "limit 1.01"),
+        (&statistician, "0 divergent of 8,000 transitions"),
+        (&statistician, "Power-scaling: 2 of 6 marginals"),
+    ] {
+        assert!(text.contains(wanted), "{wanted} in: {text}");
+    }
+    assert!(!executive.contains("R-hat"));
+    let refused = super::audience::readers(&failed(12)).map(|r| r.said.join(" "));
+    assert!(refused[0].starts_with("Do not plan with these numbers yet") && !refused[0].contains("$812,450"));
+    assert!(refused[1].contains("refused") && refused[2].contains("Refused because"));
 }
 
 #[test]

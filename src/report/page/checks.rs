@@ -85,8 +85,8 @@ pub(in crate::report) fn in_unit(value: f64, unit: &str, view: &View) -> String 
     match unit {
         "share" => percent(value),
         "currency" => money(value, &view.currency),
-        "time units" => format!("{} {}", numbers::figure(value), view.time_unit),
-        _ => numbers::figure(value),
+        "time units" => format!("{} {}", numbers::short(value), view.time_unit),
+        _ => numbers::short(value),
     }
 }
 

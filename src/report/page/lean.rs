@@ -83,8 +83,9 @@ pub(super) fn lean(s: &Sensitivity) -> Option<LeanPart> {
     let shown = worst(s, ROWS);
     let sizes = shown.iter().flat_map(|(_, p)| [p.prior, p.likelihood]).filter(|v| v.is_finite());
     let most = sizes.fold(4.0 * s.threshold, f64::max);
-    let bar = |value: f64, what: &str| {
-        plots::threshold_bar(value, s.threshold, most, &format!("Sensitivity to the {what} {}", fixed(value, 3)))
+    // What the data move is as it should be: only the prior has a mark that it should stay below.
+    let bar = |value: f64, what: &str, threshold: Option<f64>| {
+        plots::threshold_bar(value, threshold, most, &format!("Sensitivity to the {what} {}", fixed(value, 3)))
     };
     let rows = shown
         .iter()
@@ -92,9 +93,9 @@ pub(super) fn lean(s: &Sensitivity) -> Option<LeanPart> {
             parameter: p.parameter.clone(),
             fit: (*fit).to_owned(),
             prior: fixed(p.prior, 3),
-            prior_bar: bar(p.prior, "prior"),
+            prior_bar: bar(p.prior, "prior", Some(s.threshold)),
             likelihood: fixed(p.likelihood, 3),
-            likelihood_bar: bar(p.likelihood, "likelihood"),
+            likelihood_bar: bar(p.likelihood, "likelihood", None),
             words: words(p.diagnosis),
             concern: p.diagnosis != Lean::Data,
         })

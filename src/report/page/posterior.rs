@@ -15,7 +15,7 @@ const TROUBLED: usize = 20;
 /// Parameters with chains in full at most.
 const CHAINS: usize = 12;
 /// Parameters with their priors at most.
-const PRIORS: usize = 18;
+const PRIORS: usize = 20;
 /// Groups of a forest plot: all, or of more the highest and the lowest.
 const FOREST: usize = 24;
 /// Forest plots in sight; the others are folded away.
@@ -142,12 +142,12 @@ fn has_chains(p: &Parameter) -> bool {
     !(p.trace.is_empty() && p.ranks.is_empty() && p.growth.is_empty())
 }
 
-/// The parameters whose chains are shown, in the order of the view: of many, those with a concern and the largest R-hat.
+/// The parameters whose chains are shown, those with a concern first, then in the order of the view: of many, the largest R-hat.
 pub(in crate::report) fn in_full(all: &[Parameter]) -> Vec<usize> {
     let mut keep: Vec<usize> = worst_first(all).into_iter().filter(|&i| has_chains(&all[i])).collect();
     keep.sort_by_key(|&i| all[i].concern.is_none());
     keep.truncate(CHAINS);
-    keep.sort_unstable();
+    keep.sort_unstable_by_key(|&i| (all[i].concern.is_none(), i));
     keep
 }
 

@@ -71,22 +71,25 @@ fn by_chain(svg: &mut Svg, frame: &Frame, e: &Energy, limit: f64) {
     }
     let wall = x.at(limit);
     svg.line("reference", (wall, frame.top), (wall, frame.bottom));
-    svg.text("warm-label", (wall, frame.top - 8.0), Anchor::Middle, &format!("least {}", numbers::short(limit)));
+    svg.text("warm-label", (wall, frame.top - 8.0), Anchor::Middle, &format!("limit {}", numbers::short(limit)));
     let n = e.e_bfmi.len().max(1) as f64;
     let step = (frame.bottom - frame.top) / n;
+    let (mut dots, mut crosses) = (Vec::new(), Vec::new());
     for (chain, value) in e.e_bfmi.iter().enumerate() {
         let at = frame.top + (chain as f64 + 0.5) * step;
-        let class = if *value < limit { "cross" } else { "dot" };
         if e.e_bfmi.len() <= LINES {
             svg.text("tick", (frame.left - 8.0, at + 4.0), Anchor::End, &format!("chain {}", chain + 1));
             svg.line("grid", (frame.left, at), (frame.right, at));
         }
-        if class == "cross" {
-            svg.crosses("cross", [(x.at(*value), at)], 4.0);
+        if *value < limit {
+            crosses.push((x.at(*value), at));
         } else {
-            svg.circle(class, (x.at(*value), at), if e.e_bfmi.len() <= LINES { 4.0 } else { 2.5 });
+            dots.push((x.at(*value), at));
         }
     }
+    let few = e.e_bfmi.len() <= LINES;
+    svg.dots(if few { "chain-dots" } else { "points" }, dots);
+    svg.crosses("cross", crosses, if few { 4.0 } else { 2.5 });
     if e.e_bfmi.len() > LINES {
         let chains = format!("{} chains", numbers::whole(e.e_bfmi.len() as u64));
         svg.text("tick", (frame.left - 8.0, frame.top + 10.0), Anchor::End, &chains);

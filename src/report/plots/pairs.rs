@@ -65,7 +65,7 @@ fn side(svg: &mut Svg, frame: &Frame, y: &Scale, name: &str, size: Size) {
 
 fn feet(svg: &mut Svg, frame: &Frame, x: &Scale, name: &str) {
     let middle = (frame.left + frame.right) / 2.0;
-    let (ticks, decimals) = x.ticks(2);
+    let (ticks, decimals) = x.ticks(if frame.width() > 120.0 { 3 } else { 2 });
     for tick in ticks {
         let text = numbers::fixed(tick, decimals);
         let half = 3.2 * text.chars().count() as f64;

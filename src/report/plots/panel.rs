@@ -32,7 +32,7 @@ pub(in crate::report) fn panel(p: &Parameter, name: &str, limits: &Limits) -> Op
     trace(&mut svg, &frame(left, split(0.62), first), p);
     ranks(&mut svg, &frame(split(0.62) + gap, right, first), p);
     memory(&mut svg, &frame(left, split(0.5), second), p);
-    growth(&mut svg, &frame(split(0.5) + gap, right, second), p, limits);
+    growth(&mut svg, &frame(split(0.5) + gap, right - 26.0, second), p, limits);
     Some(svg.finish())
 }
 
@@ -164,18 +164,19 @@ fn growth(svg: &mut Svg, frame: &Frame, p: &Parameter, limits: &Limits) {
         svg.polyline(class, p.growth.iter().map(|g| (x.at(g.draws as f64), y.at(of(g)))));
         svg.dots(&format!("{class}-dots"), p.growth.iter().map(|g| (x.at(g.draws as f64), y.at(of(g)))));
     }
-    // Named where they are farthest apart, so that neither name lies on the other.
     let names: Vec<_> = lines.iter().filter(|(_, _, of)| of(last).is_finite()).collect();
     let places: Vec<f64> = names.iter().map(|(_, _, of)| y.at(of(last)) + 4.0).collect();
-    for ((class, name, _), at) in names.iter().zip(super::spread(&places, 13.0)) {
+    for ((class, name, _), at) in names.iter().zip(super::spread(&places, 12.0)) {
         let class = if *class == "model-line" { "small model-label" } else { "small tail-label" };
-        let inside = at.clamp(frame.top + 9.0, frame.bottom - 2.0);
-        svg.text(class, (frame.right - 4.0, inside - 9.0), Anchor::End, name);
+        svg.text(class, (frame.right + 6.0, at), Anchor::Start, name);
     }
-    let few = numbers::short(limits.ess);
-    ends(svg, frame, "0", &numbers::significant(high, 2));
-    if (wanted - frame.top) > 22.0 && (frame.bottom - wanted) > 12.0 {
-        svg.text("small", (frame.left - 6.0, wanted + 4.0), Anchor::End, &few);
+    // What is wanted is named, and what would lie on its name is not.
+    svg.text("small", (frame.left - 6.0, wanted + 4.0), Anchor::End, &numbers::short(limits.ess));
+    if wanted - frame.top > 18.0 {
+        svg.text("small", (frame.left - 6.0, frame.top + 9.0), Anchor::End, &numbers::significant(high, 2));
+    }
+    if frame.bottom - wanted > 16.0 {
+        svg.text("small", (frame.left - 6.0, frame.bottom), Anchor::End, "0");
     }
     feet(svg, frame, "0", &format!("{} draws", numbers::whole(last.draws)));
 }

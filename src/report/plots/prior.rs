@@ -6,8 +6,8 @@ use super::super::svg::{Anchor, Svg};
 use super::super::view::Parameter;
 use super::highest;
 
-const WIDTH: f64 = 262.0;
-const HEIGHT: f64 = 138.0;
+const WIDTH: f64 = 196.0;
+const HEIGHT: f64 = 124.0;
 
 /// Draws both curves; nothing without both. `name` is what the parameter is called.
 pub(in crate::report) fn prior(p: &Parameter, name: &str) -> Option<String> {
@@ -32,14 +32,15 @@ pub(in crate::report) fn prior(p: &Parameter, name: &str) -> Option<String> {
     svg.polyline("prior-line", before);
     svg.polyline("model-line", after);
     svg.line("axis", (left, floor), (right, floor));
-    let (ticks, decimals) = x.ticks(3);
+    let (ticks, decimals) = x.ticks(2);
     for tick in ticks {
         let label = numbers::fixed(tick, decimals);
         let half = super::text_width(&label) / 2.0;
         let at = x.at(tick).clamp(left + half, right - half);
         svg.text("tick", (at, floor + 17.0), Anchor::Middle, &label);
     }
-    svg.text("symbol-label", (left, 13.0), Anchor::Start, &super::shortened(name, 20));
+    svg.text("symbol-label", (left, 13.0), Anchor::Start, &super::shortened(name, 15));
+    svg.text("small", (right, 13.0), Anchor::End, &super::shortened(&p.fit, 9));
     Some(svg.finish())
 }
 

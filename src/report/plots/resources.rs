@@ -11,6 +11,9 @@ use crate::run::ResourceSample;
 const LANE: f64 = 84.0;
 const BETWEEN: f64 = 38.0;
 
+/// Moments drawn at most.
+const POINTS: usize = 400;
+
 struct Lane {
     title: String,
     class: &'static str,
@@ -148,10 +151,13 @@ fn draw(svg: &mut Svg, frame: &Frame, lane: &Lane, x: &Scale, times: &[f64]) {
     if let Some(limit) = lane.limit {
         svg.line("reference", (frame.left, y.at(limit)), (frame.right, y.at(limit)));
     }
-    let at = |i: usize| lane.values[i].map_or((times[i], f64::NAN), |v| (x.at(times[i]), y.at(v)));
-    let area: Vec<_> = (0..times.len()).map(at).map(|(x, y)| (x, frame.bottom, y)).collect();
+    // Of more moments than a drawing can show, every so manyth, and always the last.
+    let every = times.len().div_ceil(POINTS).max(1);
+    let shown: Vec<usize> = (0..times.len()).filter(|i| i % every == 0 || i + 1 == times.len()).collect();
+    let at = |&i: &usize| lane.values[i].map_or((times[i], f64::NAN), |v| (x.at(times[i]), y.at(v)));
+    let area: Vec<_> = shown.iter().map(at).map(|(x, y)| (x, frame.bottom, y)).collect();
     svg.area("band", &area);
-    svg.polyline(lane.class, (0..times.len()).map(at));
+    svg.polyline(lane.class, shown.iter().map(at));
     svg.text("model-label", (frame.left, frame.top - 6.0), Anchor::Start, &lane.title);
 }
 

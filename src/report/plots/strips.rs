@@ -22,23 +22,25 @@ pub(in crate::report) fn share_bar(share: f64, title: &str) -> String {
     )
 }
 
-/// A bar from zero to a value on an axis to `most`, with a line where it begins to matter; the bar is marked where it reaches that.
-pub(in crate::report) fn threshold_bar(value: f64, threshold: f64, most: f64, title: &str) -> String {
+/// A bar from zero to a value on an axis to `most`, with a line where it begins to matter, if it does: the bar is marked where it
+/// reaches that.
+pub(in crate::report) fn threshold_bar(value: f64, threshold: Option<f64>, most: f64, title: &str) -> String {
     let at = |v: f64| if v.is_finite() && most > 0.0 { 100.0 * (v / most).clamp(0.0, 1.0) } else { 0.0 };
-    let class = if value >= threshold { "fill warm-fill" } else { "fill" };
-    format!(
+    let class = if threshold.is_some_and(|t| value >= t) { "fill warm-fill" } else { "fill" };
+    let mut out = format!(
         concat!(
             r#"<svg role="img" class="strip"><title>{}</title>"#,
             r#"<rect class="track" x="0" y="5" width="100%" height="8" rx="2"/>"#,
-            r#"<rect class="{}" x="0" y="5" width="{:.2}%" height="8" rx="2"/>"#,
-            r#"<line class="reference" x1="{:.2}%" x2="{:.2}%" y1="0" y2="18"/></svg>"#
+            r#"<rect class="{}" x="0" y="5" width="{:.2}%" height="8" rx="2"/>"#
         ),
         escape(title),
         class,
-        at(value),
-        at(threshold),
-        at(threshold)
-    )
+        at(value)
+    );
+    if let Some(x) = threshold.map(at) {
+        let _ = write!(out, r#"<line class="reference" x1="{x:.2}%" x2="{x:.2}%" y1="0" y2="18"/>"#);
+    }
+    out + "</svg>"
 }
 
 /// Where an observed value lies in the interval that was to be expected: a line, a dot at the mean, a ring at what was seen. The axis

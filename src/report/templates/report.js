@@ -21,8 +21,10 @@
   document.querySelectorAll("table.sortable").forEach(function (table) {
     Array.prototype.forEach.call(table.tHead.rows[0].cells, function (head, column) {
       if (head.classList.contains("plain")) return;
-      var sorter = document.createElement("button");
-      sorter.type = "button"; sorter.className = "sorter"; sorter.textContent = head.textContent;
+      // No button: browsers leave those out where a table's head is printed again on the next sheet.
+      var sorter = document.createElement("span");
+      sorter.setAttribute("role", "button"); sorter.tabIndex = 0; sorter.className = "sorter"; sorter.textContent = head.textContent;
+      sorter.onkeydown = function (event) { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sorter.onclick(); } };
       head.textContent = ""; head.appendChild(sorter);
       sorter.onclick = function () {
         var up = head.getAttribute("aria-sort") === "descending";
