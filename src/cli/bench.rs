@@ -1,5 +1,7 @@
 //! `longrun bench`: prints how fast and how exact the kernels are on this machine. What is measured, and how, is `bench`'s.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -13,7 +15,7 @@ use crate::bench::{Backend, Bench, Family, Layout};
 use crate::error::{Error, Result};
 use crate::kernels::device::{Choice, Device};
 use crate::kernels::{ARRANGEMENT_RULE, Arrangement};
-use crate::run::{AUTO_GPU_ROW_CHAINS, AUTO_RULE};
+use crate::run::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, RehearsalOptions, rehearse};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = FLOOR)]
@@ -50,8 +52,37 @@ enum BenchCommand {
     /// Exit code 1 when an error reaches 0.01 nat, or when equal questions got different bits: over chunks, repetitions, places in a
     /// batch, and 1, 2 or all threads.
     Precision(PrecisionArgs),
+    /// Judge made-up chains by the road of a run: seconds, memory, bytes read.
+    Diagnose(DiagnoseArgs),
     /// Say whether the rules that choose a layout and a backend choose well here. Runs never ask a stopwatch.
     Rule(RuleArgs),
+}
+
+#[derive(Debug, Args)]
+struct DiagnoseArgs {
+    /// Number of chains.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    chains: u32,
+
+    /// Draws per chain.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(4..(1 << 24)))]
+    draws: u32,
+
+    /// Number of parameters.
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    parameters: u32,
+
+    /// Draws per chain in one file.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u32).range(1..))]
+    shard_draws: u32,
+
+    /// Draws that may be in memory at once, MiB.
+    #[arg(long, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    budget_mib: u32,
+
+    /// Where to put the made-up draws (8 bytes each); removed afterwards [default: a new folder among the temporary files].
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -187,7 +218,36 @@ pub(super) fn bench(args: &BenchArgs, terminal: Terminal) -> Result<Ending> {
         Some(BenchCommand::Rates(place)) => print_rates(place, terminal),
         Some(BenchCommand::Precision(args)) => print_precision(args, terminal),
         Some(BenchCommand::Rule(args)) => print_rule(args, terminal),
+        Some(BenchCommand::Diagnose(args)) => print_diagnose(args, terminal),
     }
+}
+
+fn print_diagnose(args: &DiagnoseArgs, terminal: Terminal) -> Result<Ending> {
+    let own = || std::env::temp_dir().join(format!("longrun-draws-{}", std::process::id()));
+    let found = rehearse(&RehearsalOptions {
+        chains: args.chains as usize,
+        draws: args.draws as usize,
+        parameters: args.parameters as usize,
+        shard_draws: args.shard_draws as usize,
+        budget_bytes: (args.budget_mib as usize) << 20,
+        dir: args.dir.clone().unwrap_or_else(own),
+    })?;
+    if terminal.json {
+        super::config::print_json(&found)?;
+        return Ok(Ending::Healthy);
+    }
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    println!("{} chains × {} draws × {} parameters", found.chains, found.draws, found.parameters);
+    println!("  judged in        {:.1} s", found.seconds);
+    if let Some(bytes) = found.peak_memory_bytes {
+        println!("  most memory      {:.2} GB", gb(bytes));
+    }
+    let (read, counted) = (gb(found.bytes_read), gb(found.bytes_counted));
+    println!("  read             {read:.2} GB, {:.1} times the draws' own {counted:.2} GB", read / counted);
+    if let (Some(r_hat), Some(ess)) = (found.worst_r_hat, found.least_ess_bulk) {
+        println!("  greatest R-hat   {r_hat:.4}, least ESS {ess:.0}");
+    }
+    Ok(Ending::Healthy)
 }
 
 fn print_speed(args: &SpeedArgs, terminal: Terminal) -> Result<Ending> {

@@ -8,6 +8,7 @@ mod config;
 mod density;
 mod doctor;
 mod export;
+mod imported;
 mod maximum;
 mod outcome;
 mod prior;
@@ -61,7 +62,9 @@ enum Command {
     /// Sample the posteriors of the population's parameters (step 2).
     Fit(step::StepArgs),
     /// Judge the draws: R-hat, effective sample sizes, divergences, verdict (step 3).
-    Diagnose(step::StepArgs),
+    ///
+    /// Also draws that other programs made: `--draws` reads CmdStan's CSV files.
+    Diagnose(imported::DiagnoseArgs),
     /// Draw every customer's future (step 4).
     Predict(step::StepArgs),
     /// RFM segments and value tiers (step 5).
@@ -82,6 +85,8 @@ enum Command {
     Tune(tune::TuneArgs),
     /// Say what to change in the configuration of a finished run, and why.
     Advise(advise::AdviseArgs),
+    /// Keep draws that CmdStan made in a draw store, for `diagnose`.
+    Import(imported::ImportArgs),
     /// Check by simulation that a model's posteriors mean what they say.
     Sbc(sbc::SbcArgs),
     /// Simulate a shop whose true parameters are known.
@@ -158,7 +163,8 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Resume(args) => resume::resume(&args, terminal),
         Command::Summarize(args) => step::step(&args, Step::Summarize, terminal),
         Command::Fit(args) => step::step(&args, Step::Fit, terminal),
-        Command::Diagnose(args) => step::step(&args, Step::Diagnose, terminal),
+        Command::Diagnose(args) => imported::diagnose(&args, terminal),
+        Command::Import(args) => imported::import(&args, terminal),
         Command::Predict(args) => step::step(&args, Step::Predict, terminal),
         Command::Segment(args) => step::step(&args, Step::Segment, terminal),
         Command::Evaluate(args) => step::step(&args, Step::Evaluate, terminal),

@@ -70,7 +70,7 @@ fn read_diagnostics(dir: &RunDir) -> Result<Diagnostics> {
     dir.read_json("diagnostics.json", "diagnose")
 }
 
-fn ending(diagnostics: &Diagnostics) -> Ending {
+pub(super) fn ending(diagnostics: &Diagnostics) -> Ending {
     match diagnostics.verdict {
         Verdict::Pass => Ending::Healthy,
         Verdict::Fail => Ending::Refused,
@@ -195,7 +195,7 @@ fn print_data(facts: &DataFacts, words: &Words, terminal: Terminal) {
 }
 
 /// The population parameters; with many groups only what they share.
-fn print_parameters(diagnostics: &Diagnostics) {
+pub(super) fn print_parameters(diagnostics: &Diagnostics) {
     const MOST: usize = 24;
     let (sampled, mode) = (diagnostics.method == Method::Sampling, diagnostics.method == Method::Map);
     let head = |mean, sd| format!("{:<9} {:<28} {mean:>10} {sd:>9}", "fit", "parameter");
@@ -225,7 +225,7 @@ fn print_parameters(diagnostics: &Diagnostics) {
     }
 }
 
-fn print_verdict(diagnostics: &Diagnostics) {
+pub(super) fn print_verdict(diagnostics: &Diagnostics) {
     match diagnostics.verdict {
         Verdict::Pass if diagnostics.method != Method::Sampling => {
             println!("verdict: pass, as {}", diagnostics.method.named());

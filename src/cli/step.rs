@@ -11,15 +11,15 @@ use crate::run::{self, RunDir, Step};
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
     /// A run directory, or a configuration from which to start a new run.
-    target: PathBuf,
+    pub(super) target: PathBuf,
 
     /// For a configuration: override one key, as in --set sampler.chains=64.
     #[arg(long = "set", value_name = "KEY=VALUE")]
-    set: Vec<String>,
+    pub(super) set: Vec<String>,
 
     /// For a configuration: replace the run that its output directory holds.
     #[arg(long)]
-    overwrite: bool,
+    pub(super) overwrite: bool,
 }
 
 pub(super) fn step(args: &StepArgs, step: Step, terminal: Terminal) -> Result<Ending> {

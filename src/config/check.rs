@@ -111,6 +111,11 @@ impl Checker<'_> {
             let inside = target > 0.0 && target < 1.0;
             self.require(inside, "sampler.target_accept", "between 0 and 1", target, "0.8 is the default for NUTS")?;
         }
+        if let Some(k) = s.superchains {
+            let must = format!("at least 2 and at most half of the {} chains, and divide them", s.chains);
+            let fits = k >= 2 && 2 * k <= s.chains && s.chains.is_multiple_of(k);
+            self.require(fits, "sampler.superchains", &must, k, "leave it out for chains that begin each on its own")?;
+        }
         self.sampler_keys()?;
         let seed_fits_toml = s.seed <= i64::MAX as u64;
         self.require(seed_fits_toml, "sampler.seed", "below 2^63", s.seed, "any smaller number will do")?;
@@ -153,7 +158,8 @@ impl Checker<'_> {
         use SamplerKind::{Chees, Laplace, Nuts, Pathfinder};
         let (s, default) = (&self.source.config.sampler, SamplerSection::default());
         let shown = |value: Option<String>| value.unwrap_or_default();
-        let rows: [(&str, bool, String, &[SamplerKind]); 5] = [
+        let rows: [(&str, bool, String, &[SamplerKind]); 6] = [
+            ("superchains", s.superchains.is_some(), shown(s.superchains.map(|k| k.to_string())), &[Nuts, Chees]),
             ("target_accept", s.target_accept.is_some(), shown(s.target_accept.map(|t| t.to_string())), &[Nuts, Chees]),
             ("max_treedepth", s.max_treedepth != default.max_treedepth, s.max_treedepth.to_string(), &[Nuts]),
             ("max_leapfrogs", s.max_leapfrogs != default.max_leapfrogs, s.max_leapfrogs.to_string(), &[Chees]),

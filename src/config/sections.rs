@@ -296,6 +296,11 @@ pub struct SamplerSection {
     /// Whether draws of an approximation are chosen by importance weights out of four times as many; default true for `pathfinder`, false
     /// for `laplace`. For no other kind.
     pub resample: Option<bool>,
+    /// Points that chains begin at, each shared by equally many chains in a row; a divisor of `chains`. Made for many short chains: the
+    /// verdict then uses nested R-hat, which ordinary R-hat of short chains cannot replace. Every chain has its own point unless set.
+    /// `nuts` and `chees` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub superchains: Option<usize>,
     /// Draws per chain between two commits to disk.
     pub shard_draws: usize,
     /// Whether draws of warm-up are kept too, for looking at how the sampler adapted; nothing else reads them. A window's draws wait in
@@ -318,6 +323,7 @@ impl Default for SamplerSection {
             max_treedepth: 10,
             max_leapfrogs: 1000,
             resample: None,
+            superchains: None,
             shard_draws: 250,
             save_warmup: false,
             seed: 1,

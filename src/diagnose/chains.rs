@@ -44,7 +44,22 @@ pub(super) fn mean_all(draws: ArrayView2<'_, f64>) -> f64 {
 /// Standard deviation over all chains and draws, with denominator n − 1.
 pub(super) fn sd_all(draws: ArrayView2<'_, f64>) -> f64 {
     let m = mean_all(draws);
-    (draws.iter().map(|x| (x - m) * (x - m)).sum::<f64>() / (draws.len() as f64 - 1.0)).sqrt()
+    let f = unit(draws, m);
+    let squares = draws.iter().map(|x| ((x - m) * f) * ((x - m) * f)).sum::<f64>();
+    (squares / (draws.len() as f64 - 1.0)).sqrt() / f
+}
+
+/// Distances from the centre between which even fourth powers neither vanish nor overflow.
+const SQUARABLE: std::ops::Range<f64> = 1e-70..1e70;
+
+/// A power of two that makes the distances from `centre` squarable: 1 wherever they are, so that nothing is rounded.
+pub(super) fn unit(draws: ArrayView2<'_, f64>, centre: f64) -> f64 {
+    let farthest = draws.iter().map(|x| (x - centre).abs()).fold(0.0, f64::max);
+    if SQUARABLE.contains(&farthest) || farthest == 0.0 || !farthest.is_finite() {
+        return 1.0;
+    }
+    // The least power that f64 has a whole reciprocal of.
+    (-farthest.log2().floor()).clamp(-1022.0, 1022.0).exp2()
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use super::chains::{can_be_judged, mean, mean_all, split, variance, varies};
+use super::chains::{can_be_judged, mean, mean_all, split, unit, variance, varies};
 use super::order::Ordered;
 use super::quantile::quantile;
 use super::rank::Scores;
@@ -30,6 +30,11 @@ pub(super) fn ess(halves: ArrayView2<'_, f64>) -> f64 {
     for (mut chain, &centre) in centred.rows_mut().into_iter().zip(&means) {
         chain -= centre;
     }
+    // The figure does not depend on the unit, and draws of 1e-200 have squares too.
+    let f = unit(centred.view(), 0.0);
+    if f != 1.0 {
+        centred *= f;
+    }
     let covariance = |lag: usize| {
         let of_chain = |x: ndarray::ArrayView1<'_, f64>| x.slice(s![..n - lag]).dot(&x.slice(s![lag..])) / n as f64;
         centred.rows().into_iter().map(of_chain).sum::<f64>() / m
@@ -37,7 +42,7 @@ pub(super) fn ess(halves: ArrayView2<'_, f64>) -> f64 {
     let within = covariance(0) * n as f64 / (n as f64 - 1.0);
     let mut total = within * (n as f64 - 1.0) / n as f64;
     if halves.nrows() > 1 {
-        total += variance(means.view());
+        total += variance((&means * f).view());
     }
     let correlation = |lag: usize| 1.0 - (within - covariance(lag)) / total;
 
@@ -110,9 +115,11 @@ pub(super) fn ess_below(draws: ArrayView2<'_, f64>, cut: f64) -> f64 {
     ess(split(draws.mapv(|x| f64::from(x <= cut)).view()).view())
 }
 
+/// Squared distances from the mean, in the unit that [`unit`] chooses.
 pub(super) fn squared_distances(draws: ArrayView2<'_, f64>) -> Array2<f64> {
     let centre = mean_all(draws);
-    draws.mapv(|x| (x - centre) * (x - centre))
+    let f = unit(draws, centre);
+    draws.mapv(|x| ((x - centre) * f) * ((x - centre) * f))
 }
 
 fn judged(draws: ArrayView2<'_, f64>, figure: impl Fn(ArrayView2<'_, f64>) -> f64) -> f64 {

@@ -33,6 +33,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cmdstan;
+mod columns;
 mod disk;
 mod manifest;
 mod reader;
@@ -43,6 +45,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use cmdstan::{Chains, read_cmdstan};
+pub use columns::Columns;
 pub use manifest::{CheckpointFile, FitEntry, Manifest, SCHEMA_VERSION, ShardFile};
 pub use reader::{FitDraws, thinned_rows};
 pub use store::{DrawStore, lock_patiently};

@@ -111,6 +111,73 @@ fn assert_holds(draws: &FitDraws, blocks: usize) {
     }
 }
 
+/// Strips of elements, however narrow, are the columns of the whole, bit for bit, across variables and shards.
+#[test]
+fn columns_are_those_of_the_whole() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut store = DrawStore::create(&scratch.path().join("draws"), identity()).unwrap();
+    run(&mut store, 3).unwrap();
+    let whole = store.read("purchase").unwrap();
+    let columns = store.columns("purchase").unwrap();
+    let size = whole.schema.size();
+    assert_eq!((columns.chains(), columns.draws(), columns.elements_within(1)), (CHAINS, 3 * PER_BLOCK, 1));
+    for width in [1, 2, 4, size] {
+        for start in (0..size).step_by(width) {
+            let held = start..(start + width).min(size);
+            let strip = columns.read(held.clone()).unwrap();
+            let expected = whole.constrained.slice(s![.., .., held.clone()]).permuted_axes([2, 0, 1]);
+            assert_eq!(bits(&strip), bits(expected), "{held:?}");
+        }
+    }
+    let stats = columns.stats().unwrap();
+    assert_eq!(stats.keys().collect::<Vec<_>>(), whole.stats.keys().collect::<Vec<_>>());
+    assert!(stats.iter().all(|(name, values)| bits(values) == bits(&whole.stats[name])));
+    let files: u64 = store.entry("purchase").unwrap().shards.iter().map(|s| s.bytes).sum();
+    assert!(columns.bytes_read() > files, "the files were read once for their checksums");
+}
+
+/// Wide rows are skipped through rather than read.
+#[test]
+fn a_narrow_strip_of_wide_rows_reads_little() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut store = DrawStore::create(&scratch.path().join("draws"), identity()).unwrap();
+    let width = 2000;
+    let schema = Schema {
+        variables: vec![Variable { name: "x".into(), dims: vec!["i".into()] }],
+        coords: BTreeMap::from([("i".into(), (0..width).map(|i| i.to_string()).collect())]),
+        unconstrained: vec![],
+    };
+    let values = Array3::from_shape_fn((2, 7, width), |(c, t, i)| (c * 1_000_000 + t * 10_000 + i) as f64);
+    let unconstrained = Array3::zeros((2, 7, 0));
+    let block = DrawBlock {
+        first_draw: 0,
+        unconstrained: unconstrained.view(),
+        constrained: values.view(),
+        stats: &[("lp", Array2::zeros((2, 7)))],
+    };
+    let checkpoint = Checkpoint { draws_done: 7, state: vec![] };
+    store.writer("purchase", &schema, 2, 0).unwrap().commit(&block, &checkpoint).unwrap();
+    let columns = store.columns("purchase").unwrap();
+    let before = columns.bytes_read();
+    let strip = columns.read(1500..1503).unwrap();
+    assert_eq!(strip[[1, 1, 3]], 1_031_501.0);
+    assert_eq!(columns.bytes_read() - before, 2 * 7 * 3 * 8);
+}
+
+#[test]
+fn columns_of_a_damaged_file_are_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = scratch.path().join("draws");
+    let mut store = DrawStore::create(&dir, identity()).unwrap();
+    run(&mut store, 2).unwrap();
+    let path = dir.join("purchase-00002.safetensors");
+    let mut content = std::fs::read(&path).unwrap();
+    *content.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, content).unwrap();
+    let error = store.columns("purchase").unwrap_err().to_string();
+    assert!(error.contains("purchase-00002") && error.contains("SHA-256"), "{error}");
+}
+
 #[test]
 fn every_bit_comes_back() {
     let scratch = tempfile::tempdir().unwrap();

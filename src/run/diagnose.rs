@@ -5,10 +5,10 @@ use super::shrinkage::{self, ShrinkageFacts};
 use super::summarize::read_observations;
 use super::{RunDir, models, sensitivity, telemetry};
 use crate::diagnose::{
-    ApproximationInput, FitDiagnostics, FitInput, Method, Nearness, Thresholds, diagnose_approximation, diagnose_fit,
-    verdict,
+    ApproximationInput, FitDiagnostics, FitLayout, Method, Nearness, Thresholds, diagnose_approximation,
+    diagnose_fit_by_blocks, verdict,
 };
-use crate::draws::FitDraws;
+use crate::draws::{Columns, FitDraws};
 use crate::error::{Error, Result};
 use crate::model::is_shared_dim;
 use crate::sampler::{Approximated, Approximation};
@@ -32,27 +32,22 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
     let mut judged = Vec::new();
     let mut shrunk = ShrinkageFacts { schema_version: 1, fits: Vec::new() };
     let grouped = models::fits(&dir.plan).iter().any(|(_, plan)| plan.hierarchy.is_some());
-    let samples = dir.plan.sampler.kind.samples();
+    let sampler = &dir.plan.sampler;
+    let samples = sampler.kind.samples();
     let observed = if grouped || samples { Some(read_observations(dir)?) } else { None };
+    let chains_per_superchain = sampler.superchains.map(|k| sampler.chains / k.max(1));
     for (name, plan) in models::fits(&dir.plan) {
-        let draws = store.read(name)?;
         if let (Some(observed), true) = (&observed, grouped) {
-            shrunk.fits.extend(shrinkage::of_fit(name, plan, observed, &draws)?);
+            shrunk.fits.extend(shrinkage::of_fit(name, plan, observed, &store.read(name)?)?);
         }
         if !samples {
-            judged.push(approximation(name, &draws, store.entry(name)?.report.as_ref(), &thresholds)?);
+            judged.push(approximation(name, &store.read(name)?, store.entry(name)?.report.as_ref(), &thresholds)?);
             telemetry::record_ess(dir, name, None)?;
             continue;
         }
-        let input = FitInput {
-            fit: name,
-            elements: &draws.schema.elements(),
-            values: draws.constrained.view(),
-            stats: &draws.stats,
-            per_group: &|variable| group_dim(&draws.schema, variable).is_some(),
-            chains_per_superchain: None,
-        };
-        let fit = diagnose_fit(&input, &thresholds)?;
+        let columns = store.columns(name)?;
+        let per_group = |variable: &str| group_dim(columns.schema(), variable).is_some();
+        let fit = judge_columns(&columns, name, &per_group, chains_per_superchain, &thresholds)?;
         let least = fit.parameters.iter().map(|p| p.ess_bulk).fold(f64::INFINITY, f64::min);
         telemetry::record_ess(dir, name, least.is_finite().then_some(least))?;
         judged.push(fit);
@@ -64,6 +59,41 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         sensitivity::write(dir, &store, observed, &mut judged)?;
     }
     dir.write_json("diagnostics.json", &verdict(judged))
+}
+
+/// Memory that draws may take at once while they are judged.
+const MEMORY_BYTES: usize = 1 << 30;
+
+/// Judges the draws of one fit, a block of elements at a time.
+pub(super) fn judge_columns(
+    columns: &Columns<'_>,
+    fit: &str,
+    per_group: &dyn Fn(&str) -> bool,
+    chains_per_superchain: Option<usize>,
+    thresholds: &Thresholds,
+) -> Result<FitDiagnostics> {
+    judge_within(MEMORY_BYTES, columns, fit, per_group, chains_per_superchain, thresholds)
+}
+
+/// The same within `bytes` of draws at once.
+pub(super) fn judge_within(
+    bytes: usize,
+    columns: &Columns<'_>,
+    fit: &str,
+    per_group: &dyn Fn(&str) -> bool,
+    chains_per_superchain: Option<usize>,
+    thresholds: &Thresholds,
+) -> Result<FitDiagnostics> {
+    let layout = FitLayout {
+        fit,
+        elements: &columns.schema().elements(),
+        chains: columns.chains(),
+        draws: columns.draws(),
+        stats: &columns.stats()?,
+        per_group,
+        chains_per_superchain,
+    };
+    diagnose_fit_by_blocks(&layout, columns.elements_within(bytes), &mut |held| columns.read(held), thresholds)
 }
 
 /// Judges what is no sample of the posterior, by what its maker reports.

@@ -218,6 +218,7 @@ fn settings(plan: &Plan, fit: &str, kind: Kind) -> Settings {
         shard_draws: s.shard_draws,
         save_warmup: s.save_warmup,
         seed: models::seed(plan, fit),
+        superchains: s.superchains,
     }
 }
 

@@ -30,6 +30,11 @@ fn chains_at(whitening: Option<&Whitening>, points: &Array2<f64>, at: &Evaluatio
     .collect()
 }
 
+/// Every chain `times` in a row: superchains, whose chains begin at one point and part by their own random numbers.
+fn shared(chains: Vec<Chain>, times: usize) -> Vec<Chain> {
+    chains.into_iter().flat_map(|chain| std::iter::repeat_n(chain, times)).collect()
+}
+
 /// Nats per coordinate that the mode search may leave unclimbed.
 const NATS_FROM_MODE: f64 = 1e-4;
 /// The same where coordinates are many. The joint mode of a large hierarchy is no place to be: its scales are far from those of typical
@@ -75,11 +80,13 @@ pub(super) fn begin_cold(
         }
         _ => {}
     }
-    let starts = draw_starts(density, &approximation, settings.chains, settings.seed)?;
+    let per_start = settings.chains_per_start();
+    let drawn = settings.chains / per_start;
+    let starts = draw_starts(density, &approximation, drawn, settings.seed)?;
     if starts.pulled > 0 {
         notes.push(format!(
-            "{} of {} starting points fell where the density is impossible or far too low, and were pulled towards the mode.",
-            starts.pulled, settings.chains
+            "{} of {drawn} starting points fell where the density is impossible or far too low, and were pulled towards the mode.",
+            starts.pulled
         ));
     }
     let step_size = first_step_size(dim);
@@ -91,7 +98,7 @@ pub(super) fn begin_cold(
     });
     Ok(State {
         transitions: 0,
-        chains: chains_at(whitening.as_ref(), &starts.points, &starts.at),
+        chains: shared(chains_at(whitening.as_ref(), &starts.points, &starts.at), per_start),
         inverse_mass: match &whitening {
             Some(_) => vec![1.0; dim],
             None => approximation.variances(),
@@ -129,7 +136,8 @@ pub(super) fn begin_warm(
     }
     let reference = warm.positions.mean_axis(ndarray::Axis(0)).unwrap_or_else(|| start.at.clone());
     density.recentre(reference.view()).map_err(SampleError::Density)?;
-    let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c % rows, i]]);
+    let per_start = settings.chains_per_start();
+    let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c / per_start % rows, i]]);
     let mut at = Evaluation::new(settings.chains, dim);
     density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
     let whitening = (dim <= MAX_HESSIAN_DIM).then(|| Whitening::scales(&reference, &warm.inverse_mass)).flatten();

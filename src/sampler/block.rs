@@ -171,9 +171,12 @@ impl Gathered {
             ("n_steps", column(&|s| f64::from(s.steps))),
             ("step_size", column(&|s| s.step_size)),
         ];
-        if kind == Kind::Nuts {
-            stats.push(("tree_depth", column(&|s| f64::from(s.depth))));
-            stats.push(("reached_max_treedepth", column(&|s| flag(s.capped))));
+        match kind {
+            Kind::Nuts => {
+                stats.push(("tree_depth", column(&|s| f64::from(s.depth))));
+                stats.push(("reached_max_treedepth", column(&|s| flag(s.capped))));
+            }
+            Kind::Chees => stats.push(("reached_max_leapfrogs", column(&|s| flag(s.capped)))),
         }
         Self { unconstrained, constrained, stats }
     }

@@ -113,6 +113,9 @@ pub struct Settings {
     pub save_warmup: bool,
     /// Seed of every random number of the run.
     pub seed: u64,
+    /// Points that chains begin at, each shared by equally many chains in a row (which nested R-hat needs); every chain has its own if
+    /// none.
+    pub superchains: Option<usize>,
 }
 
 impl Default for Settings {
@@ -128,6 +131,7 @@ impl Default for Settings {
             shard_draws: 100,
             save_warmup: false,
             seed: 1,
+            superchains: None,
         }
     }
 }
@@ -141,12 +145,23 @@ impl Settings {
         self.target_accept.unwrap_or(self.kind.default_target_accept())
     }
 
+    /// Chains in a row that begin at one point.
+    fn chains_per_start(&self) -> usize {
+        self.superchains.map_or(1, |k| self.chains / k.max(1))
+    }
+
     fn check(&self) -> Result<(), SampleError> {
         let fail = |what: &str, at: &str, seen: String| {
             Err(SampleError::Settings(Error::new(what).at(format!("sampler.{at}")).seen(seen)))
         };
         if self.chains == 0 {
             return fail("there must be at least one chain", "chains", "0".into());
+        }
+        if let Some(k) = self.superchains
+            && (k < 2 || !self.chains.is_multiple_of(k))
+        {
+            let what = format!("superchains must be at least 2 and divide the {} chains", self.chains);
+            return fail(&what, "superchains", k.to_string());
         }
         if self.draws == 0 {
             return fail("there must be at least one draw per chain", "draws", "0".into());

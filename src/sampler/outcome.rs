@@ -19,7 +19,8 @@ pub struct Facts {
     pub warmup_divergences: u64,
     /// Divergent transitions after warm-up.
     pub divergences: u64,
-    /// Transitions after warm-up that the cap on tree depth (NUTS) or leapfrog steps (ChEES) cut short.
+    /// Transitions after warm-up that the cap on tree depth (NUTS) cut short, or that the cap on leapfrog steps (ChEES) bound: all of
+    /// them where the trajectory length that was learnt stands at the cap.
     pub cap_hits: u64,
     /// Transitions after warm-up that went somewhere else.
     pub moves: u64,

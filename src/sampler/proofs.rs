@@ -389,7 +389,32 @@ fn a_binding_leapfrog_cap_is_reported() {
     let settings = Settings { max_leapfrogs: 10, ..settings(Kind::Chees, 8, 150, 20) };
     let (memory, outcome) = run(&mut Toy::rank_one(vec![1.0; MAX_HESSIAN_DIM + 1], 1000.0), &settings);
     assert!(memory.stat("n_steps").iter().all(|n| *n <= 10.0));
+    // Jittered trajectories are all shorter than the cap, and all of them are bound by it.
+    assert_eq!((outcome.pooled.cap_hits, memory.stat("reached_max_leapfrogs").sum()), (160, 160.0));
     assert!(outcome.notes.iter().any(|n| n.contains("max_leapfrogs caps them at 10")), "{:?}", outcome.notes);
+}
+
+/// Chains of a superchain begin at one point and part; chains without superchains begin where they always did.
+#[test]
+fn superchains_share_their_starts_and_nothing_else() {
+    let plain = settings(Kind::Nuts, 8, 20, 4);
+    let begin = |settings: &Settings| {
+        let mut watch = |_: &Progress| Watch::Continue;
+        let mut report = progress::Report::new(settings, &mut watch);
+        let start = Start::at(Array1::zeros(3));
+        let state = begin::begin_cold(&mut Toy::rank_one(vec![1.0, 2.0, 3.0], 1.0), settings, &start, &mut report);
+        state.expect("a start").chains.into_iter().map(|c| c.q).collect::<Vec<_>>()
+    };
+    let (own, shared) = (begin(&plain), begin(&Settings { superchains: Some(4), ..plain.clone() }));
+    assert_eq!((own.len(), shared.len()), (8, 8));
+    for (c, point) in shared.iter().enumerate() {
+        assert_eq!(*point, own[c / 2], "chain {c}");
+    }
+    assert!(own.windows(2).all(|pair| pair[0] != pair[1]));
+
+    let (memory, _) = run(&mut Toy::rank_one(vec![1.0; 3], 1.0), &Settings { superchains: Some(4), ..plain });
+    let lp = memory.stat("lp");
+    assert!((0..4).all(|k| lp.row(2 * k) != lp.row(2 * k + 1)), "chains of a superchain part");
 }
 
 #[test]
@@ -434,6 +459,8 @@ fn impossible_settings_and_foreign_checkpoints_are_refused() {
         (Settings { warmup: 1 << 24, ..good.clone() }, "16777215"),
         (Settings { max_treedepth: 0, ..good.clone() }, "1 to 20"),
         (Settings { max_leapfrogs: 0, ..good.clone() }, "max_leapfrogs"),
+        (Settings { superchains: Some(3), ..good.clone() }, "divide the"),
+        (Settings { superchains: Some(1), ..good.clone() }, "superchains must be at least 2"),
         (Settings { shard_draws: 0, ..good.clone() }, "shard_draws"),
         (Settings { target_accept: Some(f64::NAN), ..good.clone() }, "found NaN"),
     ] {

@@ -190,7 +190,10 @@ impl Run<'_> {
         for transition in self.state.transitions..first + settings.draws as u64 {
             let step_size = self.state.step_size;
             let used = self.state.trajectory.as_mut().map_or(step_size, TrajectoryLength::next_used);
-            let (leapfrogs, capped) = self.leapfrogs(used, step_size);
+            let (leapfrogs, cut) = self.leapfrogs(used, step_size);
+            // A cap that binds while T is learnt is not seen in any one transition.
+            let capped =
+                cut || self.state.trajectory.as_ref().is_some_and(|t| t.is_capped(step_size, settings.max_leapfrogs));
             let (steps, _) = self.chees_transition(&mut ensemble, transition, step_size, leapfrogs)?;
             for (c, step) in steps.iter().enumerate() {
                 let chain = &mut self.state.chains[c];

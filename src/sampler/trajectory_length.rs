@@ -83,6 +83,13 @@ impl TrajectoryLength {
         (self.floor > step_size * f64::from(max_leapfrogs)).then_some(self.floor)
     }
 
+    /// Whether the cap on leapfrog steps is what keeps the length where it is: no transition then asks for more than the cap, and none
+    /// is as long as was learnt.
+    pub(super) fn is_capped(&self, step_size: f64, max_leapfrogs: u32) -> bool {
+        // Both sides are the exponential of one logarithm where the cap has bound.
+        self.log_t >= (step_size * f64::from(max_leapfrogs)).ln()
+    }
+
     fn keep_within(&mut self, step_size: f64, max_leapfrogs: u32) {
         // The cap is applied last: it wins over the floor.
         let lowest = self.floor.max(step_size).ln();
@@ -131,7 +138,9 @@ mod tests {
         assert_eq!(t.settled(), std::f64::consts::FRAC_PI_2 * 20.0);
         assert_eq!(t.floor_above_cap(0.1, 1000), None);
         assert!(t.floor_above_cap(0.01, 1000).is_some());
+        assert!(!t.is_capped(0.1, 1000));
         t.freeze(0.01, 1000);
+        assert!(t.is_capped(0.01, 1000));
         assert!((t.settled() - 10.0).abs() < 1e-12);
     }
 

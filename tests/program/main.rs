@@ -2,6 +2,7 @@
 
 mod approximations;
 mod arviz_export;
+mod arviz_figures;
 mod bad_inputs;
 mod cdnow;
 mod counted;
@@ -9,6 +10,7 @@ mod covariates;
 mod density;
 mod families;
 mod hierarchy;
+mod imported;
 mod millions;
 mod pipeline;
 mod rerun;
