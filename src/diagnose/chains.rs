@@ -2,7 +2,7 @@
 //!
 //! No diagnostics here; only what all of them begin with.
 
-use ndarray::{Array2, ArrayView1, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, Axis, CowArray, Ix2, concatenate, s};
 
 /// Draws per chain under which nothing is judged: a half needs two for a variance.
 pub(super) const MIN_DRAWS: usize = 4;
@@ -43,10 +43,27 @@ pub(super) fn mean_all(draws: ArrayView2<'_, f64>) -> f64 {
 
 /// Standard deviation over all chains and draws, with denominator n − 1.
 pub(super) fn sd_all(draws: ArrayView2<'_, f64>) -> f64 {
+    let draws = at_hand(draws);
+    let draws = draws.view();
     let m = mean_all(draws);
     let f = unit(draws, m);
     let squares = draws.iter().map(|x| ((x - m) * f) * ((x - m) * f)).sum::<f64>();
     (squares / (draws.len() as f64 - 1.0)).sqrt() / f
+}
+
+/// Distance from 0, in widths of the draws, from which a mean loses digits that a figure needs.
+const FAR: f64 = 1e5;
+
+/// Draws that lie far from 0 for their width, seen from one of them; all others as they are. The subtraction of near numbers is exact,
+/// while their mean is rounded to the resolution there, which would end up in every variance.
+pub(super) fn at_hand(draws: ArrayView2<'_, f64>) -> CowArray<'_, f64, Ix2> {
+    let (low, high) =
+        draws.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| (low.min(*x), high.max(*x)));
+    if low.abs().min(high.abs()) > FAR * (high - low) && high > low {
+        CowArray::from(draws.mapv(|x| x - low))
+    } else {
+        CowArray::from(draws)
+    }
 }
 
 /// Distances from the centre between which even fourth powers neither vanish nor overflow.

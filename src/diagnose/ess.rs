@@ -14,7 +14,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis, s};
 
-use super::chains::{can_be_judged, mean, mean_all, split, unit, variance, varies};
+use super::chains::{at_hand, can_be_judged, mean, mean_all, split, unit, variance, varies};
 use super::order::Ordered;
 use super::quantile::quantile;
 use super::rank::Scores;
@@ -24,9 +24,10 @@ pub(super) fn ess(halves: ArrayView2<'_, f64>) -> f64 {
     if !varies(halves) {
         return f64::NAN;
     }
+    let halves = at_hand(halves);
     let (m, n) = (halves.nrows() as f64, halves.ncols());
     let means = halves.map_axis(Axis(1), mean);
-    let mut centred = halves.to_owned();
+    let mut centred = halves.into_owned();
     for (mut chain, &centre) in centred.rows_mut().into_iter().zip(&means) {
         chain -= centre;
     }
@@ -41,7 +42,7 @@ pub(super) fn ess(halves: ArrayView2<'_, f64>) -> f64 {
     };
     let within = covariance(0) * n as f64 / (n as f64 - 1.0);
     let mut total = within * (n as f64 - 1.0) / n as f64;
-    if halves.nrows() > 1 {
+    if m > 1.0 {
         total += variance((&means * f).view());
     }
     let correlation = |lag: usize| 1.0 - (within - covariance(lag)) / total;
@@ -99,7 +100,7 @@ pub fn ess_mean(draws: ArrayView2<'_, f64>) -> f64 {
 
 /// ESS for the standard deviation: of the squared distances from the mean.
 pub fn ess_sd(draws: ArrayView2<'_, f64>) -> f64 {
-    judged(draws, |draws| ess(split(squared_distances(draws).view()).view()))
+    judged(draws, |draws| ess(split(squared_distances(draws).0.view()).view()))
 }
 
 /// ESS for the `prob` quantile: of the indicator of lying at or below it.
@@ -115,11 +116,12 @@ pub(super) fn ess_below(draws: ArrayView2<'_, f64>, cut: f64) -> f64 {
     ess(split(draws.mapv(|x| f64::from(x <= cut)).view()).view())
 }
 
-/// Squared distances from the mean, in the unit that [`unit`] chooses.
-pub(super) fn squared_distances(draws: ArrayView2<'_, f64>) -> Array2<f64> {
-    let centre = mean_all(draws);
-    let f = unit(draws, centre);
-    draws.mapv(|x| ((x - centre) * f) * ((x - centre) * f))
+/// Squared distances from the mean, and the factor by which the distances were multiplied before.
+pub(super) fn squared_distances(draws: ArrayView2<'_, f64>) -> (Array2<f64>, f64) {
+    let draws = at_hand(draws);
+    let centre = mean_all(draws.view());
+    let f = unit(draws.view(), centre);
+    (draws.mapv(|x| ((x - centre) * f) * ((x - centre) * f)), f)
 }
 
 fn judged(draws: ArrayView2<'_, f64>, figure: impl Fn(ArrayView2<'_, f64>) -> f64) -> f64 {

@@ -6,7 +6,7 @@
 use ndarray::ArrayView2;
 use statrs::function::beta::inv_beta_reg;
 
-use super::chains::{mean_all, sd_all, unit};
+use super::chains::sd_all;
 use super::ess::{ess_mean, ess_quantile, ess_sd, squared_distances};
 
 /// Standard error of the mean of draws `[chain, draw]`. NaN wherever the effective sample size is.
@@ -16,7 +16,8 @@ pub fn mcse_mean(draws: ArrayView2<'_, f64>) -> f64 {
 
 /// Standard error of the standard deviation.
 pub fn mcse_sd(draws: ArrayView2<'_, f64>) -> f64 {
-    of_sd(squared_distances(draws).view(), ess_sd(draws)) / unit(draws, mean_all(draws))
+    let (squares, f) = squared_distances(draws);
+    of_sd(squares.view(), ess_sd(draws)) / f
 }
 
 /// The same from the squared distances and their effective sample size, in the unit of those.

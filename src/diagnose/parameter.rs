@@ -8,7 +8,7 @@ use std::fmt;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::chains::{can_be_judged, mean_all, sd_all, split, unit};
+use super::chains::{can_be_judged, mean_all, sd_all, split};
 use super::ess::{ess, squared_distances};
 use super::mcse;
 use super::order::Ordered;
@@ -138,8 +138,8 @@ impl Parameter {
         out.ess_mean = ess(halves.view());
         out.mcse_mean = out.sd / out.ess_mean.sqrt();
         drop(halves);
-        let squares = squared_distances(draws);
-        out.mcse_sd = mcse::of_sd(squares.view(), ess(split(squares.view()).view())) / unit(draws, mean);
+        let (squares, f) = squared_distances(draws);
+        out.mcse_sd = mcse::of_sd(squares.view(), ess(split(squares.view()).view())) / f;
         (out, Some(z))
     }
 
