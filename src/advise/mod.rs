@@ -26,7 +26,7 @@ pub use language_model::{Exchange, LanguageModel, Post, Reply, Transport, Transp
 pub use markdown::markdown;
 pub use packet::{
     CostFigures, DataFigures, DateFormat, Figure, FitFigures, GroupFigure, Limits, ModelFigures, PACKET_VERSION,
-    Packet, PriorFigure, ReadingFigures, Stage, Symptom, significant,
+    Packet, PriorFigure, ReadingFigures, SHORT_RUN_DEPTH, Stage, Symptom, significant,
 };
 pub use prompt::prompt;
 pub use rules::{RULES, Rule, Rules};

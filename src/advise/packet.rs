@@ -9,6 +9,9 @@ use serde_json::Value;
 /// The layout's version.
 pub const PACKET_VERSION: u32 = 1;
 
+/// Deepest tree of a short run, whatever is set: what ends there says nothing of a deeper limit.
+pub const SHORT_RUN_DEPTH: u32 = 8;
+
 /// One run as an advisor sees it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Packet {

@@ -1,5 +1,5 @@
 //! A run that reads the data as another one did takes over what that one made of them, instead of reading them again. Not a step: the
-//! result is what summarising would have left, but for `rejects.csv` and the table of transactions, which no fit reads.
+//! result is what summarising would have left, but for `rejects.csv`.
 
 use std::fs;
 use std::path::Path;
@@ -26,7 +26,14 @@ pub fn adopt(dir: &mut RunDir, from: &Path) -> Result<bool> {
     if !same {
         return Ok(false);
     }
-    for name in Step::Summarize.files().iter().filter(|name| **name != "facts.json") {
+    let mut names: Vec<String> = Step::Summarize.files().iter().map(|name| (*name).to_owned()).collect();
+    names.retain(|name| name != "facts.json");
+    if let Ok(parts) = fs::read_dir(from.join("transactions")) {
+        let folder = dir.path("transactions");
+        fs::create_dir_all(&folder).map_err(|e| Error::io("take over the summary", &folder, e))?;
+        names.extend(parts.flatten().map(|part| format!("transactions/{}", part.file_name().to_string_lossy())));
+    }
+    for name in &names {
         let (old, new) = (from.join(name), dir.path(name));
         if old.exists() && !new.exists() {
             // Files are replaced by renaming, never written in place, so that two runs can hold one.

@@ -10,8 +10,8 @@ use super::decision::{DECISION_VERSION, Decision, Next};
 use super::names::Names;
 use super::tuned::{assignments, tuned_text};
 use super::{figures, files, reading};
-use crate::advise::{Change, Explanation, Packet, Recommendation, Stage, Transport, markdown};
-use crate::config::Source;
+use crate::advise::{Change, Explanation, Packet, Recommendation, SHORT_RUN_DEPTH, Stage, Transport, markdown};
+use crate::config::{SamplerKind, Source};
 use crate::diagnose::{Diagnostics, Verdict};
 use crate::error::{Error, Result};
 use crate::run::{self, Observer, RunDir, Step};
@@ -20,7 +20,7 @@ use crate::run::{self, Observer, RunDir, Step};
 const CYCLE_DRAWS: usize = 250;
 
 /// Warm-up of a short run, at most; it ends sooner where nothing is left to learn.
-const CYCLE_WARMUP: usize = 1000;
+const CYCLE_WARMUP: usize = 300;
 
 /// Runs of everything that the configuration says, at most.
 const CONFIRMATIONS: usize = 3;
@@ -243,6 +243,10 @@ impl<T: Transport> Work<'_, T> {
             Stage::Cycle => {
                 sets.push(format!("sampler.draws={}", config.sampler.draws.min(CYCLE_DRAWS)));
                 sets.push(format!("sampler.warmup={}", config.sampler.warmup.min(CYCLE_WARMUP)));
+                // A posterior in the wrong coordinates would spend an hour on what minutes show as well.
+                if config.sampler.kind == SamplerKind::Nuts {
+                    sets.push(format!("sampler.max_treedepth={}", config.sampler.max_treedepth.min(SHORT_RUN_DEPTH)));
+                }
                 Some(self.settings.customers)
             }
             Stage::Full => self.settings.confirm_customers,

@@ -22,6 +22,9 @@ const FEW: f64 = 10.0;
 /// Draws from the prior.
 const PRIOR_DRAWS: u32 = 300;
 
+/// What a customer buys in a year while they stay, as a packet calls it.
+const RATE: &str = "rate_per_year";
+
 /// Digits of a figure.
 const DIGITS: i32 = 4;
 
@@ -213,7 +216,19 @@ fn prior_figures(dir: &RunDir, data: &DataFigures, observed: &Observations) -> V
         q50: told(m.q50),
         q95: told(m.q95),
     };
-    check.meaning.iter().map(figure).collect()
+    let mut out: Vec<PriorFigure> = check.meaning.iter().map(figure).collect();
+    // Of customers who may have left long ago, a year's purchases hide how fast the prior thinks they buy while they stay.
+    if let Some(rate) = check.parameters.iter().find(|row| row.fit == run::PURCHASE && row.name == "rate" && !counted) {
+        let units = 365.25 / data.time_unit_days;
+        out.push(PriorFigure {
+            key: RATE.to_owned(),
+            q05: told(rate.q05 * units),
+            q50: told(rate.q50 * units),
+            q95: told(rate.q95 * units),
+            seen: data.repeats_per_year,
+        });
+    }
+    out
 }
 
 fn fit_figures(fit: &FitFacts, parameters: &[Parameter], names: &Names) -> FitFigures {

@@ -16,3 +16,4 @@ mod pipeline;
 mod rerun;
 mod resume;
 mod support;
+mod tune;

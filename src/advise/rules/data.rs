@@ -226,10 +226,16 @@ pub(super) const ABSURD_PRIORS: Rule = Rule {
 fn absurd_priors(view: &View<'_>) -> Vec<Finding> {
     let packet = view.packet;
     let mut out = vec![];
-    for (key, section) in [("mean_repeat_purchases", "purchase"), ("median_spend", "spend")] {
+    // Those who stay may buy far more often than all do, who are seen together with those who left.
+    let asked = [
+        ("mean_repeat_purchases", "purchase", 1.0),
+        ("rate_per_year", "purchase", 10.0),
+        ("median_spend", "spend", 1.0),
+    ];
+    for (key, section, slack) in asked {
         let Some(prior) = packet.priors.iter().find(|p| p.key == key) else { continue };
         let (Some(seen), Some(q05), Some(q95)) = (prior.seen, prior.q05, prior.q95) else { continue };
-        if !(seen > 0.0 && (seen > ABSURD * q95 || seen < q05 / ABSURD)) {
+        if !(seen > 0.0 && (seen > ABSURD * q95 || slack * seen < q05 / ABSURD)) {
             continue;
         }
         let symptom = format!(

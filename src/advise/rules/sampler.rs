@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Rule;
 use super::view::{Finding, View, percent, plainly};
+use crate::advise::packet::{SHORT_RUN_DEPTH, Stage};
 
 /// Chains that show whether they agree.
 const CHAINS: u64 = 4;
@@ -13,6 +14,8 @@ const DRAWS: u64 = 1000;
 const WARMUP: u64 = 1000;
 /// More draws than this, and the trouble is another one.
 const MOST_DRAWS: u64 = 20_000;
+/// An R-hat below which chains nearly agree.
+const NEAR: f64 = 1.05;
 /// Draws beyond those that are just enough.
 const SLACK: f64 = 1.25;
 
@@ -192,6 +195,9 @@ pub(super) const DEPTH: Rule = Rule {
         let worst = view.packet.fits.iter().max_by(|a, b| a.depth_hit_share.total_cmp(&b.depth_hit_share));
         let Some(fit) = worst.filter(|fit| fit.depth_hit_share > 0.01) else { return vec![] };
         let depth = view.count("sampler.max_treedepth");
+        if view.packet.stage == Stage::Cycle && depth > u64::from(SHORT_RUN_DEPTH) {
+            return vec![];
+        }
         let symptom = format!(
             "{} of the transitions of {} ended at the limit of depth {depth}",
             percent(fit.depth_hit_share),
@@ -274,7 +280,7 @@ pub(super) const STUCK: Rule = Rule {
 pub(super) const DISAGREE: Rule = Rule {
     name: "disagree",
     symptom: "R-hat above its limit by more than the number of effective draws explains",
-    remedy: "twice the warm-up, up to 4,000, and twice the draws",
+    remedy: "below 1.05 twice the draws, up to 10,000; from there twice the warm-up, up to 4,000",
     source: "Vehtari et al. (2021): chains that do not mix; Brooks & Gelman (1998): with a trend, run longer",
     look: |view| {
         let limit = view.packet.limits.r_hat;
@@ -294,7 +300,12 @@ pub(super) const DISAGREE: Rule = Rule {
                             tighten the priors of what is not identified";
                 Finding::tell(what.clone(), text)
             };
-            out.push(longer_warmup(view, &what).unwrap_or_else(nothing).of(r_hat));
+            // So near the limit, chains that agree need only be longer.
+            let draws = 2 * view.count("sampler.draws").max(DRAWS / 2);
+            let near = r_hat < NEAR && draws <= MOST_DRAWS / 2;
+            let why = "chains that nearly agree are told apart by chance: more draws settle it";
+            let more = near.then(|| Finding::set("sampler.draws", draws, what.clone(), why));
+            out.push(more.or_else(|| longer_warmup(view, &what)).unwrap_or_else(nothing).of(r_hat));
         }
         out
     },

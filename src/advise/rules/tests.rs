@@ -172,7 +172,10 @@ fn cut_trajectories_get_deeper_trees() {
     let mut packet = with_setting("sampler.max_treedepth", json!(3));
     packet.fits[0].depth_hit_share = 0.5;
     sets(&packet, &[], "depth", &[("sampler.max_treedepth", json!(10))]);
+    // A short run's trees are cut at 8: that says nothing of a limit of 10.
     set(&mut packet, "sampler.max_treedepth", json!(10));
+    sets(&packet, &[], "depth", &[]);
+    packet.stage = crate::advise::Stage::Full;
     sets(&packet, &[], "depth", &[("sampler.max_treedepth", json!(12))]);
     set(&mut packet, "sampler.max_treedepth", json!(14));
     tells(&packet, "depth", false, "left open");
@@ -205,6 +208,8 @@ fn disagreement_beyond_chance_gets_a_longer_warmup() {
     sets(&packet, &[], "disagree", &[("sampler.warmup", json!(2000))]);
     set(&mut packet, "sampler.warmup", json!(4000));
     tells(&packet, "disagree", false, "trace plot");
+    packet.fits[0].r_hat = figure(1.04);
+    sets(&packet, &[], "disagree", &[("sampler.draws", json!(2000))]);
     // 450 effective draws of four chains: chance alone makes 1.02.
     packet.fits[0].r_hat = figure(1.02);
     sets(&packet, &[], "disagree", &[]);
