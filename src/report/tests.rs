@@ -276,7 +276,7 @@ fn a_page_stays_small_however_much_there_is() {
     let html = render(&v).unwrap();
     assert_sound(&html);
     assert!(html.len() < 3_000_000, "{} bytes", html.len());
-    assert!(html.contains("12 of 7,014 parameters are shown") && html.contains("128 of 1,024 chains are drawn"));
+    assert!(html.contains("12 of 7,007 parameters are shown") && html.contains("64 of 1,024 chains are drawn"));
 }
 
 /// Headings go down one level at a time, every table says what it is and what its heads head, every drawing has words.

@@ -13,6 +13,7 @@ mod hierarchy;
 mod imported;
 mod millions;
 mod pipeline;
+mod report;
 mod rerun;
 mod resume;
 mod support;

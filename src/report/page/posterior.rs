@@ -156,7 +156,7 @@ pub(super) fn chains(view: &View) -> Option<ChainPart> {
     let all = &view.parameters;
     let keep = in_full(all);
     let first = all.get(*keep.first()?)?;
-    let drawn = first.trace.len().max(first.ranks.len()) as u64;
+    let drawn = first.trace.len().max(first.ranks.len()).min(plots::CHAINS) as u64;
     let ran = view.chains.iter().map(|fit| fit.chains).max().unwrap_or(0);
     let panels = keep
         .iter()

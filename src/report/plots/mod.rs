@@ -22,7 +22,7 @@ pub(super) use energy::energy;
 pub(super) use forest::forest;
 pub(super) use heat_map::heat_map;
 pub(super) use pairs::pairs;
-pub(super) use panel::panel;
+pub(super) use panel::{CHAINS, panel};
 pub(super) use prior::prior;
 pub(super) use resources::resources;
 pub(super) use shrinkage::shrinkage;

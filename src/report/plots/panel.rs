@@ -13,7 +13,7 @@ const COLOURS: usize = 8;
 const POINTS: usize = 160;
 const ALL_POINTS: usize = 2_600;
 /// Chains drawn at all.
-const CHAINS: usize = 64;
+pub(in crate::report) const CHAINS: usize = 64;
 
 const WIDTH: f64 = 404.0;
 const HEIGHT: f64 = 236.0;
