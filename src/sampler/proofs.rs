@@ -317,8 +317,11 @@ fn blocks_say_what_they_hold() {
             let names: Vec<&str> = block.stats.iter().map(|(n, _)| *n).collect();
             let shared = ["lp", "acceptance_rate", "energy", "diverging", "n_steps", "step_size"];
             assert_eq!(names[..6], shared);
-            let nuts: &[&str] = if kind == Kind::Nuts { &["tree_depth", "reached_max_treedepth"] } else { &[] };
-            assert_eq!(names[6..], *nuts);
+            let own: &[&str] = match kind {
+                Kind::Nuts => &["tree_depth", "reached_max_treedepth"],
+                Kind::Chees => &["reached_max_leapfrogs"],
+            };
+            assert_eq!(names[6..], *own);
         }
         assert_eq!(memory.stat("n_steps").sum(), outcome.pooled.sampling_gradients as f64);
         assert!(memory.stat("step_size").iter().all(|e| *e == outcome.step_size));
