@@ -93,10 +93,10 @@ fn key(svg: &mut Svg, left: f64, top: f64, divergences: u64, n: usize) {
 
 fn describe(pairs: &Pairs, divergences: u64) -> String {
     let mut out = format!("{} draws of {}.", pairs.points.len() + pairs.divergent.len(), pairs.names.join(", "));
-    if let Some((i, j, r)) = pairs.strongest.filter(|(_, _, r)| r.is_finite()) {
-        if let (Some(a), Some(b)) = (pairs.names.get(i), pairs.names.get(j)) {
-            out += &format!(" {a} and {b} go together most, correlation {}.", numbers::fixed(r, 2));
-        }
+    if let Some((i, j, r)) = pairs.strongest.filter(|(_, _, r)| r.is_finite())
+        && let (Some(a), Some(b)) = (pairs.names.get(i), pairs.names.get(j))
+    {
+        out += &format!(" {a} and {b} go together most, correlation {}.", numbers::fixed(r, 2));
     }
     out += &match divergences {
         0 => String::from(" No transition diverged."),

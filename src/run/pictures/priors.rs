@@ -51,7 +51,8 @@ pub(super) fn near(prior: &[f64], posterior: &[f64]) -> Option<(Vec<f64>, Vec<f6
     }
     // Too few to see a shape: as high as they are many.
     let height = share / (to - from);
-    (to > from && height.is_finite()).then(|| (vec![from, to], vec![height, height]))
+    let level = || (0..DENSITY_POINTS).map(|i| from + (to - from) * i as f64 / (DENSITY_POINTS - 1) as f64).collect();
+    (to > from && height.is_finite()).then(|| (level(), vec![height; DENSITY_POINTS]))
 }
 
 #[cfg(test)]
@@ -72,7 +73,8 @@ mod tests {
     fn a_prior_that_is_hardly_there_is_a_level_and_one_that_is_elsewhere_is_zero() {
         let prior: Vec<f64> = (0..4_000).map(f64::from).collect();
         let (x, y) = near(&prior, &[10.0, 20.0]).expect("a level");
-        assert_eq!((x, y), (vec![0.0, 30.0], vec![31.0 / 4_000.0 / 30.0; 2]));
+        assert_eq!((x[0], x[DENSITY_POINTS - 1], x.len()), (0.0, 30.0, DENSITY_POINTS));
+        assert_eq!(y, vec![31.0 / 4_000.0 / 30.0; DENSITY_POINTS]);
         assert_eq!(near(&prior, &[-20.0, -10.0]), None, "the prior begins at 0");
     }
 }
