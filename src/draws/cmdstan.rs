@@ -259,7 +259,9 @@ impl OneFile {
 
 /// The variables of a header, and the column of every value in the schema's order (the last index fastest; CmdStan's first is).
 fn schema(header: &[String]) -> (Schema, Vec<usize>) {
-    let mut variables: Vec<(&str, Vec<(Vec<usize>, usize)>)> = Vec::new();
+    /// Indices of an element, and its column.
+    type Cell = (Vec<usize>, usize);
+    let mut variables: Vec<(&str, Vec<Cell>)> = Vec::new();
     for (column, name) in header.iter().enumerate().filter(|(_, name)| !name.ends_with("__")) {
         let mut parts = name.split('.');
         let base = parts.next().unwrap_or_default();
