@@ -71,8 +71,10 @@ fn customers(dir: &RunDir, fit: &str) -> Result<Customers> {
     Ok(Customers { ids, rows, summary, spends, contracts: role == Some(Role::Contract) })
 }
 
-/// A column of customers: its name, what it means, and its values of some of them.
-type Column = (&'static str, Dtype, Attributes, Box<dyn Fn(&[usize]) -> Values>);
+/// The values of some customers, by their rows of the summary.
+type ValuesOf = Box<dyn Fn(&[usize]) -> Values>;
+/// A column of customers: its name, what it means, and its values.
+type Column = (&'static str, Dtype, Attributes, ValuesOf);
 
 fn by_customer(name: &str, customers: &Customers, more: Vec<Coordinate>, columns: Vec<Column>) -> Group<'static> {
     let variable = |(name, dtype, attributes, _): &Column| Variable {
@@ -102,7 +104,7 @@ fn observed(plan: &Plan, customers: &Arc<Customers>) -> Group<'static> {
         let pairs = [("symbol", symbol.to_owned()), ("long_name", meaning.to_owned()), ("units", units)];
         pairs.into_iter().map(|(key, text)| (key.to_owned(), json!(text))).collect::<Attributes>()
     };
-    let of = |pick: fn(&Summary, usize) -> f64| -> Box<dyn Fn(&[usize]) -> Values> {
+    let of = |pick: fn(&Summary, usize) -> f64| -> ValuesOf {
         let customers = Arc::clone(customers);
         Box::new(move |rows| Values::F64(rows.iter().map(|&i| pick(&customers.summary, i)).collect()))
     };
