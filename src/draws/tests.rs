@@ -468,7 +468,7 @@ fn a_store_refuses_what_does_not_continue_it() {
 fn run_keeping_warmup(store: &mut DrawStore, last: usize) -> Result<(), SinkError> {
     let from = store.checkpoint("purchase").map_err(SinkError)?.map_or(0, |c| usize::from(c.state[0]) + 1);
     let mut writer = store.writer("purchase", &schema(), CHAINS, DIM).map_err(SinkError)?;
-    for n in from..=last + 2 {
+    for n in from..=last + 1 {
         match n {
             0 | 1 => {
                 let (b, _) = block(n + 1);
