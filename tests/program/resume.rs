@@ -127,18 +127,18 @@ fn with_warmup_kept() {
     }
     let shop = Shop::new(300);
     for keep in ["false", "true"] {
-        let (dir, keep) = (format!("output.dir={keep}"), format!("sampler.save_warmup={keep}"));
+        let (dir, keep) = (format!("output.dir=keep-{keep}"), format!("sampler.save_warmup={keep}"));
         let run = shop.longrun(&["run", "shop.toml", "--quiet", "--set", &dir, "--set", &keep]);
         assert!(run.status.success(), "{}", crate::support::stderr(&run));
     }
-    let (without, with) = (draws(&shop.file("false")), draws(&shop.file("true")));
+    let (without, with) = (draws(&shop.file("keep-false")), draws(&shop.file("keep-true")));
     let warmup = |files: &BTreeMap<String, Vec<u8>>| files.keys().filter(|name| name.contains("-warmup-")).count();
     assert!(warmup(&with) >= 6, "two fits of three windows and more: {:?}", with.keys());
     assert_eq!(warmup(&without), 0);
     for (name, bytes) in without.iter().filter(|(name, _)| name.ends_with(".safetensors")) {
         assert!(with[name] == *bytes, "{name} depends on whether warm-up is kept");
     }
-    let plan = std::fs::read_to_string(shop.file("false/plan.toml")).expect("a plan");
+    let plan = std::fs::read_to_string(shop.file("keep-false/plan.toml")).expect("a plan");
     assert!(!plan.contains("save_warmup"), "draws of older runs belong to plans without it");
 }
 
