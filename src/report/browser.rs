@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::super::example::{failed, view};
-use super::super::render;
+use super::example::{failed, view};
+use super::render;
 
 /// A browser by the names that systems give it.
 fn browser() -> Option<PathBuf> {

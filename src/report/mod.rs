@@ -37,6 +37,8 @@ mod view;
 mod words;
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod tests;

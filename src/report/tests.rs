@@ -1,8 +1,5 @@
 //! What every page must be, whatever the view: safe, well formed, complete without a network, free of numbers that are none.
 
-#[path = "browser.rs"]
-mod browser;
-
 use super::example::{failed, view};
 use super::{Interval, View, render};
 
