@@ -218,13 +218,15 @@ fn prior_figures(dir: &RunDir, data: &DataFigures, observed: &Observations) -> V
     };
     let mut out: Vec<PriorFigure> = check.meaning.iter().map(figure).collect();
     // Of customers who may have left long ago, a year's purchases hide how fast the prior thinks they buy while they stay.
-    if let Some(rate) = check.parameters.iter().find(|row| row.fit == run::PURCHASE && row.name == "rate" && !counted) {
+    let row = |name: &str| check.parameters.iter().find(|row| row.fit == run::PURCHASE && row.name == name);
+    if let (Some(r), Some(alpha), false) = (row("r"), row("alpha"), counted) {
+        // r / alpha, as wide as the two can make it.
         let units = 365.25 / data.time_unit_days;
         out.push(PriorFigure {
             key: RATE.to_owned(),
-            q05: told(rate.q05 * units),
-            q50: told(rate.q50 * units),
-            q95: told(rate.q95 * units),
+            q05: told(units * r.q05 / alpha.q95),
+            q50: told(units * r.q50 / alpha.q50),
+            q95: told(units * r.q95 / alpha.q05),
             seen: data.repeats_per_year,
         });
     }

@@ -209,6 +209,8 @@ fn disagreement_beyond_chance_gets_a_longer_warmup() {
     set(&mut packet, "sampler.warmup", json!(4000));
     tells(&packet, "disagree", false, "trace plot");
     packet.fits[0].r_hat = figure(1.04);
+    sets(&packet, &[], "disagree", &[]);
+    packet.stage = crate::advise::Stage::Full;
     sets(&packet, &[], "disagree", &[("sampler.draws", json!(2000))]);
     // 450 effective draws of four chains: chance alone makes 1.02.
     packet.fits[0].r_hat = figure(1.02);
