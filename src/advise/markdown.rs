@@ -70,6 +70,22 @@ pub fn markdown(packet: &Packet) -> String {
             line(&mut out, format_args!("| {} | {low} | {middle} | {high} | {seen} |", p.key));
         }
     }
+    if !packet.leaning.is_empty() {
+        out.push_str("\n## Posteriors that lean on their priors\n\n");
+        for p in &packet.leaning {
+            let (prior, data) = (figure(p.prior), figure(p.likelihood));
+            line(
+                &mut out,
+                format_args!(
+                    "- {} ({}): {prior} with the prior, {data} with the data: {}",
+                    p.parameter, p.fit, p.diagnosis
+                ),
+            );
+        }
+    }
+    if !packet.cost.held_back_by.is_empty() {
+        line(&mut out, format_args!("\nHeld back by: {}.", packet.cost.held_back_by.join(", ")));
+    }
     for fit in &packet.fits {
         let verdict = if fit.passed { "pass" } else { "fail" };
         line(&mut out, format_args!("\n## Fit `{}`: {verdict}\n", fit.fit));

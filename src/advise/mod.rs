@@ -25,8 +25,8 @@ pub use answer::{ANSWER_BYTES, answer_schema, judge};
 pub use language_model::{Exchange, LanguageModel, Post, Reply, Transport, TransportFailure};
 pub use markdown::markdown;
 pub use packet::{
-    CostFigures, DataFigures, DateFormat, Figure, FitFigures, GroupFigure, Limits, ModelFigures, PACKET_VERSION,
-    Packet, PriorFigure, ReadingFigures, SHORT_RUN_DEPTH, Stage, Symptom, significant,
+    CostFigures, DataFigures, DateFormat, Figure, FitFigures, GroupFigure, LeaningFigure, Limits, ModelFigures,
+    PACKET_VERSION, Packet, PriorFigure, ReadingFigures, SHORT_RUN_DEPTH, Stage, Symptom, significant,
 };
 pub use prompt::prompt;
 pub use rules::{RULES, Rule, Rules};

@@ -33,6 +33,9 @@ pub struct Packet {
     pub priors: Vec<PriorFigure>,
     /// The fits.
     pub fits: Vec<FitFigures>,
+    /// The parameters that lean on their priors most.
+    #[serde(default)]
+    pub leaning: Vec<LeaningFigure>,
     /// What it cost.
     pub cost: CostFigures,
 }
@@ -218,6 +221,21 @@ pub struct Symptom {
     pub limit: Option<f64>,
 }
 
+/// A parameter whose posterior moves with its prior (power-scaling), from 0.05 per doubling of the weight.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LeaningFigure {
+    /// The fit.
+    pub fit: String,
+    /// The parameter, its group by number.
+    pub parameter: String,
+    /// How far it moves with the priors.
+    pub prior: Option<f64>,
+    /// How far it moves with the data.
+    pub likelihood: Option<f64>,
+    /// `prior`: the data say little. `conflict`: both matter.
+    pub diagnosis: String,
+}
+
 /// What a run cost; the only figures that differ between equal runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct CostFigures {
@@ -229,6 +247,20 @@ pub struct CostFigures {
     pub peak_memory_mib: Option<u64>,
     /// Where likelihoods were computed: `cpu` or `gpu`.
     pub backend: String,
+    /// Processors of the machine, and how many the fits kept busy.
+    pub cpus: Option<u64>,
+    /// See `cpus`.
+    pub busy_cpus: Option<f64>,
+    /// Share of the fits' time in which the GPU worked, most memory in use on it in MiB, energy in joules.
+    pub gpu_utilisation: Option<f64>,
+    /// See `gpu_utilisation`.
+    pub gpu_memory_mib: Option<u64>,
+    /// See `gpu_utilisation`.
+    pub gpu_joules: Option<f64>,
+    /// Least share, over the fits, of the evaluations that the machine could make at most.
+    pub share_of_floor: Option<f64>,
+    /// What held the run back: `transfers`, `host`, `chains`, `overhead`, `memory`.
+    pub held_back_by: Vec<String>,
 }
 
 impl Packet {

@@ -86,7 +86,7 @@ pub fn collect(dir: &RunDir) -> Result<View> {
         sensitivity,
         resources: view::Resources {
             samples: telemetry.timeline.clone(),
-            findings: telemetry.findings.clone(),
+            findings: telemetry.findings.iter().map(|finding| finding.text.clone()).collect(),
             processors: telemetry.cpus as u64,
         },
         facts: made::facts(dir, &data, &diagnostics, &telemetry, &predictions.left_out),

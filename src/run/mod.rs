@@ -45,6 +45,7 @@ pub use facts::{
     AheadFacts, BandRow, CheckFacts, DataFacts, GroupTotal, HistogramRow, Interval, PredictionFacts, SegmentFacts,
     TestQuantity, TrackingWeek,
 };
+pub use findings::{Finding, HeldBackBy};
 pub use fit::{MaximumFacts, maximum};
 pub use forecast::words;
 pub use imported::{IMPORTED_FIT, Imported, diagnose_files, diagnose_imported, import, is_imported};

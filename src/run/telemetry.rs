@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDir, Step, findings};
+use super::findings::{self, Finding};
+use super::{RunDir, Step};
 use crate::error::Result;
 
 /// The content of `telemetry.json`.
@@ -31,9 +32,9 @@ pub struct Telemetry {
     /// What the machine gave over time, step after step.
     #[serde(default)]
     pub timeline: Vec<ResourceSample>,
-    /// What held the run back, and what to do about it, in words.
+    /// What held the run back, and what to do about it.
     #[serde(default)]
-    pub findings: Vec<String>,
+    pub findings: Vec<Finding>,
 }
 
 /// The machine at one moment of a step. What the system does not tell is absent.

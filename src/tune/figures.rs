@@ -4,20 +4,28 @@ use serde_json::Value;
 
 use super::names::Names;
 use crate::advise::{
-    self, CostFigures, DataFigures, Figure, FitFigures, GroupFigure, Limits, ModelFigures, PACKET_VERSION, Packet,
-    PriorFigure, Stage, Symptom, significant,
+    self, CostFigures, DataFigures, Figure, FitFigures, GroupFigure, LeaningFigure, Limits, ModelFigures,
+    PACKET_VERSION, Packet, PriorFigure, Stage, Symptom, significant,
 };
 use crate::config::ClvConfig;
 use crate::data::{Kind, Observations, TransactionTable};
-use crate::diagnose::{Diagnostics, FitFacts, Named, Parameter, Reason, Verdict};
+use crate::diagnose::{
+    Diagnostics, FitFacts, Lean, Named, Parameter, ParameterSensitivity, Reason, Sensitivity, Verdict,
+};
 use crate::error::Result;
-use crate::run::{self, DataFacts, RunDir};
+use crate::run::{self, DataFacts, RunDir, Telemetry};
 
 /// Groups that are told of one by one.
 const GROUPS: usize = 40;
 
 /// Customers under which a group's counts are not told.
 const FEW: f64 = 10.0;
+
+/// Parameters that are told to lean on their priors.
+const MOST_LEANING: usize = 8;
+
+/// Pareto k from which the weights behind that are not trusted.
+const TRUSTED_K: f64 = 0.7;
 
 /// Draws from the prior.
 const PRIOR_DRAWS: u32 = 300;
@@ -52,7 +60,51 @@ pub fn packet_of(dir: &RunDir, config: &ClvConfig, stage: Stage) -> Result<(Pack
         packet.cost.gradients = Some(telemetry.fits.values().map(|f| f.gradient_evaluations).sum());
     }
     packet.cost.peak_memory_mib = telemetry.steps.values().filter_map(|s| s.peak_memory_bytes).max().map(|b| b >> 20);
+    resources(&telemetry, &mut packet.cost);
+    packet.leaning = if dir.has("sensitivity.json") {
+        leaning(
+            &dir.read_json("sensitivity.json", "diagnose")?,
+            &dir.read_json("diagnostics.json", "diagnose")?,
+            &names,
+        )
+    } else {
+        vec![]
+    };
     Ok((packet, names))
+}
+
+/// What the machine gave while it fitted.
+fn resources(telemetry: &Telemetry, cost: &mut CostFigures) {
+    cost.cpus = Some(telemetry.cpus as u64);
+    if let Some(fit) = telemetry.steps.get(run::Step::Fit.name()) {
+        cost.busy_cpus = fit.cpu_s.and_then(|cpu_s| significant(cpu_s / fit.wall_s, 2));
+        cost.gpu_utilisation = fit.gpu_utilisation.and_then(|share| significant(share, 2));
+        cost.gpu_memory_mib = fit.gpu_memory_bytes.map(|bytes| bytes >> 20);
+        cost.gpu_joules = fit.gpu_joules.and_then(|joules| significant(joules, 3));
+    }
+    let shares = telemetry.fits.values().filter_map(|fit| fit.floor).map(|floor| floor.share);
+    cost.share_of_floor = shares.reduce(f64::min).and_then(|share| significant(share, 2));
+    cost.held_back_by = telemetry.findings.iter().map(|finding| word(serde_json::to_value(finding.by))).collect();
+    cost.held_back_by.dedup();
+}
+
+/// The parameters that lean on their priors most, [`MOST_LEANING`] at most.
+fn leaning(sensitivity: &Sensitivity, diagnostics: &Diagnostics, names: &Names) -> Vec<LeaningFigure> {
+    let trusted = sensitivity.fits.iter().filter(|fit| fit.pareto_k < TRUSTED_K);
+    let all = trusted.flat_map(|fit| fit.parameters.iter().map(move |p| (&fit.fit, p)));
+    let mut leaning: Vec<_> = all.filter(|(_, p)| p.diagnosis != Lean::Data).collect();
+    leaning.sort_by(|(_, a), (_, b)| b.prior.total_cmp(&a.prior));
+    let figure = |(fit, p): (&String, &ParameterSensitivity)| {
+        let own: Vec<Parameter> = diagnostics.parameters.iter().filter(|known| known.fit == *fit).cloned().collect();
+        Some(LeaningFigure {
+            fit: fit.clone(),
+            parameter: names.named(&p.parameter, &own)?,
+            prior: significant(p.prior, 2),
+            likelihood: significant(p.likelihood, 2),
+            diagnosis: word(serde_json::to_value(p.diagnosis)),
+        })
+    };
+    leaning.into_iter().filter_map(figure).take(MOST_LEANING).collect()
 }
 
 /// A packet of which nothing is known but what the plan says.
@@ -261,12 +313,9 @@ fn fit_figures(fit: &FitFacts, parameters: &[Parameter], names: &Names) -> FitFi
 
 /// A reason without its sentence, which names parameters as the data do.
 fn symptom(reason: &Reason, own: &[Parameter], names: &Names) -> Symptom {
-    // By name, so that what other kinds of reasons add is read where it is there.
-    let written = serde_json::to_value(reason).unwrap_or_default();
-    let parameter = written.get("parameter").and_then(Value::as_str);
     Symptom {
         kind: word(serde_json::to_value(reason.kind)),
-        parameter: parameter.and_then(|text| names.named(text, own)),
+        parameter: reason.parameter.as_deref().and_then(|text| names.named(text, own)),
         figure: significant(reason.figure, DIGITS),
         limit: significant(reason.limit, DIGITS),
     }
