@@ -1,5 +1,5 @@
-//! Carries an advisor's request over HTTP. Plain `http://` always works, as a model on this machine needs; `https://` takes a build with
-//! the feature `https`. Nothing here reads what it carries.
+//! Carries an advisor's request over HTTP. Plain `http://` always works, as a model on this machine needs; `https://` takes the feature
+//! `https`, one of the default ones. Nothing here reads what it carries.
 
 use std::time::Duration;
 
