@@ -175,11 +175,14 @@ fn quantity(q: &Quantity) -> TestQuantity {
     };
     let concern = concern.map(|(which, meaning)| {
         format!(
-            "{what}: {} in the data, {} in data that the model makes, which is {which} in all but {} of its replicas: {meaning}",
+            "{what}: {} in the data, {} in data that the model makes, {which} than in {} of its replicas: {meaning}",
             plain(q.observed),
             plain(q.replicated.mean),
             // Of 200 replicas one is half a per cent.
-            format_args!("{:.1} %", 100.0 * q.p_value.min(1.0 - q.p_value)),
+            match q.p_value.min(1.0 - q.p_value) {
+                0.0 => "any".to_owned(),
+                beyond => format!("all but {:.1} %", 100.0 * beyond),
+            }
         )
     });
     TestQuantity {

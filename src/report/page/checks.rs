@@ -105,7 +105,10 @@ fn quantity(q: &Quantity, view: &View) -> QuantityRow {
         expected: mean,
         range: format!("{low} to {high}"),
         p_value: fixed(q.p_value, if q.p_value < 0.01 || q.p_value > 0.99 { 3 } else { 2 }),
-        concern: q.concern.clone().unwrap_or_default(),
+        // The row begins with what it is about.
+        concern: q.concern.as_deref().map_or_else(String::new, |said| {
+            said.strip_prefix(&q.what).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(said).to_owned()
+        }),
     }
 }
 

@@ -62,7 +62,7 @@ pub(in crate::report) fn checks(rows: &[Check], mark: Mark, title: &str, axis: &
         let tip = format!(
             "{} {axis}: counted {}, expected {}, {}",
             r.label,
-            numbers::count(r.actual),
+            counted(r.actual),
             numbers::count(r.predicted.mean),
             numbers::count_range(&r.predicted)
         );
@@ -71,7 +71,7 @@ pub(in crate::report) fn checks(rows: &[Check], mark: Mark, title: &str, axis: &
     if mark == Mark::Bars {
         for (i, r) in rows.iter().enumerate().filter(|_| every == 1) {
             let up = y.at(highest([r.actual, r.predicted.q95], 0.0)) - 7.0;
-            svg.text("bar-text", (x.at(i as f64), up), Anchor::Middle, &numbers::count(r.actual));
+            svg.text("bar-text", (x.at(i as f64), up), Anchor::Middle, &counted(r.actual));
         }
     }
     svg.text("axis-title", ((frame.left + frame.right) / 2.0, height - 8.0), Anchor::Middle, axis);
@@ -91,4 +91,9 @@ fn key(svg: &mut Svg, right: f64, mark: Mark) {
         Mark::Bars => svg.rect("bar", (at - 80.0, y - 10.0), (11.0, 11.0), None),
         Mark::Rings => svg.circle("ring", (at - 75.0, y - 4.0), 4.0),
     }
+}
+
+/// What was counted: whole where it is whole.
+fn counted(value: f64) -> String {
+    if value.fract() == 0.0 { numbers::fixed(value, 0) } else { numbers::count(value) }
 }

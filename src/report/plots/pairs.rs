@@ -10,7 +10,9 @@ use super::{Frame, Size};
 pub(in crate::report) fn pairs(pairs: &Pairs, divergences: u64, size: Size) -> String {
     let n = pairs.names.len();
     let cells = n.saturating_sub(1).max(1);
-    let (left, foot, gap) = (if size.is_wide() { 92.0 } else { 46.0 }, 44.0, if size.is_wide() { 10.0 } else { 5.0 });
+    // A bold name of thirteen letters and a tick of five beside it.
+    let (left, gap) = if size.is_wide() { (132.0, 10.0) } else { (46.0, 5.0) };
+    let foot = 44.0;
     // Two parameters alone need no more than half of a page.
     let paper = if size.is_wide() { [440.0, 640.0, 840.0][(cells - 1).min(2)] } else { size.width() };
     let cell = (paper - left - 6.0 - gap * (cells - 1) as f64) / cells as f64;
