@@ -113,6 +113,12 @@ fn is_already_default(key: &str, from: &Value) -> bool {
     from.is_null() && super::allowed(key).is_some_and(|row| row.bounds == Bounds::Default)
 }
 
+/// Characters that are not seen and change how others are: Unicode's general category Cf, as far as text for people may hold it.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// The outermost braces of a text: models like to wrap their answer in a fence or a sentence.
 fn object_in(text: &str) -> &str {
     match (text.find('{'), text.rfind('}')) {
@@ -121,9 +127,11 @@ fn object_in(text: &str) -> &str {
     }
 }
 
-/// Text without control characters (no escape sequence reaches a terminal), on one line, cut to `most` characters.
+/// Text without control or format characters (no escape sequence reaches a terminal, nothing turns the reading order), on one line, cut to
+/// `most` characters.
 pub(super) fn plain(text: &str, most: usize) -> String {
-    let clean = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !c.is_control());
+    let clean = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
+    let clean = clean.filter(|c| !c.is_control() && !is_format(*c));
     let mut out: String = clean.take(most + 1).collect();
     if out.chars().count() > most {
         out.pop();
@@ -137,6 +145,12 @@ pub(super) fn plain(text: &str, most: usize) -> String {
 mod tests {
     use super::super::patient;
     use super::*;
+
+    #[test]
+    fn words_of_a_stranger_are_plain() {
+        assert_eq!(plain("a\u{1b}[31m\u{202e}b\nc\u{200b}\u{feff}d\u{2066}", 80), "a[31mb cd");
+        assert_eq!(plain("abcdef", 4), "abc…");
+    }
 
     /// An answer with one recommendation: whether it is let through, and the reason if not.
     #[track_caller]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{Ending, Terminal, outcome, progress::Bars};
 use crate::error::{Error, Result};
-use crate::run::{self, RunDir, Step};
+use crate::run::{self, Observer, RunDir, Step};
 
 #[derive(Debug, Args)]
 pub(super) struct StepArgs {
@@ -34,8 +34,17 @@ pub(super) fn step(args: &StepArgs, step: Step, terminal: Terminal) -> Result<En
         Step::Summarize => run::perform(&mut dir, step, &bars)?,
         Step::Fit => perform(&mut dir, step, &bars)?,
         _ => {
+            let stale = |file: &&str| !step.files().contains(file) && dir.has(file);
+            let stale: Vec<&str> = run::forgotten(step).into_iter().filter(stale).collect();
             run::forget(&dir, step)?;
             perform(&mut dir, step, &bars)?;
+            if !stale.is_empty() {
+                let root = dir.root().display();
+                bars.note(&format!(
+                    "made of what is new now, so removed: {}; longrun resume {root} makes them again",
+                    stale.join(", ")
+                ));
+            }
         }
     }
     bars.clear();

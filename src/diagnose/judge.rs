@@ -154,9 +154,10 @@ fn cause(input: &FitLayout<'_>, facts: &FitFacts, parameter: &Parameter, apart: 
     let per_chain = parameter.ess_bulk / facts.chains as f64;
     let needed = draws_for_r_hat(limit);
     let nested = input.chains_per_superchain.is_some();
-    match apart {
-        Apart::Places => Cause::Places,
-        Apart::Stuck(chain) => Cause::Stuck(chain),
+    match (apart, capped(facts)) {
+        (Apart::Places, _) => Cause::Places,
+        (Apart::Stuck(chain), _) => Cause::Stuck(chain),
+        (_, Some((share, key))) => Cause::Capped(share, key),
         // Where all chains together have the effective draws they need, they agree; only each alone is short.
         _ if !nested && parameter.ess_bulk > facts.thresholds.ess && per_chain < needed => {
             if facts.chains >= MANY_CHAINS && (facts.draws as f64) < needed {
@@ -165,8 +166,8 @@ fn cause(input: &FitLayout<'_>, facts: &FitFacts, parameter: &Parameter, apart: 
                 Cause::TooShort(per_chain)
             }
         }
-        Apart::Moving(drift) => Cause::Moving(drift),
-        Apart::Unknown => Cause::Unknown,
+        (Apart::Moving(drift), None) => Cause::Moving(drift),
+        (Apart::Unknown, None) => Cause::Unknown,
     }
 }
 

@@ -74,6 +74,8 @@ pub(super) enum Cause {
     Stuck(usize),
     /// Chains are on the move.
     Moving(Drift),
+    /// Many trajectories were cut short: their share, and the key of the cap.
+    Capped(f64, &'static str),
 }
 
 impl Reason {
@@ -254,6 +256,10 @@ impl Reason {
                 "the chains are still on their way from where they began: R-hat of their first halves alone is {first:.3}, of their \
                  second halves {second:.3}; run a longer warm-up (sampler.warmup)"
             ),
+            Cause::Capped(share, key) => format!(
+                "{} of the trajectories were cut short by {key}, so that the chains creep; raise {key} before anything else",
+                percent(share)
+            ),
             Cause::Unknown => "the chains disagree; run longer (sampler.warmup, sampler.draws), and if that does not help look at the trace \
                      plot for chains in different places: then tighten the priors"
                 .to_owned(),
@@ -273,14 +279,14 @@ impl Reason {
     ) -> Self {
         let total = chains * draws;
         let needed = draws as f64 * limit / figure * 1.1;
-        let advice = if total as f64 <= limit {
-            format!(
-                "there are only {total} draws in all; set sampler.draws (now {draws}) or sampler.chains (now {chains}) higher"
-            )
-        } else if let Some((share, key)) = capped {
+        let advice = if let Some((share, key)) = capped {
             format!(
                 "{} of the trajectories were cut short by {key}, so that draws follow one another closely; raise {key}",
                 percent(share)
+            )
+        } else if total as f64 <= limit {
+            format!(
+                "there are only {total} draws in all; set sampler.draws (now {draws}) or sampler.chains (now {chains}) higher"
             )
         } else if needed <= 10.0 * draws as f64 {
             let rounded = (needed / 100.0).ceil() * 100.0;

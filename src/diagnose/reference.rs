@@ -276,3 +276,21 @@ fn pooled_e_bfmi_is_that_of_equal_chains() {
     let twice = ndarray::concatenate![ndarray::Axis(0), energy, energy];
     assert!((e_bfmi_pooled(twice.view()) - e_bfmi(energy.view())[0]).abs() < 1e-12);
 }
+
+/// arviz-stats 0.8.0, `array_stats.rhat_nested(…, method="identity")`, superchains of neighbours.
+#[test]
+fn nested_r_hat_is_arviz_s() {
+    let cases = [
+        ((16, 50, 0.5, 0.0), 4, 1.002_868_608_511_515_7),
+        ((16, 50, 0.5, 0.0), 8, 1.003_228_150_632_475),
+        ((16, 50, 0.5, 0.1), 4, 1.869_949_669_588_612),
+        ((16, 50, 0.5, 0.1), 8, 1.766_385_759_013_726),
+        ((32, 5, 0.9, 0.05), 4, 1.462_757_861_136_501_3),
+        ((32, 5, 0.9, 0.05), 8, 1.459_818_981_196_541_4),
+    ];
+    for ((chains, draws, phi, apart), m, expected) in cases {
+        let found = r_hat_nested(ar(chains, draws, phi, apart).view(), m);
+        // Rounding of sums of some hundreds.
+        assert!((found - expected).abs() < 1e-12, "{chains} chains in superchains of {m}: {found} against {expected}");
+    }
+}

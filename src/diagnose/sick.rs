@@ -212,6 +212,11 @@ fn caps_that_bind_are_why_effective_draws_are_few() {
         says(&reason(&facts, Kind::Ess).text, &["effective sample size of a", "100 % of the trajectories", key]);
         assert!(facts.notes.iter().any(|n| n.contains("2000 of 2000") && n.contains(key)), "{:?}", facts.notes);
         assert_eq!(facts.depth_hits + facts.leapfrog_cap_hits, 2000);
+        // Chains that disagree because they creep are told the same cause, and few draws in all are no excuse.
+        values.slice_mut(s![0, .., 0]).mapv_inplace(|x| x + 1.0);
+        let apart = judge_with(&values, &Stats::from([(stat.to_owned(), ones.clone())]), None);
+        says(&reason(&apart, Kind::RHat).text, &["cut short by", key, "before anything else"]);
+        values.slice_mut(s![0, .., 0]).mapv_inplace(|x| x - 1.0);
     }
 }
 

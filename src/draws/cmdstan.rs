@@ -53,6 +53,7 @@ pub fn read_cmdstan(files: &[PathBuf]) -> Result<Chains> {
     for other in &read[1..] {
         same(first, other)?;
     }
+    no_chain_twice(&read)?;
     let (schema, order) = schema(&first.header);
     let (chains, draws, width) = (read.len(), first.draws(), first.header.len());
     let cell = |c: usize, t: usize, column: usize| read[c].cells[t * width + column];
@@ -99,6 +100,25 @@ fn same(first: &OneFile, other: &OneFile) -> Result<()> {
         .at(format!("{}:{}", other.path.display(), other.last_line))
         .seen(other.draws())
         .advice("wait until every chain has finished, or leave this one out"));
+    }
+    Ok(())
+}
+
+/// That no chain is counted twice: two chains with the same numbers throughout are one. Chains that never move may be alike.
+fn no_chain_twice(read: &[OneFile]) -> Result<()> {
+    let moves = |file: &OneFile| {
+        let mut rows = file.cells.chunks(file.header.len().max(1));
+        rows.next().is_some_and(|first| rows.any(|row| row != first))
+    };
+    let bits = |file: &OneFile| file.cells.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let mut seen = std::collections::HashMap::new();
+    for file in read.iter().filter(|file| moves(file)) {
+        if let Some(before) = seen.insert(bits(file), &file.path) {
+            return Err(Error::new("the file holds the same draws as another: one chain, which must not count twice")
+                .at(file.path.display())
+                .seen(format!("equal to {}", before.display()))
+                .advice("name every chain once; chains of one fit differ by their seed or their id"));
+        }
     }
     Ok(())
 }
@@ -339,10 +359,10 @@ mod tests {
                 row(2.5)
             )
         };
-        let found = read(&[file("1"), file("true")]).expect("chains");
+        let found = read(&[file("1"), file("true").replace("1.5", "1.25")]).expect("chains");
         assert_eq!(found.values.dim(), (2, 2, 5));
         // CmdStan's first index runs fastest, ours the last.
-        assert_eq!(found.values.slice(ndarray::s![1, 0, ..]).to_vec(), [1.5, 11.0, 12.0, 21.0, 22.0]);
+        assert_eq!(found.values.slice(ndarray::s![1, 0, ..]).to_vec(), [1.25, 11.0, 12.0, 21.0, 22.0]);
         assert_eq!(found.schema.variables[1].dims, ["theta_dim_0", "theta_dim_1"]);
         assert_eq!(found.notes.len(), 2);
         let capped = found.stats.iter().find(|(name, _)| *name == CAPPED).expect("the depth limit is known");

@@ -170,8 +170,8 @@ pub fn timed(
 ) -> Result<()> {
     observer.step(step);
     // What was made of this step's last result is stale. Summarising forgets only once it knows that it can write anew.
-    if let Some(&next) = Step::ALL.iter().find(|&&later| later > step && step > Step::Summarize) {
-        forget(dir, next)?;
+    if step > Step::Summarize {
+        files_of(|later| later != step && follows(later, step)).into_iter().try_for_each(|file| dir.forget(file))?;
     }
     let meter = meter::Meter::start(dir.plan.compute.adapter.as_deref());
     work(dir, observer)?;
@@ -189,7 +189,7 @@ pub fn is_done(dir: &RunDir, step: Step) -> Result<bool> {
     }
 }
 
-/// Forgets the results of a step and of all that follow it; draws are kept, for a fit is as fixed as its plan and its data.
+/// Forgets the results of a step and of all that are made of them; draws are kept, for a fit is as fixed as its plan and its data.
 ///
 /// The last step goes first, and of each step the file that proves it done: a kill in between leaves steps that are not done,
 /// never a result that looks whole.
@@ -199,6 +199,16 @@ pub fn forget(dir: &RunDir, step: Step) -> Result<()> {
 
 /// The files that [`forget`] removes, in its order.
 pub fn forgotten(step: Step) -> Vec<&'static str> {
-    let later = Step::ALL.into_iter().rev().take_while(|&s| s >= step);
-    later.flat_map(|s| s.files().iter().rev().copied()).collect()
+    files_of(|later| follows(later, step))
+}
+
+/// Whether a step's results are those of `earlier`, or made of them: predictions are made of draws, not of the verdict on these.
+fn follows(step: Step, earlier: Step) -> bool {
+    step >= earlier && (earlier != Step::Diagnose || matches!(step, Step::Diagnose | Step::Report))
+}
+
+/// The files of some steps, the last step's first, and of each step the proof that it is done first.
+fn files_of(wanted: impl Fn(Step) -> bool) -> Vec<&'static str> {
+    let steps = Step::ALL.into_iter().rev().filter(|&step| wanted(step));
+    steps.flat_map(|step| step.files().iter().rev().copied()).collect()
 }

@@ -68,6 +68,11 @@ pub(super) fn begin(settings: &Settings, config: &str) -> Result<()> {
         if read_json::<Value>(&path)? == mark {
             return Ok(());
         }
+        // An attempt that ended before its first decision, as by a mistake in the configuration, holds nothing worth keeping.
+        if !has_decisions(&settings.output) {
+            forget(&settings.output)?;
+            return write_json(&settings.output, MARK, &mark);
+        }
         return Err(Error::new("the folder holds the tuning of another configuration")
             .at(settings.output.display())
             .advice("replace it with --overwrite, or choose another with --output"));
@@ -78,6 +83,12 @@ pub(super) fn begin(settings: &Settings, config: &str) -> Result<()> {
             .advice("choose another with --output"));
     }
     write_json(&settings.output, MARK, &mark)
+}
+
+/// Whether any cycle of a tuning is done.
+fn has_decisions(output: &Path) -> bool {
+    let entries = fs::read_dir(output).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).any(|path| path.join("decision.json").exists())
 }
 
 /// Removes a tuning: its cycles, its result, its mark last. Nothing else is touched.

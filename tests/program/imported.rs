@@ -96,4 +96,10 @@ fn files_that_do_not_belong_together_are_named() {
     assert!(stderr(&short).contains("b.csv:46") && stderr(&short).contains("50 draws"), "{}", stderr(&short));
     let missing = longrun(dir, &["diagnose", "--draws", "none.csv"]);
     assert!(missing.status.code() == Some(2) && stderr(&missing).contains("none.csv"), "{}", stderr(&missing));
+    // The same chain by another name would make one chain look like two that agree.
+    std::fs::copy(dir.join("a.csv"), dir.join("copy.csv")).expect("a copy");
+    let twice = longrun(dir, &["diagnose", "--draws", "a.csv", "copy.csv"]);
+    assert_eq!(twice.status.code(), Some(2));
+    let told = stderr(&twice);
+    assert!(told.contains("copy.csv") && told.contains("equal to a.csv") && told.contains("once"), "{told}");
 }

@@ -96,3 +96,16 @@ fn questions_leave_the_output_directory_alone() {
     }
     assert!(report == read(&shop, "runs/shop", "report.html"));
 }
+
+/// Predictions are made of draws, not of the verdict on them: judging again costs no more than the report.
+#[test]
+fn judging_again_keeps_what_was_made_of_the_draws() {
+    let shop = Shop::new(150);
+    run(&shop, "run");
+    let before = RESULTS.map(|name| read(&shop, "run", name));
+    let again = shop.longrun(&["diagnose", "run", "--quiet"]);
+    assert!(again.status.success(), "{}", stderr(&again));
+    assert_eq!(RESULTS.map(|name| read(&shop, "run", name)), before);
+    assert!(!shop.file("run/report.html").exists() && stderr(&again).contains("report.html"), "{}", stderr(&again));
+    assert!(stderr(&again).contains("longrun resume run"), "{}", stderr(&again));
+}

@@ -493,3 +493,19 @@ fn one_step_on_a_finished_run_says_what_to_paste() {
     let none = shop.longrun(&["advise", "shop"]);
     assert!(none.status.code() == Some(2), "{}", stdout(&none));
 }
+
+/// A mistake is mended where it was made, and the same command goes on: nothing has been decided that could be lost.
+#[test]
+fn a_mistake_in_the_configuration_does_not_take_the_folder() {
+    let shop = shop();
+    shop.write("wrong.toml", "[data]\npath = \"shop/transactions.csv\"\n[sampler]\nchanis = 4\n");
+    let wrong = shop.longrun(&["tune", "wrong.toml", "--output", "tuned", "--quiet"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    shop.write("wrong.toml", "[data]\npath = \"none.csv\"\n");
+    let missing = shop.longrun(&["tune", "wrong.toml", "--output", "tuned", "--quiet"]);
+    assert!(missing.status.code() == Some(2) && stderr(&missing).contains("none.csv"), "{}", stderr(&missing));
+    let text = std::fs::read_to_string(shop.file("shop.toml")).expect("a configuration");
+    shop.write("wrong.toml", text);
+    let mended = shop.longrun(&["tune", "wrong.toml", "--output", "tuned", "--quiet", "--cycles", "1"]);
+    assert_ne!(mended.status.code(), Some(2), "{}", stderr(&mended));
+}
