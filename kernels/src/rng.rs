@@ -93,6 +93,14 @@ pub enum Purpose {
     Replication = 22,
     /// Which customers a sample of them takes (row of cells, 0) or (spend row, 1).
     Subsample = 40,
+    /// Effects of a group that a fit has not met (address of its path, draw).
+    Newcomer = 41,
+}
+
+/// FNV-1a of some bytes: an index for things that have a name and no number.
+pub fn address_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 /// The random numbers at one address, as a [`rand::Rng`] that distributions can consume.

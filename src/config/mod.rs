@@ -13,6 +13,7 @@ mod clock;
 mod columns;
 mod covariates;
 mod day;
+mod lifecycle;
 mod one_or_many;
 mod plan;
 mod sections;
@@ -20,6 +21,10 @@ mod source;
 
 pub use check::check;
 pub use day::Day;
+pub use lifecycle::{
+    BehaviourSection, GridSection, LifecycleSection, MonitorSection, RetentionSection, ScheduleSection, Segmentation,
+    WebhookSection,
+};
 pub use one_or_many::OneOrMany;
 pub use plan::{Backend, ComputePlan, CovariatesPlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
 pub use sections::{

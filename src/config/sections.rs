@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
+use super::lifecycle::LifecycleSection;
 use super::one_or_many::OneOrMany;
 use crate::data::{Column, Format, Kind, MissingValues, NegativeAmounts, Resolution, ZeroAmounts};
 use crate::dist::{HierarchySpec, Prior};
@@ -44,6 +45,9 @@ pub struct ClvConfig {
     /// Where results go.
     #[serde(default)]
     pub output: OutputSection,
+    /// The life of a model in a project: windows, scoring calendar, alarms, retention.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<LifecycleSection>,
 }
 
 /// Where the purchases are and how to read them.

@@ -75,7 +75,7 @@ impl Groups {
 }
 
 /// The first `parts` parts of a path.
-fn prefix(path: &str, parts: usize) -> &str {
+pub fn prefix(path: &str, parts: usize) -> &str {
     path.match_indices(SEPARATOR).nth(parts - 1).map_or(path, |(end, _)| &path[..end])
 }
 

@@ -6,7 +6,7 @@
 //! | γ, δ   | chance to leave before an opportunity θ ~ Beta(γ, δ)                            | > 0        |
 //! | means and concentrations | of p and of θ, e.g. α / (α + β) and α + β                      | (0,1), > 0 |
 
-use super::chart::{beta_pull_back, beta_to_natural};
+use super::chart::{beta_pull_back, beta_to_chart, beta_to_natural};
 use super::likelihood::array;
 use super::{Alternative, Family, Forecast, Guess, Parameter, Role, Unit};
 use crate::data;
@@ -94,6 +94,7 @@ pub const FAMILY: Family = Family {
     },
     movable: None,
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -102,6 +103,11 @@ fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     for (first, _) in [0, 2].into_iter().zip(chart).filter(|(_, derived)| **derived) {
         beta_to_natural(first, values, natural);
     }
+}
+
+fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    [0, 2].into_iter().for_each(|first| beta_to_chart(first, natural, values));
 }
 
 fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_values: &mut [f64]) {

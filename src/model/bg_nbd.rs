@@ -12,7 +12,7 @@
 //! (ln r, ln α, ln a, ln b) has condition number 35, that of (ln r, ln ρ, logit φ, ln κ) 4.6. So default priors and the
 //! hierarchy speak of the latter.
 
-use super::chart::{beta_pull_back, beta_to_natural, gamma_pull_back, gamma_to_natural};
+use super::chart::{beta_pull_back, beta_to_chart, beta_to_natural, gamma_pull_back, gamma_to_chart, gamma_to_natural};
 use super::likelihood::{Continuous, array, cells};
 use super::{Alternative, Dropout, Effect, Family, Guess, Movable, Moved, Parameter, Role, Unit};
 use crate::kernels::bg_nbd;
@@ -38,6 +38,7 @@ pub const FAMILY: Family = Family {
     },
     movable: Some(Movable::by::<bg_nbd::BgNbd>(EFFECTS)),
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -100,6 +101,13 @@ pub(super) fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     if chart[1] {
         beta_to_natural(2, values, natural);
     }
+}
+
+/// The way back, to the derived chart.
+pub(super) fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    gamma_to_chart(0, natural, values);
+    beta_to_chart(2, natural, values);
 }
 
 /// The chain rule back.

@@ -12,6 +12,13 @@ pub(super) fn beta_to_natural(first: usize, values: &[f64], natural: &mut [f64])
     natural[first + 1] = (1.0 - phi) * kappa;
 }
 
+/// Writes φ and κ in slots `first` and the next from a and b there.
+pub(super) fn beta_to_chart(first: usize, natural: &[f64], values: &mut [f64]) {
+    let (a, b) = (natural[first], natural[first + 1]);
+    values[first] = a / (a + b);
+    values[first + 1] = a + b;
+}
+
 /// Turns slopes in a and b into slopes in φ and κ.
 pub(super) fn beta_pull_back(first: usize, values: &[f64], d_natural: &[f64], d_values: &mut [f64]) {
     let (phi, kappa) = (values[first], values[first + 1]);
@@ -23,6 +30,11 @@ pub(super) fn beta_pull_back(first: usize, values: &[f64], d_natural: &[f64], d_
 /// Writes the rate parameter after the shape in slot `shape` from the mean rate there.
 pub(super) fn gamma_to_natural(shape: usize, values: &[f64], natural: &mut [f64]) {
     natural[shape + 1] = values[shape] / values[shape + 1];
+}
+
+/// Writes the mean rate after the shape in slot `shape` from the rate parameter there.
+pub(super) fn gamma_to_chart(shape: usize, natural: &[f64], values: &mut [f64]) {
+    values[shape + 1] = natural[shape] / natural[shape + 1];
 }
 
 /// Turns the slopes in shape and rate parameter into slopes in shape and mean rate.

@@ -59,6 +59,7 @@ pub const FAMILY: Family = Family {
     },
     movable: None,
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -74,6 +75,11 @@ fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
         let (p, q, mean) = (values[0], values[1], values[2]);
         natural[2] = mean * (q - 1.0) / p;
     }
+}
+
+fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    values[2] = natural[0] * natural[2] / (natural[1] - 1.0);
 }
 
 fn pull_back(chart: &[bool], values: &[f64], natural: &[f64], d_natural: &[f64], d_values: &mut [f64]) {

@@ -1,7 +1,7 @@
 //! MBG/NBD (Batislam, Denizel & Filiztekin 2007): BG/NBD for customers who may leave after their first purchase too. Parameters, names
 //! and ridges are those of [`super::bg_nbd`]; the likelihood is `kernels::mbg_nbd`.
 
-use super::bg_nbd::{ALTERNATIVES, EFFECTS, PARAMETERS, pull_back, to_natural};
+use super::bg_nbd::{ALTERNATIVES, EFFECTS, PARAMETERS, pull_back, to_chart, to_natural};
 use super::likelihood::{Continuous, array, cells};
 use super::{Dropout, Family, Movable, Role};
 use crate::kernels::mbg_nbd;
@@ -29,5 +29,6 @@ pub const FAMILY: Family = Family {
     },
     movable: Some(Movable::by::<mbg_nbd::MbgNbd>(EFFECTS)),
     to_natural,
+    to_chart,
     pull_back,
 };

@@ -13,6 +13,7 @@ mod hierarchy;
 mod likelihood;
 mod mbg_nbd;
 mod nbd;
+mod newcomers;
 mod pareto_abe;
 mod pareto_nbd;
 mod posterior;
@@ -184,6 +185,8 @@ pub struct Family {
     pub movable: Option<Movable>,
     /// `(chart, values, natural)`: natural parameters of chart values.
     to_natural: fn(&[bool], &[f64], &mut [f64]),
+    /// `(natural, values)`: values of the derived chart of natural parameters; the way back.
+    to_chart: fn(&[f64], &mut [f64]),
     /// The chain rule from natural parameters to chart values.
     pull_back: PullBack,
 }
@@ -290,6 +293,19 @@ mod tests {
                     assert!((numeric - pulled[i]).abs() < 1e-7 * (1.0 + numeric.abs()), "{} {chart:?} {i}", family.key);
                 }
             }
+        }
+    }
+
+    /// What is written in the derived chart and read back is the same.
+    #[test]
+    fn charts_lead_back() {
+        for family in MODELS {
+            let natural = &[0.7, 3.4, 0.4, 2.6, 0.3][..family.k()];
+            let (mut values, mut back) = (vec![0.0; family.k()], vec![0.0; family.k()]);
+            (family.to_chart)(natural, &mut values);
+            (family.to_natural)(&family.derived_chart(), &values, &mut back);
+            let close = natural.iter().zip(&back).all(|(a, b)| (a - b).abs() < 1e-14 * (1.0 + a.abs()));
+            assert!(close, "{}: {natural:?} became {back:?}", family.key);
         }
     }
 

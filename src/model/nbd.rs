@@ -7,7 +7,7 @@
 //! | ρ      | mean purchase rate, ρ = r / α                           | > 0     |
 
 use super::bg_nbd::{ALTERNATIVES, PARAMETERS};
-use super::chart::{gamma_pull_back, gamma_to_natural};
+use super::chart::{gamma_pull_back, gamma_to_chart, gamma_to_natural};
 use super::likelihood::{array, cells};
 use super::{Dropout, Family, Forecast, Role};
 use crate::kernels::nbd;
@@ -37,6 +37,7 @@ pub const FAMILY: Family = Family {
     },
     movable: None,
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -45,6 +46,11 @@ fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     if chart[0] {
         gamma_to_natural(0, values, natural);
     }
+}
+
+fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    gamma_to_chart(0, natural, values);
 }
 
 fn pull_back(chart: &[bool], values: &[f64], natural: &[f64], d_natural: &[f64], d_values: &mut [f64]) {

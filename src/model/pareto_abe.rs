@@ -73,6 +73,7 @@ pub const FAMILY: Family = Family {
         },
     }),
     to_natural: |_, values, natural| natural.copy_from_slice(values),
+    to_chart: |natural, values| values.copy_from_slice(natural),
     pull_back: |_, _, _, d_natural, d_values| d_values.copy_from_slice(d_natural),
 };
 

@@ -10,7 +10,7 @@
 //!
 //! (r, α) and (s, β) lie on narrow ridges in the likelihood, so that default priors and the hierarchy speak of (r, ρ, s, δ).
 
-use super::chart::{gamma_pull_back, gamma_to_natural};
+use super::chart::{gamma_pull_back, gamma_to_chart, gamma_to_natural};
 use super::likelihood::{Continuous, array, cells};
 use super::{Alternative, Dropout, Effect, Family, Guess, Movable, Moved, Parameter, Role, Unit};
 use crate::kernels::pareto_nbd;
@@ -79,6 +79,7 @@ pub const FAMILY: Family = Family {
         Effect { name: "dropout_coefficient", on: Moved::Dropout, parameter: 3 },
     ])),
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -87,6 +88,11 @@ fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     for (shape, _) in [0, 2].into_iter().zip(chart).filter(|(_, derived)| **derived) {
         gamma_to_natural(shape, values, natural);
     }
+}
+
+fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    [0, 2].into_iter().for_each(|shape| gamma_to_chart(shape, natural, values));
 }
 
 fn pull_back(chart: &[bool], values: &[f64], natural: &[f64], d_natural: &[f64], d_values: &mut [f64]) {

@@ -6,7 +6,7 @@
 //! | α, β   | chance not to renew θ ~ Beta(α, β), the same at every renewal      | > 0        |
 //! | mean and concentration | of θ: α / (α + β) and α + β                       | (0,1), > 0 |
 
-use super::chart::{beta_pull_back, beta_to_natural};
+use super::chart::{beta_pull_back, beta_to_chart, beta_to_natural};
 use super::likelihood::array;
 use super::{Alternative, Family, Forecast, Guess, Parameter, Role, Unit};
 use crate::data;
@@ -64,6 +64,7 @@ pub const FAMILY: Family = Family {
     },
     movable: None,
     to_natural,
+    to_chart,
     pull_back,
 };
 
@@ -72,6 +73,11 @@ fn to_natural(chart: &[bool], values: &[f64], natural: &mut [f64]) {
     if chart[0] {
         beta_to_natural(0, values, natural);
     }
+}
+
+fn to_chart(natural: &[f64], values: &mut [f64]) {
+    values.copy_from_slice(natural);
+    beta_to_chart(0, natural, values);
 }
 
 fn pull_back(chart: &[bool], values: &[f64], _: &[f64], d_natural: &[f64], d_values: &mut [f64]) {

@@ -23,7 +23,7 @@ use rand_distr::{Beta, Binomial, Distribution, Gamma, Poisson};
 use super::laws::{Law, MANY};
 use super::{Grid, together};
 use crate::data::Summary;
-use crate::kernels::rng::Ahead;
+use crate::kernels::rng::{Ahead, address_of};
 use crate::model::Dropout;
 
 /// A customer's stable index for addressed randomness: FNV-1a (64 bits) of the identifier.
@@ -31,12 +31,6 @@ use crate::model::Dropout;
 /// It depends on nothing but the identifier, so that a customer's draws stay the same when others join or leave the data.
 pub fn customer_address(customer_id: &str) -> u64 {
     address_of(customer_id.bytes())
-}
-
-/// FNV-1a of some bytes.
-pub(super) fn address_of(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 /// What the calibration window says of a customer.

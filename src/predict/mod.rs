@@ -53,7 +53,7 @@ pub use replicas::{Band, Quantity, Replicas, TestOf, replicate, replicate_counte
 pub use totals::{Interval, Labelling, Total, Totals};
 pub use tracking::{FrequencyBand, TrackedWeek, Tracking, TrackingSettings, track};
 pub use window::{Window, WindowPosterior, predict_window};
-pub use writer::{CustomerWriter, Placement};
+pub use writer::{CustomerWriter, Extra, Placement};
 
 /// Draws of the population parameters, already thinned by the caller. Draw `d` of both fits belongs together.
 #[derive(Debug, Clone, PartialEq)]

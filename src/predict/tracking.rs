@@ -8,12 +8,12 @@
 use chrono::NaiveDate;
 use rayon::prelude::*;
 
-use super::future::{History, Outlook, Purchases, address_of, binomial};
+use super::future::{History, Outlook, Purchases, binomial};
 use super::laws::Law;
 use super::{CovariateDraws, Interval, Population};
 use crate::data::{Summary, WeeklyRepeats};
 use crate::error::{Error, Result};
-use crate::kernels::rng::{Ahead, Purpose};
+use crate::kernels::rng::{Ahead, Purpose, address_of};
 
 /// Frequency classes 0, 1, …, 6 and "7+".
 pub(super) const CLASSES: usize = 8;

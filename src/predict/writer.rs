@@ -39,6 +39,15 @@ pub struct Placement<'a> {
     pub clv_rank: &'a [u64],
 }
 
+/// A column that the caller adds behind the stable ones; parallel to the summary's rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Extra<'a> {
+    /// Numbers under a name.
+    Number(&'a str, &'a [f64]),
+    /// Labels; the column is called as the labelling.
+    Text(&'a Labelling),
+}
+
 /// Rows encoded together.
 const BATCH: usize = 1 << 14;
 
@@ -53,6 +62,7 @@ pub struct CustomerWriter<'a> {
     summary: &'a Summary,
     placement: Placement<'a>,
     has_ahead: bool,
+    extra: Vec<Extra<'a>>,
     schema: Arc<Schema>,
     csv: BufWriter<File>,
     parquet: ParquetFile,
@@ -81,6 +91,22 @@ impl<'a> CustomerWriter<'a> {
     /// # Errors
     /// A placement for other customers; a folder that cannot be written to.
     pub fn create(folder: &Path, summary: &'a Summary, placement: Placement<'a>, has_ahead: bool) -> Result<Self> {
+        Self::create_as(folder, "customers", summary, placement, has_ahead, Vec::new())
+    }
+
+    /// The same as `<stem>.parquet` and `<stem>.csv`, with columns of the caller's behind the stable ones.
+    ///
+    /// # Errors
+    /// As [`CustomerWriter::create`]; a column for other customers.
+    pub fn create_as(
+        folder: &Path,
+        stem: &str,
+        summary: &'a Summary,
+        placement: Placement<'a>,
+        has_ahead: bool,
+        extra: Vec<Extra<'a>>,
+    ) -> Result<Self> {
+        extra.iter().try_for_each(|column| column.check(summary))?;
         placement.rfm_segment.map_or(Ok(()), |labelling| labelling.check(summary))?;
         placement.value_tier.check(summary)?;
         if placement.clv_rank.len() != summary.len() {
@@ -91,9 +117,11 @@ impl<'a> CustomerWriter<'a> {
             )));
         }
         let groups = summary.groups.columns();
-        let schema = Arc::new(Schema::new(fields(groups.iter().map(|(name, _)| name.as_str()), has_ahead)));
-        let files = ["customers.parquet", "customers.csv"]
-            .map(|name| (folder.join(format!("{name}.partial")), folder.join(name)));
+        let mut fields = fields(groups.iter().map(|(name, _)| name.as_str()), has_ahead);
+        fields.extend(extra.iter().map(Extra::field));
+        let schema = Arc::new(Schema::new(fields));
+        let files = ["parquet", "csv"]
+            .map(|ending| (folder.join(format!("{stem}.{ending}.partial")), folder.join(format!("{stem}.{ending}"))));
         let open = |path: &Path| {
             File::create(path).map(BufWriter::new).map_err(|cause| Error::io("create the customers file", path, cause))
         };
@@ -114,6 +142,7 @@ impl<'a> CustomerWriter<'a> {
             placement,
             groups,
             has_ahead,
+            extra,
             schema,
             csv,
             parquet,
@@ -172,7 +201,9 @@ impl<'a> CustomerWriter<'a> {
     fn write_batch(&mut self) -> Result<()> {
         let waiting = std::mem::take(&mut self.waiting);
         let Self { schema, csv, parquet, groups, .. } = self;
-        let columns = columns(self.summary, groups, self.placement, self.has_ahead, self.written, &waiting);
+        let mut columns = columns(self.summary, groups, self.placement, self.has_ahead, self.written, &waiting);
+        let at = self.written..self.written + waiting.len();
+        columns.extend(self.extra.iter().map(|column| column.rows(at.clone())));
         let rows = waiting.len();
         let (csv, parquet) = rayon::join(
             || {
@@ -191,6 +222,38 @@ impl<'a> CustomerWriter<'a> {
     }
 }
 
+impl<'a> Extra<'a> {
+    fn check(&self, summary: &Summary) -> Result<()> {
+        match self {
+            Self::Text(labelling) => labelling.check(summary),
+            Self::Number(_, values) if values.len() == summary.len() => Ok(()),
+            Self::Number(name, values) => Err(Error::new(format!("every customer needs a value of `{name}`"))
+                .seen(format!("{} for {} customers", values.len(), summary.len()))),
+        }
+    }
+
+    fn field(&self) -> Field {
+        match self {
+            Self::Number(name, _) => Field::new(*name, DataType::Float64, false),
+            Self::Text(labelling) => Field::new(labelling.name.as_str(), DataType::Utf8, false),
+        }
+    }
+
+    fn rows(&self, rows: Range<usize>) -> Column<'a> {
+        match *self {
+            Self::Number(_, values) => Column::Number(values[rows].to_vec()),
+            Self::Text(labelling) => labelling.column(rows),
+        }
+    }
+}
+
+impl Labelling {
+    /// The labels of some rows.
+    fn column(&self, rows: Range<usize>) -> Column<'_> {
+        Column::Text(self.of_customer[rows].iter().map(|&label| self.labels[label as usize].as_str()).collect())
+    }
+}
+
 /// The rows from `first` on by column, in the order of the schema.
 fn columns<'a>(
     summary: &'a Summary,
@@ -201,10 +264,7 @@ fn columns<'a>(
     posteriors: &[CustomerPosterior],
 ) -> Vec<Column<'a>> {
     let rows = first..first + posteriors.len();
-    let label = |labelling: &'a Labelling| {
-        let name = |&label: &u32| labelling.labels[label as usize].as_str();
-        Column::Text(labelling.of_customer[rows.clone()].iter().map(name).collect())
-    };
+    let label = |labelling: &'a Labelling| labelling.column(rows.clone());
     let number = |values: &[f64]| Column::Number(values[rows.clone()].to_vec());
     let mean = |of: fn(&CustomerPosterior) -> f64| Column::Number(posteriors.iter().map(of).collect());
     let count = |of: fn(&CustomerPosterior) -> u32| Column::Count(posteriors.iter().map(of).collect());

@@ -1,20 +1,21 @@
 //! Which road of `predict` a run takes: continuous or counted time. What the steps ask of either is asked here, once.
 
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, Array3, ArrayView2, Axis};
 
 use super::RunDir;
 use super::fit::open_store;
-use super::models::{PURCHASE, SPEND};
+use super::models::{self, PURCHASE, SPEND};
 use crate::config::{Plan, SamplerKind};
 use crate::data::{COVARIATES_FILE, Design, Holdout, Summary, WeeklyRepeats};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
 use crate::kernels::device::Device;
-use crate::model::{Regression, Role, Words, family};
+use crate::model::{Family, Regression, Role, Words, family};
 use crate::predict::{
     self, AheadMean, Counted, CountedPopulation, CovariateDraws, Engine, Expectations, Labelling, Population, Replicas,
     Settings, Tracking, TrackingSettings, Window,
 };
+use crate::target::Schema;
 
 /// The thinned draws of all fits, paired by index.
 pub(super) enum Forecast {
@@ -27,9 +28,32 @@ pub(super) enum Forecast {
 impl Forecast {
     /// The draws of a fitted run.
     pub fn of(dir: &RunDir) -> Result<Self> {
+        Self::with(dir, |family, _, schema, rows| family.parameters_of(schema, rows))
+    }
+
+    /// The same for customers in groups of these labels, some of which the run may not have met; and how many these are.
+    pub fn for_groups(dir: &RunDir, labels: &[String]) -> Result<(Self, usize)> {
+        if dir.plan.purchase.covariates.is_some() {
+            return Err(Error::new("a model with covariates cannot predict customers other than its own yet")
+                .at(dir.root().display())
+                .advice("train one without covariates for scoring, with these customers' traits as groups"));
+        }
+        let new = std::cell::Cell::new(0);
+        let forecast = Self::with(dir, |family, fit, schema, rows| {
+            let (parameters, unmet) = family.parameters_for(schema, rows, labels, models::seed(&dir.plan, fit))?;
+            new.set(unmet.max(new.get()));
+            Ok(parameters)
+        })?;
+        Ok((forecast, new.get()))
+    }
+
+    fn with(
+        dir: &RunDir,
+        of_draws: impl Fn(&Family, &str, &Schema, ArrayView2<'_, f64>) -> Result<Array3<f64>>,
+    ) -> Result<Self> {
         let store = open_store(dir)?;
         let parameters = |fit: &str, model: &str| {
-            family(model)?.parameters_of(&store.entry(fit)?.schema, rows(dir, &store, fit)?.view())
+            of_draws(family(model)?, fit, &store.entry(fit)?.schema, rows(dir, &store, fit)?.view())
         };
         let purchase = parameters(PURCHASE, &dir.plan.purchase.model)?;
         let spend = dir.plan.spend.as_ref().map(|model| parameters(SPEND, &model.model)).transpose()?;

@@ -11,10 +11,10 @@ use super::models::PURCHASE;
 use super::summarize::read_summary;
 use super::telemetry::{self, PredictionCost};
 use super::{Observer, RunDir};
-use crate::config::Plan;
+use crate::config::{ComputePlan, Plan};
 use crate::data::Summary;
 use crate::error::{Error, Result};
-use crate::predict::{self, CustomerWriter, Engine, Expectations, Labelling, Settings, Total};
+use crate::predict::{self, CustomerWriter, Engine, Expectations, Labelling, Settings, Sink, Total, Totals};
 use crate::segment::{self, ValueTiers};
 
 /// Customers simulated at a time: with 500 draws some 20 MB of scratch.
@@ -58,50 +58,16 @@ pub(super) fn follows_plan(dir: &RunDir) -> Result<bool> {
 /// Writes `customers.parquet` and `.csv`, `predictions.json` and `checks.json`.
 pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
     let basis = Basis::of(dir)?;
-    let total = basis.summary.len() as u64;
     let mut labellings =
         vec![Labelling::everyone(&basis.summary), Labelling::groups(&basis.summary), basis.tiers.labelling.clone()];
     labellings.extend(basis.rfm.clone());
     let placement = segment::placement(basis.rfm.as_ref(), &basis.tiers);
     let has_ahead = basis.expectations.p_alive_end.is_some();
     let mut writer = CustomerWriter::create(dir.root(), &basis.summary, placement, has_ahead)?;
-    let Basis { summary, forecast, settings, .. } = &basis;
-    let mut engine: Box<dyn Engine + '_> = match backend::open(&dir.plan.compute)?.device {
-        None => forecast.cpu(summary, settings, &labellings)?,
-        Some((device, _)) => match forecast.device(&device, summary, settings, &labellings) {
-            Ok(gpu) => gpu,
-            // What a device refuses depends on sizes and parameters alone, so equal runs fall back alike.
-            Err(refused) => {
-                observer.note(&format!("predicted on the CPU: {refused}"));
-                forecast.cpu(summary, settings, &labellings)?
-            }
-        },
-    };
-    let started = Instant::now();
-    let totals = predict::predict_customers(
-        &mut *engine,
-        &basis.summary,
-        &basis.expectations,
-        &labellings,
-        &mut |customers| writer.write(customers),
-        &|done| observer.predicting(done, total),
-    )?;
+    let (totals, cost) =
+        simulate(&dir.plan.compute, &basis, &labellings, &mut |customers| writer.write(customers), observer)?;
     writer.finish()?;
-    let work = engine.work();
-    let (futures, wall_s) = (total * basis.forecast.draws() as u64, started.elapsed().as_secs_f64());
-    telemetry::record_prediction(
-        dir,
-        PredictionCost {
-            wall_s,
-            on_device: work.evaluations > 0,
-            futures,
-            futures_per_s: futures as f64 / wall_s,
-            bytes_up: work.bytes_up,
-            bytes_down: work.bytes_down,
-            device_s: work.device_ns.map(|ns| ns as f64 * 1e-9),
-            device_bytes: work.device_bytes,
-        },
-    )?;
+    telemetry::record_prediction(dir, cost)?;
     dir.write_json("checks.json", &checks(dir, &basis, observer)?)?;
     let [everyone, groups, tiers, rfm @ ..] = &*totals else {
         return Err(Error::new("prediction returned another number of totals").seen(totals.len()));
@@ -126,6 +92,45 @@ pub(super) fn predict(dir: &RunDir, observer: &dyn Observer) -> Result<()> {
             left_out: words(&dir.plan)?.left_out.iter().map(|part| (*part).to_owned()).collect(),
         },
     )
+}
+
+/// Draws every customer's future, on the planned place: hands them to `sink` in the summary's order, and adds them up by label.
+pub(super) fn simulate(
+    compute: &ComputePlan,
+    basis: &Basis,
+    labellings: &[Labelling],
+    sink: &mut Sink<'_>,
+    observer: &dyn Observer,
+) -> Result<(Vec<Totals>, PredictionCost)> {
+    let Basis { summary, forecast, settings, expectations, .. } = basis;
+    let total = summary.len() as u64;
+    let mut engine: Box<dyn Engine + '_> = match backend::open(compute)?.device {
+        None => forecast.cpu(summary, settings, labellings)?,
+        Some((device, _)) => match forecast.device(&device, summary, settings, labellings) {
+            Ok(gpu) => gpu,
+            // What a device refuses depends on sizes and parameters alone, so equal runs fall back alike.
+            Err(refused) => {
+                observer.note(&format!("predicted on the CPU: {refused}"));
+                forecast.cpu(summary, settings, labellings)?
+            }
+        },
+    };
+    let started = Instant::now();
+    let told = |done| observer.predicting(done, total);
+    let totals = predict::predict_customers(&mut *engine, summary, expectations, labellings, sink, &told)?;
+    let work = engine.work();
+    let (futures, wall_s) = (total * forecast.draws() as u64, started.elapsed().as_secs_f64());
+    let cost = PredictionCost {
+        wall_s,
+        on_device: work.evaluations > 0,
+        futures,
+        futures_per_s: futures as f64 / wall_s,
+        bytes_up: work.bytes_up,
+        bytes_down: work.bytes_down,
+        device_s: work.device_ns.map(|ns| ns as f64 * 1e-9),
+        device_bytes: work.device_bytes,
+    };
+    Ok((totals, cost))
 }
 
 /// How the plan wants customers predicted.

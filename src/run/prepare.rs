@@ -9,19 +9,24 @@ use crate::error::Result;
 
 /// Reads, overrides and checks a configuration.
 pub fn plan(config: &Path, overrides: &[String]) -> Result<Plan> {
-    checked(&Source::read(config, overrides)?)
+    plan_of(&Source::read(config, overrides)?)
 }
 
 /// Makes the directory of a new run: plan, configuration, lock. The input files must exist, so that no old run is replaced for a
 /// misspelt path.
 pub fn create(config: &Path, overrides: &[String], overwrite: bool) -> Result<RunDir> {
-    let source = Source::read(config, overrides)?;
-    let plan = checked(&source)?;
+    create_from(&Source::read(config, overrides)?, overwrite)
+}
+
+/// The same of a configuration in hand.
+pub fn create_from(source: &Source, overwrite: bool) -> Result<RunDir> {
+    let plan = plan_of(source)?;
     data::Source { paths: plan.data.paths.clone(), ..data::Source::default() }.files()?;
     RunDir::create(plan, &source.merged_text()?, overwrite)
 }
 
-fn checked(source: &Source) -> Result<Plan> {
+/// Checks a configuration in hand.
+pub fn plan_of(source: &Source) -> Result<Plan> {
     // One day of grace: a log may be written east of this machine.
     let today = chrono::Local::now().date_naive() + chrono::Days::new(1);
     let config = &source.config;

@@ -6,11 +6,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::facts::DataFacts;
-use super::{Observer, RunDir, Step, fit, models, words};
+use super::{Log, Observer, RunDir, Step, fit, models, words};
 use crate::config::{DataPlan, GroupsPlan, Plan};
 use crate::data::{
-    self, CovariateTable, DesignColumn, IngestProgress, Kind, Observations, Rules, Source, Summary, TransactionTable,
-    Window,
+    self, CovariateTable, DesignColumn, IngestProgress, IngestReport, Kind, Observations, PendingSummary, Rules,
+    Source, Summary, TransactionTable, Window,
 };
 use crate::error::{Error, Result};
 use crate::model::family;
@@ -24,12 +24,8 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
     let (report, made) = match plan.data.kind {
         Kind::Transactions => {
             let report = data::ingest(&source, &rules, dir.root(), &reading)?;
-            let window = Window {
-                calibration_end: plan.data.calibration_end.map(|d| d.0),
-                holdout_end: plan.data.holdout_end.map(|d| d.0),
-            };
             let table = TransactionTable::open(&dir.path("transactions"))?;
-            (report, table.summarize_into(&window, &rules, &grouping, dir.root(), &reading)?)
+            (report, table.summarize_into(&window(plan), &rules, &grouping, dir.root(), &reading)?)
         }
         Kind::Cohorts => {
             let contracts = data::expand_cohorts(&source, dir.root(), &reading)?;
@@ -41,6 +37,24 @@ pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()>
             (report, made)
         }
     };
+    conclude(dir, &report, made, observer)
+}
+
+/// The same of a log that has been read already.
+pub(super) fn summarize_log(dir: &mut RunDir, log: &Log, observer: &dyn Observer) -> Result<()> {
+    let (plan, rules) = (&dir.plan, rules(&dir.plan.data));
+    let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
+    let made = log.table.summarize_into(&window(plan), &rules, &plan.groups.grouping(), dir.root(), &reading)?;
+    conclude(dir, &log.report, made, observer)
+}
+
+fn window(plan: &Plan) -> Window {
+    Window { calibration_end: plan.data.calibration_end.map(|d| d.0), holdout_end: plan.data.holdout_end.map(|d| d.0) }
+}
+
+/// Publishes a summary, and says what it came to.
+fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, observer: &dyn Observer) -> Result<()> {
+    let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
     let (facts, groups, group_customers) = (made.facts.clone(), made.groups.clone(), made.group_customers.clone());
     let (spend_range, holdout_length) = (made.spend_range, made.holdout_length);
     super::forget(dir, Step::Summarize)?;
@@ -281,7 +295,7 @@ pub(super) fn read_observations(dir: &RunDir) -> Result<Observations> {
 }
 
 /// The digest of a file, in hexadecimal.
-fn sha256(path: &Path) -> Result<String> {
+pub(super) fn sha256(path: &Path) -> Result<String> {
     let failed = |e| Error::io("read", path, e);
     let mut file = std::fs::File::open(path).map_err(failed)?;
     let (mut hasher, mut block) = (Sha256::new(), vec![0; 1 << 20]);
@@ -293,7 +307,7 @@ fn sha256(path: &Path) -> Result<String> {
     }
 }
 
-fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
+pub(super) fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
     let role = |name: &str| plan.columns.get(name).cloned();
     let own = data::Columns::default();
     let or = |name: &str, default: data::Column| role(name).unwrap_or(default);
@@ -323,7 +337,7 @@ fn source(plan: &DataPlan, groups: &GroupsPlan) -> Result<Source> {
     })
 }
 
-fn rules(plan: &DataPlan) -> Rules {
+pub(super) fn rules(plan: &DataPlan) -> Rules {
     Rules {
         resolution: plan.resolution,
         time_unit_days: plan.time_unit_days,

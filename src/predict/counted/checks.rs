@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 
 use super::super::Interval;
-use super::super::future::{address_of, binomial};
+use super::super::future::binomial;
 use super::super::tracking::{CLASSES, FrequencyBand, Tracking, TrackingSettings, class, class_label, thinned};
 use super::{Counted, CountedPopulation, History};
 use crate::data::Summary;
 use crate::error::{Error, Result};
-use crate::kernels::rng::{Ahead, Purpose};
+use crate::kernels::rng::{Ahead, Purpose, address_of};
 use crate::kernels::{bg_bb, s_bg};
 
 /// Periods in which losses are counted one by one; the last row holds all that are later.
