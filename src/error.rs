@@ -25,6 +25,7 @@ pub struct Error {
     seen: Option<String>,
     advice: Option<String>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    is_busy: bool,
 }
 
 /// `Result` with the crate's [`Error`].
@@ -62,6 +63,18 @@ impl Error {
     pub fn because(mut self, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.cause = Some(cause.into());
         self
+    }
+
+    /// Marks that nothing is wrong but the moment: another process is at work.
+    #[must_use]
+    pub fn busy(mut self) -> Self {
+        self.is_busy = true;
+        self
+    }
+
+    /// Whether the same command may do later.
+    pub fn is_busy(&self) -> bool {
+        self.is_busy
     }
 
     /// An input or output failure on `path`.
