@@ -1,15 +1,18 @@
 //! Marketing classes of customers, made after the fit: RFM segments from what they did, value tiers from what they are expected to
-//! be worth, and the table that tells what each class is worth and what to do with it.
+//! be worth, the table that tells what each class is worth and what to do with it, and who moved since the last snapshot.
 //!
 //! Knows nothing of draws: totals with their intervals come from `predict`.
 
+mod csv_file;
+mod movement;
 mod rfm;
 mod table;
 mod tiers;
 
+pub use movement::{GONE, Movement, NEW, Snapshot, movement, movement_of_streams, write_movement};
 pub use rfm::{RFM_SEGMENTS, RfmScores, RfmSegment, rfm_labelling, rfm_scores, rfm_segment};
 pub use table::{SegmentRow, placement, segment_rows, write_segments};
-pub use tiers::{TIERS, Tier, ValueTiers, value_tiers};
+pub use tiers::{TIERS, Tier, ValueTiers, tiers_of, value_tiers};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use super::csv_file::{self, cell, header};
 use super::rfm::RFM_SEGMENTS;
 use super::tiers::{TIERS, ValueTiers};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::predict::{Expectations, Interval, Labelling, Placement, Total, Totals};
 
 /// One segment or tier.
@@ -107,35 +108,23 @@ const COLUMNS: [&str; 14] = [
 /// # Errors
 /// A path that cannot be written to.
 pub fn write_segments(path: &Path, rows: &[SegmentRow]) -> Result<()> {
-    let number = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let written = writer.write_record(COLUMNS).and_then(|()| {
-        rows.iter().try_for_each(|row| {
-            writer.write_record([
-                row.kind.to_string(),
-                row.name.clone(),
-                row.customers.to_string(),
-                row.share.to_string(),
-                number(row.p_alive_mean),
-                row.purchases.mean.to_string(),
-                row.purchases.q05.to_string(),
-                row.purchases.q95.to_string(),
-                number(row.clv.map(|clv| clv.mean)),
-                number(row.clv.map(|clv| clv.q05)),
-                number(row.clv.map(|clv| clv.q95)),
-                row.revenue_share.to_string(),
-                number(row.cut_value),
-                row.action.to_string(),
-            ])
-        })
-    });
-    let bytes = written
-        .map_err(std::io::Error::from)
-        .and_then(|()| writer.into_inner().map_err(|cause| cause.into_error()))
-        .map_err(|cause| Error::io("write the segments file", path, cause))?;
-    let partial = path.with_extension("csv.partial");
-    std::fs::write(&partial, bytes)
-        .and_then(|()| std::fs::File::open(&partial)?.sync_all())
-        .and_then(|()| std::fs::rename(&partial, path))
-        .map_err(|cause| Error::io("write the segments file", path, cause))
+    let record = |row: &SegmentRow| {
+        vec![
+            row.kind.to_string(),
+            row.name.clone(),
+            row.customers.to_string(),
+            row.share.to_string(),
+            cell(row.p_alive_mean),
+            row.purchases.mean.to_string(),
+            row.purchases.q05.to_string(),
+            row.purchases.q95.to_string(),
+            cell(row.clv.map(|clv| clv.mean)),
+            cell(row.clv.map(|clv| clv.q05)),
+            cell(row.clv.map(|clv| clv.q95)),
+            row.revenue_share.to_string(),
+            cell(row.cut_value),
+            row.action.to_string(),
+        ]
+    };
+    csv_file::write(path, "segments file", std::iter::once(header(&COLUMNS)).chain(rows.iter().map(record)))
 }

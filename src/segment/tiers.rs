@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 use rayon::prelude::*;
 
-use crate::data::Summary;
+use crate::data::{Ids, Summary};
 use crate::predict::{Expectations, Labelling};
 
 /// A tier: the customers up to a position that no tier above holds.
@@ -25,7 +25,7 @@ pub const TIERS: [Tier; 5] = [
     Tier { name: "Top 5%", up_to_percent: 5, action: "Protect them: priority service and early access." },
     Tier { name: "Top 10%", up_to_percent: 10, action: "Grow them: cross-sell with the effort their value pays for." },
     Tier { name: "Top 20%", up_to_percent: 20, action: "Nurture them with automated, well-timed offers." },
-    Tier { name: "Rest", up_to_percent: 100, action: "Serve them at low cost and watch for those who rise." },
+    Tier { name: "Others", up_to_percent: 100, action: "Serve them at low cost and watch for those who rise." },
 ];
 
 /// Every customer's rank and tier.
@@ -41,11 +41,15 @@ pub struct ValueTiers {
 
 /// Orders customers by [`Expectations::value`] (descending, then by customer id) and cuts by position.
 pub fn value_tiers(summary: &Summary, expectations: &Expectations) -> ValueTiers {
-    let value = expectations.value();
+    tiers_of(&summary.customer_id, expectations.value())
+}
+
+/// The same from any value per customer, parallel to `ids`.
+pub fn tiers_of(ids: &Ids, value: &[f64]) -> ValueTiers {
     let mut order: Vec<u32> = (0..value.len() as u32).collect();
     let by_value = |&i: &u32, &j: &u32| -> Ordering {
         let (i, j) = (i as usize, j as usize);
-        value[j].total_cmp(&value[i]).then_with(|| summary.customer_id[i].cmp(&summary.customer_id[j]))
+        value[j].total_cmp(&value[i]).then_with(|| ids[i].cmp(&ids[j]))
     };
     order.par_sort_by(by_value);
 
