@@ -8,11 +8,13 @@ mod movement;
 mod rfm;
 mod table;
 mod tiers;
+mod value_lens;
 
 pub use movement::{GONE, Movement, NEW, Snapshot, movement, movement_of_streams, write_movement};
 pub use rfm::{RFM_SEGMENTS, RfmScores, RfmSegment, rfm_labelling, rfm_scores, rfm_segment};
 pub use table::{SegmentRow, placement, segment_rows, write_segments};
 pub use tiers::{TIERS, Tier, ValueTiers, tiers_of, value_tiers};
+pub use value_lens::{TierRow, ValueLens, percentile, value_lens, write_tiers};
 
 #[cfg(test)]
 mod tests;
