@@ -93,8 +93,10 @@ pub enum Purpose {
     Replication = 22,
     /// Which customers a sample of them takes (row of cells, 0) or (spend row, 1).
     Subsample = 40,
+    /// Clusters of customers: a customer's place in the sample (hash of the id, 0), beginnings of the search (k, 1 + restart).
+    Clustering = 41,
     /// Effects of a group that a fit has not met (address of its path, draw).
-    Newcomer = 41,
+    Newcomer = 42,
 }
 
 /// FNV-1a of some bytes: an index for things that have a name and no number.
