@@ -45,7 +45,7 @@ fn summarize(source: &Source, rules: &Rules) -> Summarized {
     let out = tempfile::tempdir().unwrap();
     let report = ingest(source, rules, out.path(), &|_| {}).unwrap();
     assert_eq!(report.rejected, 0);
-    let window = Window { calibration_end: NaiveDate::from_ymd_opt(1997, 9, 30), holdout_end: None };
+    let window = Window { calibration_end: NaiveDate::from_ymd_opt(1997, 9, 30), ..Window::default() };
     let table = TransactionTable::open(&out.path().join("transactions")).unwrap();
     table.summarize(&window, rules, &Grouping::None).unwrap()
 }

@@ -190,6 +190,10 @@ impl Checker<'_> {
         if let Some(n) = d.sample_customers {
             self.require(n >= 1, "data.sample_customers", "at least 1", n, "leave it out to fit all customers")?;
         }
+        if let (Some(start), Some(end)) = (d.calibration_start, d.calibration_end) {
+            let advice = "leave it out to learn from everything up to the end";
+            self.require(start < end, "data.calibration_start", "before data.calibration_end", start, advice)?;
+        }
         if let (Some(calibration), Some(holdout)) = (d.calibration_end, d.holdout_end) {
             let after = holdout > calibration;
             self.require(
@@ -210,10 +214,14 @@ impl Checker<'_> {
                 "e.g. \"%d/%m/%Y\"",
             )?;
         }
-        for (key, end) in [("data.calibration_end", d.calibration_end), ("data.holdout_end", d.holdout_end)] {
-            if let Some(end) = end.filter(|_| d.kind != Kind::Transactions) {
+        for (key, day) in [
+            ("data.calibration_start", d.calibration_start),
+            ("data.calibration_end", d.calibration_end),
+            ("data.holdout_end", d.holdout_end),
+        ] {
+            if let Some(day) = day.filter(|_| d.kind != Kind::Transactions) {
                 let advice = "without purchases there are no dates: customers were observed for their own age";
-                return Err(self.fail(key, "left out unless data.kind is \"transactions\"", end, advice));
+                return Err(self.fail(key, "left out unless data.kind is \"transactions\"", day, advice));
             }
         }
         if d.holdout_end.is_some() && d.calibration_end.is_none() {
@@ -232,6 +240,7 @@ impl Checker<'_> {
             resolution,
             time_unit_days,
             whole_periods,
+            calibration_start: d.calibration_start,
             calibration_end: d.calibration_end,
             holdout_end: d.holdout_end,
             latest_date: today,

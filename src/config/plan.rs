@@ -80,6 +80,9 @@ pub struct DataPlan {
     /// Whether times are whole opportunities or periods, whose mean length the time unit then is.
     #[serde(default)]
     pub whole_periods: bool,
+    /// First day of the calibration window; nothing is forgotten if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_start: Option<Day>,
     /// Last day of the calibration window; the last day in the data if absent.
     pub calibration_end: Option<Day>,
     /// Last day of the holdout window; the last day in the data if absent.

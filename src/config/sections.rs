@@ -84,6 +84,10 @@ pub struct DataSection {
     /// What a summary counts in for `bg_bb` (an opportunity), or contracts and cohorts for `s_bg` (a period): there it has no default.
     #[serde(default)]
     pub time_unit: Option<TimeUnit>,
+    /// First day of the window the model learns from (YYYY-MM-DD); default: the first day in the data. Purchases before it are
+    /// forgotten, but for the last one of each customer who did not buy from then on.
+    #[serde(default)]
+    pub calibration_start: Option<Day>,
     /// Last day of the window the model learns from (YYYY-MM-DD); default: the last day in the data, with no holdout.
     #[serde(default)]
     pub calibration_end: Option<Day>,

@@ -22,7 +22,7 @@ pub enum Grouping {
     Levels {
         /// Extra columns of the source: a customer's first value in time of each, within the calibration window.
         columns: Vec<String>,
-        /// Below them, periods of the first purchase of so many days each, counted from the earliest first purchase; labels are
+        /// Below them, periods of the first purchase of so many days each, counted from the earliest purchase in the data; labels are
         /// first days. Each length divides the one before it.
         cohort_days: Vec<u32>,
     },

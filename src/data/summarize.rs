@@ -11,6 +11,11 @@
 //! counted between period starts, so that 0 ≤ t_x ≤ T always. A window that ends inside a period cuts the period: what was bought
 //! before counts before, what was bought after counts in the holdout. Where rules ask for whole periods, t_x and T are numbers of
 //! periods.
+//!
+//! Where the window has a first day, a purchase restarts the clock of a customer whose clock began before that day. So who bought in
+//! the window is counted from the first purchase there, as if there had been none before; who did not is counted from the last
+//! purchase before it, with x = 0. What a customer does after a purchase depends on their own rates alone, not on how long they have
+//! been one; but how customers differ is then learned from these purchases, which are not everyone's first (docs/guide/data.md).
 
 use chrono::NaiveDate;
 use rayon::prelude::*;
@@ -27,9 +32,13 @@ use super::transactions::TransactionTable;
 use super::weekly::{WeeklyRepeats, weeks_between};
 use crate::error::{Error, Result};
 
-/// The fitting window and the later one that judges the fit. Both ends are inclusive.
+/// The fitting window and the later one that judges the fit. First and last days belong to them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Window {
+    /// First day of the fitting window; without it nothing is forgotten. Of what a customer bought before it the last purchase
+    /// counts, and that only if none follows in the window.
+    #[serde(default)]
+    pub calibration_start: Option<NaiveDate>,
     /// Last day of the fitting window; the last day of the data when not given.
     pub calibration_end: Option<NaiveDate>,
     /// Last day of the holdout window; the last day of the data when not given.
@@ -43,6 +52,8 @@ pub struct SummaryFacts {
     pub first_date: Option<NaiveDate>,
     /// Date of the latest purchase in the data; none when the source was a summary.
     pub last_date: Option<NaiveDate>,
+    /// First day of the calibration window, if what was bought before it is forgotten.
+    pub calibration_start: Option<NaiveDate>,
     /// Last day of the calibration window; none when the source was a summary.
     pub calibration_end: Option<NaiveDate>,
     /// Last day of the holdout window, if there is one.
@@ -53,6 +64,8 @@ pub struct SummaryFacts {
     pub customers: u64,
     /// Customers with x = 0.
     pub one_time_customers: u64,
+    /// Those of them who did not buy from `calibration_start` on.
+    pub lapsed_customers: u64,
     /// Σx.
     pub repeat_purchases: u64,
     /// Customers with x > 0 and m > 0: the rows of a spend model.
@@ -85,6 +98,8 @@ pub struct Summarized {
 /// The windows, checked against the data.
 pub(super) struct Windows<'a> {
     pub(super) rules: &'a Rules,
+    /// The first day on which a clock is not restarted; the earliest of all days where nothing is forgotten.
+    pub(super) calibration_start: NaiveDate,
     pub(super) calibration_end: NaiveDate,
     pub(super) holdout_end: Option<NaiveDate>,
     pub(super) weekly: WeeklyRepeats,
@@ -96,6 +111,8 @@ pub(super) struct Customer {
     pub(super) id: String,
     /// Start of the period of the first purchase; none when it lies outside the calibration window.
     pub(super) first: Option<NaiveDate>,
+    /// Day of that purchase.
+    began: NaiveDate,
     pub(super) last: NaiveDate,
     pub(super) x: u32,
     repeat_units: i128,
@@ -114,6 +131,8 @@ pub(super) struct Folded {
     pub(super) weekly: Vec<u64>,
     /// Customers first seen in the holdout window.
     pub(super) new_customers: u64,
+    /// Customers whose clock began before the calibration window.
+    pub(super) lapsed_customers: u64,
 }
 
 impl TransactionTable {
@@ -138,10 +157,11 @@ impl TransactionTable {
 
         let Windows { calibration_end, holdout_end, mut weekly, .. } = windows;
         let mut customers = Vec::new();
-        let mut new_customers = 0;
+        let (mut new_customers, mut lapsed_customers) = (0, 0);
         for (part, folded) in parts {
             customers.extend(part);
             new_customers += folded.new_customers;
+            lapsed_customers += folded.lapsed_customers;
             weekly.repeats.iter_mut().zip(&folded.weekly).for_each(|(sum, n)| *sum += n);
         }
         if customers.is_empty() {
@@ -151,7 +171,7 @@ impl TransactionTable {
 
         let group_conflicts = customers.iter().filter(|c| c.group_conflict).count() as u64;
         let group_missing = customers.iter().filter(|c| c.groups.iter().any(Option::is_none)).count() as u64;
-        let anchor = customers.iter().filter_map(|c| c.first).min().unwrap_or_default();
+        let anchor = self.cohort_anchor(rules);
         let label = |c: &Customer| {
             let first = c.first.unwrap_or_default();
             let cohorts: Vec<String> = grouping
@@ -176,9 +196,10 @@ impl TransactionTable {
         let facts = SummaryFacts {
             holdout_purchases: holdout.as_ref().map_or(0, |h| h.purchases.iter().map(|&n| u64::from(n)).sum()),
             new_customers,
+            lapsed_customers,
             group_conflicts,
             group_missing,
-            ..self.window_facts(calibration_end, holdout_end, rules, SummaryFacts::of(&summary))
+            ..self.window_facts(window, calibration_end, holdout_end, rules, SummaryFacts::of(&summary))
         };
         Ok(Summarized { summary, holdout, weekly, facts })
     }
@@ -194,6 +215,12 @@ impl TransactionTable {
         }
     }
 
+    /// The day from which cohorts are counted: that of the first purchase in the data, however much of it is forgotten, so that
+    /// cohorts have the same days in every window.
+    pub(super) fn cohort_anchor(&self, rules: &Rules) -> NaiveDate {
+        rules.resolution.period_start(self.first_date)
+    }
+
     pub(super) fn nobody(&self, calibration_end: NaiveDate) -> Error {
         Error::new("no customer bought anything in the calibration window")
             .at("data.calibration_end")
@@ -204,6 +231,7 @@ impl TransactionTable {
     /// `facts` with those of the windows.
     pub(super) fn window_facts(
         &self,
+        window: &Window,
         calibration_end: NaiveDate,
         holdout_end: Option<NaiveDate>,
         rules: &Rules,
@@ -212,6 +240,7 @@ impl TransactionTable {
         SummaryFacts {
             first_date: Some(self.first_date),
             last_date: Some(self.last_date),
+            calibration_start: window.calibration_start,
             calibration_end: Some(calibration_end),
             holdout_end,
             calibration_end_cuts_period: rules.resolution.is_cut_by(calibration_end),
@@ -226,6 +255,15 @@ impl TransactionTable {
                 .at("data.calibration_end")
                 .seen(calibration_end)
                 .advice(format!("the data run from {} to {}", self.first_date, self.last_date)));
+        }
+        if let Some(start) = window.calibration_start.filter(|start| *start >= calibration_end) {
+            return Err(Error::new("the calibration window must begin before it ends")
+                .at("data.calibration_start")
+                .seen(start)
+                .advice(format!(
+                    "it ends on {calibration_end}; the data run from {} to {}",
+                    self.first_date, self.last_date
+                )));
         }
         if let Some(end) = window.holdout_end.filter(|end| *end <= calibration_end) {
             return Err(Error::new("the holdout window must end after the calibration window")
@@ -245,13 +283,16 @@ impl TransactionTable {
                 .advice("end it a period of data.resolution later, or leave it out"));
         }
         let holdout_end = holdout_end.filter(|end| !none_left(end));
-        // Weeks count from the first purchase; at weekly resolution they are the periods themselves.
+        let calibration_start = window.calibration_start.unwrap_or(NaiveDate::MIN);
+        // Weeks count from the first purchase, or from where clocks are no longer restarted: before it nobody has a repeat purchase. At
+        // weekly resolution they are the periods themselves.
+        let first_day = self.first_date.max(calibration_start);
         let first_week = match rules.resolution {
-            Resolution::Week => Resolution::Week.period_start(self.first_date),
-            _ => self.first_date,
+            Resolution::Week => Resolution::Week.period_start(first_day),
+            _ => first_day,
         };
         let weekly = WeeklyRepeats::covering(first_week, calibration_end, holdout_end.unwrap_or(calibration_end));
-        Ok(Windows { rules, calibration_end, holdout_end, weekly })
+        Ok(Windows { rules, calibration_start, calibration_end, holdout_end, weekly })
     }
 
     /// A window may end after the last purchase, since silence is evidence; but not by more than a quarter of all the time the data
@@ -294,12 +335,13 @@ impl TransactionTable {
         columns: &[String],
         mut close: impl FnMut(&Customer) -> Result<()>,
     ) -> Result<Folded> {
-        let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], new_customers: 0 };
+        let mut folded = Folded { weekly: vec![0; windows.weekly.repeats.len()], ..Folded::default() };
         let mut customer = Customer::default();
         let mut begun = false;
         let mut outcome = Ok(());
         let mut end = |customer: &Customer, folded: &mut Folded| {
             if customer.first.is_some() {
+                folded.lapsed_customers += u64::from(customer.began < windows.calibration_start);
                 if outcome.is_ok() {
                     outcome = close(customer);
                 }
@@ -344,9 +386,15 @@ impl Customer {
         let period = windows.rules.resolution.period_start(date);
         let week = weeks_between(windows.weekly.week_start[0], date);
         if date <= windows.calibration_end {
+            // Purchases of one day stay together, so that a day's rows are forgotten all or none. A clock that is restarted had no
+            // repeat purchase yet, so that none has to be taken back.
+            if self.first.is_some() && self.began < windows.calibration_start && date > self.began {
+                *self = Self { id: std::mem::take(&mut self.id), ..Self::default() };
+            }
             match self.first {
                 None => {
                     self.first = Some(period);
+                    self.began = date;
                     self.last = period;
                 }
                 Some(_) if period != self.last => {

@@ -37,6 +37,7 @@ struct Folding<'a> {
 struct Sums {
     weekly: Vec<u64>,
     new_customers: u64,
+    lapsed_customers: u64,
     conflicts: u64,
     customers: u64,
 }
@@ -119,8 +120,9 @@ impl TransactionTable {
         let length = holdout_end.map(|end| rules.units_between(calibration_end, end));
         let facts = SummaryFacts {
             new_customers: sums.new_customers,
+            lapsed_customers: sums.lapsed_customers,
             group_conflicts: sums.conflicts,
-            ..self.window_facts(calibration_end, holdout_end, rules, SummaryFacts::default())
+            ..self.window_facts(window, calibration_end, holdout_end, rules, SummaryFacts::default())
         };
         let mut pending = files.finish(&labels, &weekly, length, facts, budget)?;
         if grouping.columns().is_empty() {
@@ -145,25 +147,26 @@ impl Folding<'_> {
         let mut labels = PartLabels { reader: LabelReader::new(self.labels), cohorts: HashMap::new() };
         let mut conflicts = 0;
         let columns = self.grouping.columns();
-        let Folded { weekly, new_customers } = self.table.fold_part(part, self.windows, columns, |customer| {
-            // Only a column's values can change; for other groupings there are none.
-            conflicts += u64::from(customer.group_conflict);
-            let first = customer.first.unwrap_or_default();
-            let units = |to| self.windows.rules.units_between(first, to);
-            rows.push(CustomerRow {
-                id: &customer.id,
-                at: 0,
-                first: days_of(first),
-                frequency: customer.x,
-                recency: units(customer.last),
-                age: units(self.windows.calibration_end),
-                monetary: customer.monetary(),
-                label: self.label(customer, &mut labels),
-                holdout_purchases: customer.holdout_purchases,
-                holdout_spend: customer.holdout_spend(),
-            });
-            Ok(())
-        })?;
+        let Folded { weekly, new_customers, lapsed_customers } =
+            self.table.fold_part(part, self.windows, columns, |customer| {
+                // Only a column's values can change; for other groupings there are none.
+                conflicts += u64::from(customer.group_conflict);
+                let first = customer.first.unwrap_or_default();
+                let units = |to| self.windows.rules.units_between(first, to);
+                rows.push(CustomerRow {
+                    id: &customer.id,
+                    at: 0,
+                    first: days_of(first),
+                    frequency: customer.x,
+                    recency: units(customer.last),
+                    age: units(self.windows.calibration_end),
+                    monetary: customer.monetary(),
+                    label: self.label(customer, &mut labels),
+                    holdout_purchases: customer.holdout_purchases,
+                    holdout_spend: customer.holdout_spend(),
+                });
+                Ok(())
+            })?;
         if let Some(rfm) = self.rfm {
             rfm.add(&rows)?;
         }
@@ -172,6 +175,7 @@ impl Folding<'_> {
         sums.weekly.resize(weekly.len(), 0);
         sums.weekly.iter_mut().zip(&weekly).for_each(|(sum, n)| *sum += n);
         sums.new_customers += new_customers;
+        sums.lapsed_customers += lapsed_customers;
         sums.conflicts += conflicts;
         sums.customers += rows.len() as u64;
         Ok(())
@@ -179,8 +183,7 @@ impl Folding<'_> {
 
     fn label(&self, customer: &Customer, labels: &mut PartLabels<'_>) -> u32 {
         let Grouping::Levels { cohort_days, .. } = self.grouping else { return 0 };
-        // The earliest purchase lies in the window (checked), so its customer is the earliest of the summary.
-        let anchor = self.windows.rules.resolution.period_start(self.table.first_date);
+        let anchor = self.table.cohort_anchor(self.windows.rules);
         let cohort = |days: u32| (days, cohort_period(anchor, customer.first.unwrap_or_default(), days));
         let PartLabels { reader, cohorts } = labels;
         for (days, period) in cohort_days.iter().map(|&days| cohort(days)) {

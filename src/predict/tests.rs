@@ -277,10 +277,11 @@ fn tracked_weeks_follow_the_new_customer_expectation() {
     let start = NaiveDate::from_ymd_opt(1997, 1, 1).unwrap();
     let mut summary = summary(&vec![(0, 0.0, 40.0, 0.0); 4000]);
     summary.first_purchase.fill(start);
-    let weekly = WeeklyRepeats {
-        week_start: (0..40).map(|week| start + Days::new(7 * week)).collect(),
-        repeats: vec![1; 40],
-        calibration_weeks: 40,
+    // From the first purchase on, and from later on, as where clocks began before the window.
+    let weekly_from = |from: u64| WeeklyRepeats {
+        week_start: (from..40).map(|week| start + Days::new(7 * week)).collect(),
+        repeats: vec![1; 40 - from as usize],
+        calibration_weeks: 40 - from as usize,
     };
     let settings = TrackingSettings { seed: 5, draws: 200, days_per_time_unit: 7.0, observed_after: 0.0 };
     type New = fn([f64; 4], f64) -> f64;
@@ -292,18 +293,20 @@ fn tracked_weeks_follow_the_new_customer_expectation() {
         (Dropout::AfterAny, mbg_nbd::expected_purchases_new),
         (Dropout::AnyTime, pareto_nbd::expected_purchases_new),
     ];
-    for ((dropout, expected_new), law) in cases.into_iter().flat_map(|case| laws.map(|law| (case, law))) {
+    let cases = cases.into_iter().flat_map(|case| laws.map(|law| (case, law)));
+    for (((dropout, expected_new), law), from) in cases.flat_map(|case| [0, 25].map(|from| (case, from))) {
+        let weekly = weekly_from(from as u64);
         let tracking = track(&summary, &weekly, &leaving(dropout, population(200, law, None)), &settings, &quiet);
         for (week, tracked) in tracking.unwrap().weeks.iter().enumerate() {
             // First purchases are dated in the middle of the first day.
-            let at = |week: usize| (week as f64 - 0.5 / 7.0).max(0.0);
+            let at = |week: usize| ((week + from) as f64 - 0.5 / 7.0).max(0.0);
             let expected = 4000.0 * (expected_new(law, at(week + 1)) - expected_new(law, at(week)));
             let sd = (tracked.predicted.q95 - tracked.predicted.q05) / 3.29;
             // Five standard errors of a mean of 200 draws.
             let difference = tracked.predicted.mean - expected;
             assert!(
                 difference.abs() < 0.36 * sd,
-                "{dropout:?} {law:?}, week {week}: {:?} for {expected}",
+                "{dropout:?} {law:?}, week {week} from {from}: {:?} for {expected}",
                 tracked.predicted
             );
         }

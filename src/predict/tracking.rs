@@ -279,16 +279,26 @@ fn simulate_cohort(
         let x = if purchases.planned < MANY_TIMES {
             first_times(rng, end, purchases, times);
             for &time in &*times {
-                let week = ((first_day + time * settings.days_per_time_unit) / 7.0) as usize;
-                if let Some(count) = into.by_week.get_mut(week) {
-                    *count += 1;
-                }
+                count(&mut into.by_week, week_of(first_day + time * settings.days_per_time_unit), 1);
             }
             times.iter().filter(|&&time| time <= cohort.age).count() as u64
         } else {
             first_counts(rng, cohort, (end, settings.days_per_time_unit), purchases, &mut into.by_week)
         };
         into.by_frequency[class(x)] += 1;
+    }
+}
+
+/// The week that holds a moment, in days from the first week's beginning. Customers who did not buy in a calibration window that
+/// forgets what was before it have their first purchase before the first week.
+fn week_of(day: f64) -> i64 {
+    (day / 7.0).floor() as i64
+}
+
+/// Counts purchases in a week, if it is one that is counted.
+fn count(by_week: &mut [u64], week: i64, purchases: u64) {
+    if let Some(count) = usize::try_from(week).ok().and_then(|week| by_week.get_mut(week)) {
+        *count += purchases;
     }
 }
 
@@ -313,20 +323,18 @@ fn first_counts(
 ) -> u64 {
     let end = until * end;
     let first_day = f64::from(cohort.first_day) + 0.5;
-    let mut week = (first_day / 7.0) as usize;
+    let mut week = week_of(first_day);
     let (mut at, mut planned, mut made, mut within) = (0.0, u64::from(planned), u64::from(made), 0);
     while made > 0 && at < end {
         // Weeks that nobody counts are one stretch; the age parts a week.
-        let week_ends = if week < by_week.len() { (7.0 * (week + 1) as f64 - first_day) / days } else { end };
+        let week_ends = if week < by_week.len() as i64 { (7.0 * (week + 1) as f64 - first_day) / days } else { end };
         let next = if at < cohort.age { week_ends.min(cohort.age) } else { week_ends }.min(end);
         let here = if next < end { binomial(rng, planned, (next - at) / (end - at)) } else { planned };
         let done = here.min(made);
-        if let Some(count) = by_week.get_mut(week) {
-            *count += done;
-        }
+        count(by_week, week, done);
         within += if next <= cohort.age { done } else { 0 };
         (planned, made, at) = (planned - here, made - done, next);
-        week += usize::from(next >= week_ends);
+        week += i64::from(next >= week_ends);
     }
     within
 }

@@ -131,8 +131,10 @@ fn subtitle(dir: &RunDir, data: &DataFacts, words: &run::Words) -> String {
         GroupsPlan::None => "one group".to_owned(),
         _ => format!("{} groups by {}", data.groups.len(), data.group_column.as_deref().unwrap_or("group")),
     });
-    if let Some(end) = data.calibration_end {
-        parts.push(format!("learned from purchases up to {end}"));
+    match (data.calibration_start, data.calibration_end) {
+        (Some(start), Some(end)) => parts.push(format!("learned from purchases from {start} to {end}")),
+        (None, Some(end)) => parts.push(format!("learned from purchases up to {end}")),
+        (_, None) => {}
     }
     parts.join(" · ")
 }

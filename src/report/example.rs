@@ -425,6 +425,7 @@ fn facts() -> Facts {
             spenders: 11_391,
             spend_rows: 9_207,
             days: Some((day(1997, 1, 1), day(1998, 6, 30))),
+            calibration_start: None,
             calibration_end: Some(day(1997, 9, 30)),
         }),
         seed: Some(20_261_122),

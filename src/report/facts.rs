@@ -80,6 +80,9 @@ pub(super) fn facts(f: &Facts) -> FactPart {
         if let Some((first, last)) = d.days {
             rows.push((String::from("Days"), format!("{first} to {last}")));
         }
+        if let Some(start) = d.calibration_start {
+            rows.push((String::from("Fitted from"), start.to_string()));
+        }
         if let Some(end) = d.calibration_end {
             rows.push((String::from("Fitted up to"), end.to_string()));
         }

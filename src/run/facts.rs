@@ -54,6 +54,9 @@ pub struct DataFacts {
     pub first_date: Option<NaiveDate>,
     /// Day of the last purchase in the data (absent for summaries).
     pub last_date: Option<NaiveDate>,
+    /// First day of the calibration window, if what was bought before it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_start: Option<NaiveDate>,
     /// Last day of the calibration window (absent for summaries).
     pub calibration_end: Option<NaiveDate>,
     /// Last day of the holdout window, if there is one.

@@ -87,6 +87,7 @@ fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, obser
             ));
         }
     }
+    notes.extend(forgotten(&facts));
     let (count, k) = (groups.labels.len(), family(&dir.plan.purchase.model)?.k());
     if count > 1 && facts.customers < 20 * count as u64 {
         notes.push(format!(
@@ -153,6 +154,7 @@ fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, obser
             groups: groups.labels.into_iter().zip(group_customers).collect(),
             first_date: facts.first_date,
             last_date: facts.last_date,
+            calibration_start: facts.calibration_start,
             calibration_end: facts.calibration_end,
             holdout_end: facts.holdout_end,
             holdout_length,
@@ -163,6 +165,20 @@ fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, obser
             notes,
         },
     )
+}
+
+/// What to say of customers who are counted from before the calibration window.
+fn forgotten(facts: &data::SummaryFacts) -> Option<String> {
+    let (start, first) = facts.calibration_start.zip(facts.first_date)?;
+    Some(match facts.lapsed_customers {
+        _ if start <= first => {
+            format!("data.calibration_start lies before the first purchase ({first}): nothing is forgotten")
+        }
+        lapsed => format!(
+            "{lapsed} of {} customers have not bought since data.calibration_start: each is counted from the last purchase before it",
+            facts.customers
+        ),
+    })
 }
 
 /// Correlation beyond which two covariates say nearly the same.

@@ -95,6 +95,18 @@ const MISHAPS: &[Mishap] = &[
         sets: &["data.calibration_end=2024-02-01", "data.holdout_end=2024-01-01"],
         says: &["data.holdout_end", "after data.calibration_end"],
     },
+    Mishap {
+        name: "calibration that ends before it begins",
+        log: Some(GOOD),
+        sets: &["data.calibration_start=2024-02-01", "data.calibration_end=2024-02-01"],
+        says: &["data.calibration_start", "before data.calibration_end", "2024-02-01"],
+    },
+    Mishap {
+        name: "a first day without purchases",
+        log: Some(GOOD),
+        sets: &["data.kind=summary", "data.calibration_start=2024-02-01"],
+        says: &["data.calibration_start", "left out unless data.kind is \"transactions\""],
+    },
     Mishap { name: "output under a file", log: Some(GOOD), sets: &["output.dir=log.csv/run"], says: &["log.csv/run"] },
     Mishap {
         name: "no such adapter",

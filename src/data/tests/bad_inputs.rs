@@ -164,7 +164,7 @@ fn windows_and_groupings_that_do_not_fit_the_data() {
         "data.calibration_end: the calibration window ends before the first purchase (found 2020-01-04); the data run from \
          2020-01-05 to 2020-01-05"
     );
-    let backwards = Window { calibration_end: Some(day(2020, 2, 1)), holdout_end: Some(day(2020, 2, 1)) };
+    let backwards = Window { holdout_end: Some(day(2020, 2, 1)), ..until(day(2020, 2, 1)) };
     assert!(refusal(backwards, &Grouping::None).contains("must end after the calibration window"));
     let unknown = refusal(Window::default(), &Grouping::by_column("contry"));
     assert!(unknown.contains("no column \"contry\"") && unknown.contains("did you mean \"country\"?"), "{unknown}");

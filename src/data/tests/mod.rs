@@ -5,6 +5,7 @@ mod counted;
 mod layouts;
 mod returns;
 mod simulated;
+mod starts;
 mod streaming;
 mod summaries;
 mod windows;
@@ -68,7 +69,7 @@ fn day(y: i32, m: u32, d: u32) -> NaiveDate {
 }
 
 fn until(calibration_end: NaiveDate) -> Window {
-    Window { calibration_end: Some(calibration_end), holdout_end: None }
+    Window { calibration_end: Some(calibration_end), ..Window::default() }
 }
 
 /// Every byte of a table, by file.

@@ -35,7 +35,7 @@ fn check_observations(dir: &Path, summary: &Summary) {
 }
 
 /// Some 900 customers with 5,000 purchases over two years, with ties, group changes and missing groups.
-fn orders() -> String {
+pub(super) fn orders() -> String {
     let line = |i: u64| {
         let mixed = i.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let customer = (mixed >> 44) % 900;
@@ -65,8 +65,11 @@ fn the_files_say_what_the_plain_summary_says() {
         Grouping::Levels { columns: vec!["country".into(), "channel".into()], cohort_days: vec![180, 60] },
     ];
     let windows = [Window::default(), until(day(2019, 12, 11))];
+    let started = Window { calibration_start: Some(day(2019, 6, 4)), ..windows[1] };
     for (case, grouping) in groupings.iter().enumerate() {
-        for (resolution, window) in [(Resolution::Day, windows[1]), (Resolution::Month, windows[case % 2])] {
+        for (resolution, window) in
+            [(Resolution::Day, windows[1]), (Resolution::Month, windows[case % 2]), (Resolution::Week, started)]
+        {
             let rules = Rules { resolution, ..Rules::default() };
             let expected = table.summarize(&window, &rules, grouping).unwrap();
             let mut files = Vec::new();

@@ -50,7 +50,7 @@ fn the_first_purchase_counts_neither_in_frequency_nor_in_spend() {
 #[test]
 fn later_customers_belong_to_the_holdout_alone() {
     let desk = Desk::csv("a,2020-01-01,1\nb,2020-02-01,1\nb,2020-02-03,1\na,2020-02-02,9\nc,2020-06-01,1\n");
-    let window = Window { calibration_end: Some(day(2020, 1, 31)), holdout_end: Some(day(2020, 3, 1)) };
+    let window = Window { holdout_end: Some(day(2020, 3, 1)), ..until(day(2020, 1, 31)) };
     let s = desk.summarize(&Rules::default(), &window);
     assert_eq!(s.summary.customer_id, ["a"]);
     let holdout = s.holdout.unwrap();
@@ -58,14 +58,11 @@ fn later_customers_belong_to_the_holdout_alone() {
     assert_eq!(holdout.length, 30.0 / 7.0);
     assert_eq!(s.weekly.repeats.iter().sum::<u64>(), 1);
     // A window may end after the data, when the data are known to be complete until then.
-    let later = Window { calibration_end: Some(day(2020, 7, 1)), holdout_end: None };
+    let later = until(day(2020, 7, 1));
     let s = desk.table().summarize(&later, &Rules::default(), &Grouping::None).unwrap();
     assert_eq!((s.summary.len(), s.holdout), (3, None));
     // Far beyond them the date is more likely wrong.
-    for window in [
-        Window { calibration_end: Some(day(2021, 1, 1)), holdout_end: None },
-        Window { calibration_end: Some(day(2020, 3, 1)), holdout_end: Some(day(9999, 12, 31)) },
-    ] {
+    for window in [until(day(2021, 1, 1)), Window { holdout_end: Some(day(9999, 12, 31)), ..until(day(2020, 3, 1)) }] {
         let told = desk.table().summarize(&window, &Rules::default(), &Grouping::None).unwrap_err().to_string();
         assert!(told.contains("days after the last purchase") && told.contains("2020-06-01"), "{told}");
     }

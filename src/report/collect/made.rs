@@ -75,6 +75,7 @@ pub(super) fn facts(
             spenders: data.spenders,
             spend_rows: data.spend_rows,
             days: data.first_date.zip(data.last_date),
+            calibration_start: data.calibration_start,
             calibration_end: data.calibration_end,
         }),
         seed: Some(plan.sampler.seed),

@@ -97,6 +97,9 @@ pub struct DataFacts {
     pub spend_rows: u64,
     /// First and last day seen.
     pub days: Option<(NaiveDate, NaiveDate)>,
+    /// First day of the calibration window, if what was bought before it is forgotten.
+    #[serde(default)]
+    pub calibration_start: Option<NaiveDate>,
     /// Last day of the calibration window.
     pub calibration_end: Option<NaiveDate>,
 }
