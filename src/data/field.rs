@@ -78,7 +78,8 @@ pub(super) fn date_of(days: i64) -> Option<NaiveDate> {
     NaiveDate::default().checked_add_signed(chrono::TimeDelta::try_days(days)?)
 }
 
-fn decimal_text(digits: i128, scale: i8) -> String {
+/// `digits · 10^−scale`, with all of its decimals.
+pub(super) fn decimal_text(digits: i128, scale: i8) -> String {
     let sign = if digits < 0 { "-" } else { "" };
     let magnitude = digits.unsigned_abs().to_string();
     match usize::try_from(scale) {

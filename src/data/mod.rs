@@ -7,6 +7,7 @@
 //! summaries, contracts ──────────────────────┘
 //!   summary.parquet, holdout.parquet, weekly.parquet ─▶ Summary, Holdout, WeeklyRepeats    (predictions, evaluation)
 //!   cells.parquet, spend.parquet ─────────────────────▶ Observations::read                 (fits)
+//! transactions ─ TransactionTable::fingerprint ─▶ Fingerprint, kept beside a model to know its data again
 //! attributes of customers ─ read_covariates ─▶ covariates.parquet ─▶ Design                (fits, predictions)
 //! ```
 //!
@@ -22,6 +23,7 @@ mod csv_reader;
 mod customer_rows;
 mod dates;
 mod field;
+mod fingerprint;
 mod group_tree;
 mod grouping;
 mod holdout;
@@ -66,6 +68,8 @@ pub use covariates::{
     COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
 };
 pub use group_tree::{GroupLevel, prefix as group_prefix};
+pub use fingerprint::{Fingerprint, MonthPrint};
+pub use group_tree::GroupLevel;
 pub use grouping::Grouping;
 pub use holdout::Holdout;
 pub use ids::Ids;

@@ -20,7 +20,7 @@ use super::shuffle::{Line, extra_values};
 use super::table_file::{TableReader, TableWriter};
 use crate::error::{Error, Result};
 
-const VERSION: &str = "transactions-1";
+pub(super) const VERSION: &str = "transactions-1";
 const PARTS_KEY: &str = "longrun.parts";
 const AMOUNTS_KEY: &str = "longrun.amounts";
 const FIRST_KEY: &str = "longrun.first_day";

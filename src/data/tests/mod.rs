@@ -2,6 +2,7 @@
 
 mod bad_inputs;
 mod counted;
+mod fingerprints;
 mod layouts;
 mod returns;
 mod simulated;
