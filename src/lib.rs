@@ -42,6 +42,7 @@ pub mod sampler;
 pub mod segment;
 pub mod target;
 pub mod tune;
+pub mod version;
 
 pub use longrun_kernels as kernels;
 

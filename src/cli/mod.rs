@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 
 /// Calibrated Bayesian customer lifetime value from a transaction log.
 #[derive(Debug, Parser)]
-#[command(name = "longrun", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+#[command(name = "longrun", version = crate::version::words(), about, max_term_width = 100, after_help = AFTER_HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
