@@ -8,17 +8,27 @@ mod config;
 mod density;
 mod doctor;
 mod export;
+mod history;
 mod imported;
+mod init;
 mod maximum;
+mod monitor;
 mod outcome;
+mod pipeline;
 mod prior;
 mod progress;
+mod project;
+mod promote;
+mod prune;
 mod report;
+mod reproduce;
 mod resume;
 mod run;
 mod sbc;
+mod score;
 mod simulate;
 mod step;
+mod train;
 mod tune;
 
 use std::path::PathBuf;
@@ -49,7 +59,7 @@ Begin with:
   longrun simulate --output data/demo     make a small shop to play with
   longrun run configs/demo.toml           fit it, predict every customer, write the report
 
-Exit codes: 0 the result is healthy; 1 finished, but the diagnostics refuse the result; 2 failed.";
+Exit codes: 0 the result is healthy; 1 finished, but the diagnostics refuse the result; 2 failed;\n3 another process is working on the project.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -97,6 +107,24 @@ enum Command {
     Density(density::DensityArgs),
     /// Measure how fast and how exact the likelihoods are on this machine, beside what it could do at most.
     Bench(bench::BenchArgs),
+    /// Make a project: the folder of a model's life.
+    Init(init::InitArgs),
+    /// Project: fit a model and evaluate it out of time.
+    Train(train::TrainArgs),
+    /// Project: make a model the champion, or go back to the one before.
+    Promote(promote::PromoteArgs),
+    /// Project: predict every customer with the champion, by value and by behaviour.
+    Score(score::ScoreArgs),
+    /// Project: do whatever is due; what cron calls.
+    Pipeline(pipeline::PipelineArgs),
+    /// Project: judge what was predicted by what happened.
+    Monitor(monitor::MonitorArgs),
+    /// Project: make a past model again, and compare.
+    Reproduce(reproduce::ReproduceArgs),
+    /// Project: remove what has been kept long enough.
+    Prune(prune::PruneArgs),
+    /// Project: what has happened, as a page and as JSON.
+    History(history::HistoryArgs),
     /// Check a configuration, or print its JSON Schema or its resolved form.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -139,7 +167,7 @@ pub fn main() -> ExitCode {
         Ok(Ending::Refused) => ExitCode::from(1),
         Err(error) => {
             print_error(&error, terminal);
-            ExitCode::from(2)
+            ExitCode::from(if error.is_busy() { 3 } else { 2 })
         }
     }
 }
@@ -180,6 +208,15 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Doctor(args) => doctor::doctor(&args, terminal),
         Command::Density(args) => density::density(&args, terminal),
         Command::Bench(args) => bench::bench(&args, terminal),
+        Command::Init(args) => init::init(&args, terminal),
+        Command::Train(args) => train::train(&args, terminal),
+        Command::Promote(args) => promote::promote(&args, terminal),
+        Command::Score(args) => score::score(&args, terminal),
+        Command::Pipeline(args) => pipeline::pipeline(&args, terminal),
+        Command::Monitor(args) => monitor::monitor(&args, terminal),
+        Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
+        Command::Prune(args) => prune::prune(&args, terminal),
+        Command::History(args) => history::history(&args, terminal),
         Command::Config(command) => config::config(&command, terminal),
     }
 }

@@ -67,9 +67,8 @@ pub use cohort_table::expand_cohorts;
 pub use covariates::{
     COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
 };
-pub use group_tree::{GroupLevel, prefix as group_prefix};
 pub use fingerprint::{Fingerprint, MonthPrint};
-pub use group_tree::GroupLevel;
+pub use group_tree::{GroupLevel, prefix as group_prefix};
 pub use grouping::Grouping;
 pub use holdout::Holdout;
 pub use ids::Ids;
