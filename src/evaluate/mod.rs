@@ -1,13 +1,21 @@
 //! How good the predictions were, judged on a window that the fit never saw: totals, per-customer errors, ranking, coverage,
 //! calibration by frequency class, and two naive baselines to beat.
 //!
+//! [`accuracy`] gives every measure with an uncertainty, over customers who may be counted in millions.
+//!
 //! Simulates nothing: `predict` says where each observation lies among its draws. Knows no model.
 
+mod accuracy;
 mod coverage;
+mod measure;
+mod metric;
 mod ranking;
 mod scores;
 
+pub use accuracy::{Accuracy, Decile, Outcomes, PurchaseOutcomes, Target, accuracy};
 pub use coverage::{Coverage, coverage_closed, pit_values};
+pub use measure::{BLOCKS, Measure, RELATIVE_TOLERANCE, blocks};
+pub use metric::{Better, Metric};
 pub use ranking::{gini_normalized, spearman, top_decile_lift};
 pub use scores::{Baseline, Baselines, CalibrationClass, HoldoutScores, TotalScore, evaluate_holdout, write_holdout};
 
