@@ -1,7 +1,8 @@
 //! How good the predictions were, judged on a window that the fit never saw: totals, per-customer errors, ranking, coverage,
 //! calibration by frequency class, and two naive baselines to beat.
 //!
-//! [`accuracy`] gives every measure with an uncertainty, over customers who may be counted in millions.
+//! [`accuracy`] gives every measure with an uncertainty, over customers who may be counted in millions, and [`paired`] holds two
+//! predictions of the same customers against each other.
 //!
 //! Simulates nothing: `predict` says where each observation lies among its draws. Knows no model.
 
@@ -9,6 +10,7 @@ mod accuracy;
 mod coverage;
 mod measure;
 mod metric;
+mod paired;
 mod ranking;
 mod scores;
 
@@ -16,6 +18,7 @@ pub use accuracy::{Accuracy, Decile, Outcomes, PurchaseOutcomes, Target, accurac
 pub use coverage::{Coverage, coverage_closed, pit_values};
 pub use measure::{BLOCKS, Measure, RELATIVE_TOLERANCE, blocks};
 pub use metric::{Better, Metric};
+pub use paired::{Difference, Paired, Verdict, paired};
 pub use ranking::{gini_normalized, spearman, top_decile_lift};
 pub use scores::{Baseline, Baselines, CalibrationClass, HoldoutScores, TotalScore, evaluate_holdout, write_holdout};
 

@@ -161,12 +161,6 @@ impl Replicates {
         self.without[place][metric as usize]
     }
 
-    /// A metric without the block at this place among those that hold anybody.
-    #[cfg(test)]
-    pub fn without_at(&self, place: usize, metric: Metric) -> Option<f64> {
-        self.without[place][metric as usize]
-    }
-
     /// A figure made of a metric here and in `other`, which has the same customers in the same blocks.
     pub fn measure_with(&self, other: &Self, metric: Metric, of: impl Fn(f64, f64) -> Option<f64>) -> Measure {
         let m = metric as usize;
