@@ -3,6 +3,7 @@
 //!
 //! [`accuracy`] gives every measure with an uncertainty, over customers who may be counted in millions, and [`paired`] holds two
 //! predictions of the same customers against each other.
+//! [`ColumnReference`] says whether a column still looks as it did.
 //!
 //! Simulates nothing: `predict` says where each observation lies among its draws. Knows no model.
 
@@ -13,6 +14,7 @@ mod metric;
 mod paired;
 mod ranking;
 mod scores;
+mod shift;
 
 pub use accuracy::{Accuracy, Decile, Outcomes, PurchaseOutcomes, Target, accuracy};
 pub use coverage::{Coverage, coverage_closed, pit_values};
@@ -21,6 +23,7 @@ pub use metric::{Better, Metric};
 pub use paired::{Difference, Paired, Verdict, paired};
 pub use ranking::{gini_normalized, spearman, top_decile_lift};
 pub use scores::{Baseline, Baselines, CalibrationClass, HoldoutScores, TotalScore, evaluate_holdout, write_holdout};
+pub use shift::{Band, BinShift, ColumnReference, FALSE_ALARM, Ks, Shift, Sketch};
 
 #[cfg(test)]
 mod tests;
