@@ -42,6 +42,14 @@ pub struct HoldoutScores {
     pub calibration: Vec<CalibrationClass>,
     /// What two naive rules achieve.
     pub baselines: Baselines,
+    /// Mean continuous ranked probability score, purchases: what an absolute error becomes when the prediction is a distribution.
+    /// `None` in files from before it.
+    #[serde(default)]
+    pub crps: Option<f64>,
+    /// 1 − CRPS over that of predicting for everyone the distribution of what happened: 1 is perfect, 0 tells no customer from
+    /// another. `None` when all did the same, and in files from before it.
+    #[serde(default)]
+    pub crps_skill: Option<f64>,
     /// Histogram of the transform, 20 equal bins over (0, 1): flat when the predictive distributions are right. Not in the file.
     #[serde(skip)]
     pub pit_histogram: Vec<u64>,
@@ -116,6 +124,8 @@ pub fn evaluate_holdout(summary: &Summary, holdout: &Holdout, window: &Window, s
         pit_histogram[((u * PIT_BINS as f64) as usize).min(PIT_BINS - 1)] += 1;
     }
     let Errors { mae, rmse } = Errors::of(&actual, &predicted);
+    let crps = window.customers.iter().map(|c| c.crps).sum::<f64>() / actual.len() as f64;
+    let marginal = marginal_crps(&holdout.purchases);
     Ok(HoldoutScores {
         schema_version: SCHEMA_VERSION,
         total: TotalScore {
@@ -133,6 +143,8 @@ pub fn evaluate_holdout(summary: &Summary, holdout: &Holdout, window: &Window, s
         coverage_raw: coverage_closed(&holdout.purchases, window),
         calibration: calibration(summary, &actual, &predicted),
         baselines: baselines(summary, holdout, &actual),
+        crps: Some(crps),
+        crps_skill: (marginal > 0.0).then(|| 1.0 - crps / marginal),
         pit_histogram,
     })
 }
@@ -163,6 +175,15 @@ impl Errors {
         let errors = || actual.iter().zip(predicted).map(|(a, p)| p - a);
         Self { mae: errors().map(f64::abs).sum::<f64>() / n, rmse: (errors().map(|e| e * e).sum::<f64>() / n).sqrt() }
     }
+}
+
+/// Mean CRPS of predicting for everyone the distribution of what happened: E|Y − Y′|/2 over all pairs, by ordered counts as for draws.
+fn marginal_crps(purchases: &[u32]) -> f64 {
+    let mut sorted = purchases.to_vec();
+    sorted.sort_unstable();
+    let n = sorted.len();
+    let spread: i128 = (sorted.iter().zip(1i128..)).map(|(&k, i)| i128::from(k) * (2 * i - n as i128 - 1)).sum();
+    spread as f64 / (n as f64 * n as f64)
 }
 
 fn calibration(summary: &Summary, actual: &[f64], predicted: &[f64]) -> Vec<CalibrationClass> {

@@ -77,6 +77,9 @@ fn a_right_model_covers_and_a_wrong_one_is_caught() {
     let wrong = evaluate_holdout(&summary, &holdout, &window(&summary, &holdout, [0.8, 2.0, 0.3, 3.0]), 1).unwrap();
     assert!(chi2(&wrong.pit_histogram) > 200.0, "{:?}", wrong.pit_histogram);
     assert!(wrong.total.q05 > wrong.total.actual);
+    // A distribution is worth something beside its median and beside everyone's distribution; a wrong one less.
+    assert!(scores.crps.unwrap() < scores.mae && scores.crps_skill.unwrap() > 0.1, "{:?}", scores.crps_skill);
+    assert!(wrong.crps > scores.crps && wrong.crps_skill < scores.crps_skill);
 }
 
 #[test]
@@ -93,6 +96,12 @@ fn baselines_and_errors_in_a_closed_case() {
     assert_eq!((everyone_average.total, everyone_average.mae), (1.5, 3.5 / 3.0));
     assert_eq!(scores.total.actual, 3.0);
     assert_eq!(scores.calibration[2].actual_mean, Some(3.0));
+    // Of 3, 0, 0: half the mean distance of nine pairs, 12/9/2; of a prediction, the mean of the customers'.
+    let window = window(&summary, &holdout, TRUTH);
+    let crps = window.customers.iter().map(|c| c.crps).sum::<f64>() / 3.0;
+    assert_eq!((scores.crps, scores.crps_skill), (Some(crps), Some(1.0 - crps / (12.0 / 18.0))));
+    let idle = Holdout { purchases: vec![0; 3], ..holdout.clone() };
+    assert_eq!(evaluate_holdout(&summary, &idle, &window, 1).unwrap().crps_skill, None);
     assert_eq!((scores.calibration[7].customers, scores.calibration[7].predicted_mean), (0, None));
 }
 
@@ -109,7 +118,8 @@ fn the_file_has_the_promised_keys() {
     let keys = |value: &serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&json),
-        "schema_version total mae rmse spearman gini_normalized top_decile_lift coverage coverage_raw calibration baselines"
+        "schema_version total mae rmse spearman gini_normalized top_decile_lift coverage coverage_raw calibration baselines \
+         crps crps_skill"
     );
     assert_eq!(keys(&json["total"]), "actual mean q05 q95");
     assert_eq!((keys(&json["coverage"]), keys(&json["coverage_raw"])), ("50 90".into(), "50 90".into()));
@@ -118,6 +128,11 @@ fn the_file_has_the_promised_keys() {
     assert_eq!(keys(&json["baselines"]["same_rate"]), "total mae rmse spearman");
     let read: HoldoutScores = serde_json::from_str(&text).unwrap();
     assert_eq!(HoldoutScores { pit_histogram: scores.pit_histogram.clone(), ..read }, scores);
+    // A file from before the CRPS.
+    let mut old = json;
+    ["crps", "crps_skill"].iter().for_each(|key| assert!(old.as_object_mut().unwrap().remove(*key).is_some()));
+    let read: HoldoutScores = serde_json::from_value(old).unwrap();
+    assert_eq!((read.crps, read.crps_skill, read.rmse), (None, None, scores.rmse));
 }
 
 #[test]

@@ -15,6 +15,7 @@
 mod counted;
 mod covariates;
 mod cpu;
+mod crps;
 mod customers;
 mod decimal;
 mod device;

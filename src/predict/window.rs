@@ -11,7 +11,7 @@ use super::expectation::{MeansByCell, purchase_means};
 use super::future::{History, customer_address};
 use super::laws::Laws;
 use super::sift::{Sieve, Subject};
-use super::{Grid, Interval, Population, Settings, quantile};
+use super::{Grid, Interval, Population, Settings, crps, quantile};
 use crate::data::{Holdout, Summary};
 use crate::error::{Error, Result};
 
@@ -26,6 +26,9 @@ pub struct WindowPosterior {
     pub below: u32,
     /// Draws equal to the observed number.
     pub equal: u32,
+    /// Continuous ranked probability score of the draws at the observed number, purchases: 0 is best, and a single certain prediction
+    /// has its absolute error.
+    pub crps: f64,
 }
 
 impl WindowPosterior {
@@ -35,11 +38,13 @@ impl WindowPosterior {
         let positive = |is: fn(&u32, &u32) -> bool| counts.iter().filter(|k| is(k, &observed)).count();
         let below = positive(u32::lt) + if observed > 0 { zeros } else { 0 };
         let equal = positive(u32::eq) + if observed == 0 { zeros } else { 0 };
+        let crps = crps::of_counts(counts, draws, observed);
         Self {
             mean,
             purchases: Quantiles::from(quantile::of_counts(counts, draws)),
             below: below as u32,
             equal: equal as u32,
+            crps,
         }
     }
 }

@@ -49,7 +49,7 @@ fn a_run_leaves_every_documented_file_and_key() {
     assert_eq!(prediction["futures"].as_u64(), printed["customers"].as_u64().map(|customers| 50 * customers));
     assert!(prediction["futures_per_s"].as_f64().is_some_and(|rate| rate > 0.0) && prediction["on_device"] == false);
     let holdout = json(&shop.file("out/holdout.json"));
-    for key in ["mae", "rmse", "spearman", "gini_normalized"] {
+    for key in ["mae", "rmse", "spearman", "gini_normalized", "crps", "crps_skill"] {
         assert!(holdout[key].is_number(), "holdout.{key}");
     }
     for level in ["50", "90"] {
