@@ -49,7 +49,11 @@ pub(super) fn summarize_log(dir: &mut RunDir, log: &Log, observer: &dyn Observer
 }
 
 fn window(plan: &Plan) -> Window {
-    Window { calibration_end: plan.data.calibration_end.map(|d| d.0), holdout_end: plan.data.holdout_end.map(|d| d.0) }
+    Window {
+        calibration_start: plan.data.calibration_start.map(|d| d.0),
+        calibration_end: plan.data.calibration_end.map(|d| d.0),
+        holdout_end: plan.data.holdout_end.map(|d| d.0),
+    }
 }
 
 /// Publishes a summary, and says what it came to.
