@@ -23,4 +23,6 @@ pub use tiers::{TIERS, Tier, ValueTiers, tiers_of, value_tiers};
 pub use value_lens::{TierRow, ValueLens, percentile, value_lens, write_tiers};
 
 #[cfg(test)]
+mod million;
+#[cfg(test)]
 mod tests;

@@ -10,7 +10,8 @@ use super::features::{Centre, Point, Scale, square_distance};
 
 /// The distance at which a cluster is another one, in standard deviations of a feature among the customers of the new run.
 ///
-/// Between two runs a fortnight apart centres move by hundredths to tenths; clusters worth telling apart are one or more from each other.
+/// Customers drift much less than that between two snapshots a few weeks apart, and clusters worth telling apart are farther from each
+/// other. Nearer ones may swap neighbours' ids only if that shortens the sum of all ways.
 const FARTHEST: f64 = 1.0;
 
 /// What a run must know of the clusters before it, so that ids go on.
