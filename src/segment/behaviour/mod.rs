@@ -39,7 +39,7 @@ const CLUSTERS_AT_MOST: u32 = 50;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Clusters {
-    /// As many of 2 to 10 as have the highest mean silhouette.
+    /// As many of 2 to 10 as have the highest mean silhouette; as many as last time where that is higher by chance only.
     #[default]
     Auto,
     /// So many, or as many as there are distinct customers in the sample.
@@ -104,7 +104,8 @@ pub fn behaviour_lens(
     let scale = Scale::of(summary, &sample);
     let place = |row: u32| scale.place(&features(summary, row as usize));
     let points: Vec<Point> = sample.par_iter().map(|&row| place(row)).collect();
-    let found = partition::partition(&points, settings.clusters, settings.seed)?;
+    let last_k = previous.map(|previous| previous.clusters.len());
+    let found = partition::partition(&points, settings.clusters, last_k, settings.seed)?;
 
     // The search numbers its sets as it comes upon them; from here on they are in an order of their own.
     let mut centres = features::Centre::all(summary, &sample, &found.of_point, found.k);

@@ -48,7 +48,10 @@ pub(super) struct Partition {
 }
 
 /// Sets of `points`, which come in random order. Fewer distinct points than clusters give as many clusters as there are points.
-pub(super) fn partition(points: &[Point], clusters: Clusters, seed: u64) -> Result<Partition> {
+///
+/// `last_k`, where k is not given, stays unless another is better by more than chance: a picture that has eight clusters today and five
+/// in a fortnight, for a hundredth of a silhouette, is of no use to anyone.
+pub(super) fn partition(points: &[Point], clusters: Clusters, last_k: Option<usize>, seed: u64) -> Result<Partition> {
     let few = &points[..points.len().min(CHOOSE_ON)];
     let tried: Vec<usize> = match clusters {
         Clusters::Auto => TRIED.take_while(|&k| distinct(few, k) == k).collect(),
@@ -58,11 +61,15 @@ pub(super) fn partition(points: &[Point], clusters: Clusters, seed: u64) -> Resu
         Clusters::Auto => tried.par_iter().map(|&k| k_means(few, k, seed)).collect::<Result<_>>()?,
         Clusters::Fixed(_) => tried.iter().map(|&k| k_means(points, k, seed)).collect::<Result<_>>()?,
     };
-    let means = silhouettes(&few[..few.len().min(SILHOUETTES_OF)], &fits);
-    let silhouettes: Vec<Silhouette> =
-        tried.iter().zip(means).filter(|(k, _)| **k > 1).map(|(&k, mean)| Silhouette { k: k as u32, mean }).collect();
+    let of_points = silhouettes(&few[..few.len().min(SILHOUETTES_OF)], &fits);
+    let mean = |of_points: &[f64]| of_points.iter().sum::<f64>() / of_points.len().max(1) as f64;
+    let several = || tried.iter().zip(&of_points).filter(|(k, _)| **k > 1);
+    let silhouettes = several().map(|(&k, of_points)| Silhouette { k: k as u32, mean: mean(of_points) }).collect();
     // The first of equal ones: fewer clusters.
-    let best = silhouettes.iter().rev().max_by(|a, b| a.mean.total_cmp(&b.mean)).map_or(1, |best| best.k as usize);
+    let highest = several().rev().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)));
+    let last = several().find(|(k, _)| Some(**k) == last_k);
+    let stays = |highest: &(&usize, &Vec<f64>)| last.filter(|last| !surely_higher(highest.1, last.1));
+    let best = highest.map_or(1, |highest| *stays(&highest).unwrap_or(highest).0);
     let fitted = fits.into_iter().zip(&tried).find(|(fit, k)| **k == best && fit.len() == points.len());
     let of_point = fitted.map_or_else(|| k_means(points, best, seed), |(fit, _)| Ok(fit))?;
     let k = of_point.iter().max().map_or(0, |&last| last as usize + 1);
@@ -127,9 +134,18 @@ fn sum_of_squares(points: &[Point], of_point: &[u32], k: usize) -> f64 {
     points.iter().zip(of_point).map(|(point, &set)| square_distance(point, &means[set as usize])).sum()
 }
 
-/// The mean silhouette of `points` under each of the partitions, whose further points are not looked at. A point alone in its set has
+/// Whether the mean of `a` is above that of `b`, the same points' other silhouettes, by more than two standard errors of the difference.
+fn surely_higher(a: &[f64], b: &[f64]) -> bool {
+    let n = a.len() as f64;
+    let differences = || a.iter().zip(b).map(|(a, b)| a - b);
+    let mean = differences().sum::<f64>() / n;
+    let variance = differences().map(|d| (d - mean) * (d - mean)).sum::<f64>() / n;
+    mean > 2.0 * (variance / n).sqrt()
+}
+
+/// The silhouettes of `points` under each of the partitions, whose further points are not looked at. A point alone in its set has
 /// silhouette 0, and so has every point where there is one set only.
-fn silhouettes(points: &[Point], partitions: &[Vec<u32>]) -> Vec<f64> {
+fn silhouettes(points: &[Point], partitions: &[Vec<u32>]) -> Vec<Vec<f64>> {
     let sizes = |of_point: &Vec<u32>| {
         let mut sizes = vec![0.0_f64; of_point.iter().max().map_or(0, |&last| last as usize + 1)];
         of_point[..points.len()].iter().for_each(|&set| sizes[set as usize] += 1.0);
@@ -154,8 +170,7 @@ fn silhouettes(points: &[Point], partitions: &[Vec<u32>]) -> Vec<f64> {
         partitions.iter().zip(&sizes).map(silhouette).collect()
     };
     let of_all: Vec<Vec<f64>> = (0..points.len()).into_par_iter().map(of_one).collect();
-    let n = points.len().max(1) as f64;
-    (0..partitions.len()).map(|which| of_all.iter().map(|one| one[which]).sum::<f64>() / n).collect()
+    (0..partitions.len()).map(|which| of_all.iter().map(|one| one[which]).collect()).collect()
 }
 
 #[cfg(test)]
@@ -181,6 +196,7 @@ mod tests {
             (0.75 + 2.0 / 3.0) / 4.0,
         ];
         for (seen, expected) in seen.iter().zip(expected) {
+            let seen = seen.iter().sum::<f64>() / 4.0;
             assert!((seen - expected).abs() < 1e-15, "{seen} {expected}");
         }
     }
@@ -206,11 +222,11 @@ mod tests {
             ([1.0, 2.0, 9.0].repeat(20), 3, 3),
             ([1.0, 2.0, 9.0].repeat(20), 10, 3),
         ] {
-            let found = partition(&on_a_line(&places), Clusters::Fixed(k), 3).unwrap();
+            let found = partition(&on_a_line(&places), Clusters::Fixed(k), None, 3).unwrap();
             assert_eq!((found.k, found.of_point.len()), (expected, places.len()), "{places:?}");
             assert!((0..expected as u32).all(|set| found.of_point.contains(&set)));
             assert_eq!(found.silhouettes.len(), usize::from(expected > 1));
-            let chosen = partition(&on_a_line(&places), Clusters::Auto, 3).unwrap();
+            let chosen = partition(&on_a_line(&places), Clusters::Auto, Some(2), 3).unwrap();
             assert!(chosen.k <= expected, "{places:?}");
         }
     }
@@ -218,10 +234,36 @@ mod tests {
     #[test]
     fn k_is_where_silhouettes_are_highest() {
         let places: Vec<f64> = (0..300).map(|i| f64::from(i % 3) * 10.0 + f64::from(i * 37 % 100) / 100.0).collect();
-        let found = partition(&on_a_line(&places), Clusters::Auto, 5).unwrap();
+        let found = partition(&on_a_line(&places), Clusters::Auto, None, 5).unwrap();
         assert_eq!(found.k, 3);
+        // Last time's number does not stand in the way of one that is better by far.
+        assert_eq!(partition(&on_a_line(&places), Clusters::Auto, Some(7), 5).unwrap().k, 3);
         assert_eq!(found.silhouettes.iter().map(|s| s.k).collect::<Vec<_>>(), (2..=10).collect::<Vec<_>>());
         assert!((0..300).all(|i| found.of_point[i] == found.of_point[i % 3]));
+    }
+
+    /// Places without any sets: one number is as good as another, so the last one stays.
+    #[test]
+    fn k_stays_where_others_are_better_by_chance_only() {
+        let mut stream = Stream::new(5, Purpose::Test, 0, 0);
+        let points: Vec<Point> = (0..1500).map(|_| std::array::from_fn(|_| stream.normal())).collect();
+        let of_last = |last_k| partition(&points, Clusters::Auto, last_k, 5).unwrap();
+        let first = of_last(None);
+        let mean = |k: usize| first.silhouettes[k - 2].mean;
+        // Of the others, the one that comes nearest.
+        let next = (2..=10).filter(|&k| k != first.k).max_by(|&a, &b| mean(a).total_cmp(&mean(b))).unwrap();
+        assert!(mean(next) < mean(first.k));
+        assert_eq!((of_last(Some(next)).k, of_last(Some(first.k)).k, of_last(Some(40)).k), (next, first.k, first.k));
+    }
+
+    /// Differences 0.1 and 0.3 by turns: mean 0.2, standard deviation 0.1; of four, two standard errors are 0.1.
+    #[test]
+    fn chance_is_two_standard_errors_of_the_difference() {
+        assert!(surely_higher(&[0.5, 0.7, 0.5, 0.7], &[0.4, 0.4, 0.4, 0.4]));
+        assert!(!surely_higher(&[0.5, 0.3], &[0.4, 0.4]) && !surely_higher(&[0.4; 3], &[0.4; 3]));
+        // Mean 0.1, standard deviation 0.3; of eight, two standard errors are 0.21.
+        let swinging: Vec<f64> = [0.4, -0.2, 0.4, -0.2, 0.4, -0.2, 0.4, -0.2].into();
+        assert!(!surely_higher(&swinging, &[0.0; 8]));
     }
 
     #[test]
