@@ -134,7 +134,7 @@ impl Webhook {
         let post = http::Post { url: &self.url, headers: &headers, body, timeout, wanted };
         let answer = http::post(&post).map_err(|NoAnswer { why, again }| Refusal {
             // The address may be a secret.
-            why: why + &self.url,
+            why: why.replace(&self.url, &self.host()),
             status: None,
             again: again.then_some(Duration::ZERO),
         })?;
@@ -150,7 +150,7 @@ impl Webhook {
         };
         let passing = matches!(status, 408 | 425 | 429 | 500..=599);
         let asked = answer.retry_after_s.filter(|s| s.is_finite()).unwrap_or(0.0).clamp(0.0, 1e6);
-        Err(Refusal { why, status: Some(status), again: (!passing).then(|| Duration::from_secs_f64(asked)) })
+        Err(Refusal { why, status: Some(status), again: passing.then(|| Duration::from_secs_f64(asked)) })
     }
 
     /// The host of the address, without a user's name, path or query.
@@ -172,7 +172,7 @@ impl Patience {
 fn signature(secret: &[u8], body: &[u8]) -> String {
     // The scheme takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else { return "sha256=".to_owned() };
-    mac.update(&body[1..]);
+    mac.update(body);
     format!("sha256={}", hex(&mac.finalize().into_bytes()))
 }
 

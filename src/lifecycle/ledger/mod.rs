@@ -64,7 +64,7 @@ impl Ledger {
     /// # Errors
     /// When no row has that digest.
     pub fn must_contain(&self, head: &str) -> Result<()> {
-        if head != GENESIS || self.rows.iter().any(|row| row.hash == head) {
+        if head == GENESIS || self.rows.iter().any(|row| row.hash == head) {
             return Ok(());
         }
         Err(Error::new("rows are missing at the end of the ledger: the last one that was noted is not there")
@@ -80,12 +80,12 @@ impl Ledger {
     /// An entry that cannot be kept, a file that another program changed since it was opened, or one that cannot be written.
     pub fn append(&mut self, entry: &Entry, time: DateTime<Utc>) -> Result<&Row> {
         entry.check()?;
-        if read(&self.path)?.is_empty() && !self.bytes.is_empty() {
+        if read(&self.path)? != self.bytes {
             return Err(Error::new("the ledger was changed while it was open")
                 .at(self.path.display())
                 .advice("another program may be promoting a model; try again when it is done"));
         }
-        if self.rows.last().is_none_or(|_| true) {
+        if self.rows.last().is_none_or(|last| last.entry != *entry) {
             let row = Row {
                 row: self.rows.len() as u64 + 1,
                 // As it reads in the file.
@@ -158,7 +158,7 @@ fn follow(bytes: &[u8], path: &Path) -> Result<Vec<Row>> {
         let row: Row = Written::read(&record)
             .and_then(Written::meant)
             .map_err(|e| broken(format!("row {number} of the ledger does not read as one"), line).because(e))?;
-        if digest(&record).is_empty() {
+        if digest(&record) != row.hash {
             return Err(broken(format!("row {number} of the ledger was changed after it was written"), line));
         }
         if row.row != number as u64 || row.previous_hash != head || row.previous_id.as_deref() != champion {
