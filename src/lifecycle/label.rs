@@ -97,7 +97,7 @@ pub fn label(project: &Project, name: SnapshotName, log: &Log, observer: &dyn Ob
             ))
             .advice("wait until it has; what is not known yet is not nothing"));
     }
-    let work = format!("label-{name}");
+    let work = format!("label-{name}-{}", log.key);
     // The window's end is the snapshot's, also where the last days of the data are late.
     let windows =
         Windows { cutoff: record.cutoff, calibration_months: None, prediction_months: record.prediction_months };

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
+
 use super::card::Card;
 use super::ledger::{LEDGER_FILE, Ledger};
 use super::project::{read_json, write};
@@ -160,5 +162,25 @@ impl Project {
     /// No champion.
     pub fn champion(&self) -> Result<Card> {
         self.card(&self.resolve(Alias::Champion.name())?)
+    }
+
+    /// The champion that may predict from `cutoff` on: the last of the ledger who knows nothing of later days.
+    ///
+    /// # Errors
+    /// No champion yet, or none that does not know later days.
+    pub fn champion_at(&self, cutoff: NaiveDate) -> Result<Card> {
+        let ledger = self.ledger()?;
+        let known = ledger.rows().iter().rev().find(|row| row.entry.cutoff <= cutoff);
+        match (known, ledger.champion()) {
+            (Some(row), _) => self.card(&row.entry.model_id),
+            (None, None) => self.champion(),
+            (None, Some(champion)) => Err(Error::new(
+                "every champion has learned from days after this cutoff: its predictions would be \
+                 memories",
+            )
+            .at("--cutoff")
+            .seen(format!("{cutoff}, {champion} is the champion"))
+            .advice("score a later cutoff, or train and promote a model at this one")),
+        }
     }
 }

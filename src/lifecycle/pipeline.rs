@@ -150,7 +150,6 @@ pub fn pipeline(project: &Project, observer: &dyn Observer) -> Result<PipelineDo
     let agenda = agenda(project, &log)?;
     let mut done = PipelineDone::default();
     for action in &agenda.actions {
-        observer.note(&format!("{action}"));
         perform(project, action, &log, observer, &mut done)
             .map_err(|e| Error::new(format!("the pipeline stopped at `{action}`")).because(e))?;
     }

@@ -115,8 +115,12 @@ impl Project {
         }
         let mut sets = sets.to_vec();
         sets.push(format!("data.path={}", absolute(&root, &written.config.data.path.to_vec())));
-        if let Some(paths) = written.config.covariates.as_ref().and_then(|c| c.path.as_ref()) {
-            sets.push(format!("covariates.path={}", absolute(&root, &paths.to_vec())));
+        if written.config.covariates.is_some() {
+            return Err(Error::new(
+                "a project's models cannot have covariates: a model predicts customers whom it has not met",
+            )
+            .at(written.place("covariates"))
+            .advice("make what is known of customers a group ([groups]), or fit with `longrun run`"));
         }
         let section = written.config.lifecycle.clone().unwrap_or_default();
         super::check::check(&section, &|key| written.place(&format!("lifecycle.{key}")))?;

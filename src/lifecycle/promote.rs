@@ -177,7 +177,7 @@ fn predicted(
     let path = project.model_folder(&card.id).join(super::CARD_FILE);
     let data = format!("data.path={}", serde_json::Value::from(project.plan.data.paths.clone()));
     let recipe = Recipe::from_card(project, path, &card.config, &[data]);
-    let name = format!("compare-{cutoff}-{}", card.id);
+    let name = format!("compare-{cutoff}-{}-{}", card.id, log.key);
     let source = recipe.source(&windows, &name, log.last_date)?;
     let own = card.cutoff <= cutoff;
     let dir = if own {

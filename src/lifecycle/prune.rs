@@ -118,12 +118,8 @@ fn leftovers(project: &Project) -> Result<Vec<PathBuf>> {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let done = match name.split_once('-') {
             Some(("train" | "backtest", id)) => project.model_folder(id).exists(),
-            Some(("score", rest)) => stands(project, rest)?,
-            Some(("label", rest)) => match rest.parse() {
-                Ok(snapshot) => project.outcome(snapshot)?.is_some(),
-                Err(_) => false,
-            },
-            Some(("compare" | "grid", _)) => true,
+            // Summaries at a cutoff: quickly made again.
+            Some(("score" | "label" | "compare", _)) => true,
             _ => false,
         };
         if done {
@@ -131,15 +127,6 @@ fn leftovers(project: &Project) -> Result<Vec<PathBuf>> {
         }
     }
     Ok(paths)
-}
-
-/// Whether the snapshot that work for `2024-06-30_pred12m-MODEL` was for stands.
-fn stands(project: &Project, work: &str) -> Result<bool> {
-    let name = work.match_indices('-').nth(2).map_or(work, |(at, _)| &work[..at]);
-    Ok(match name.parse() {
-        Ok(name) => project.snapshot(name)?.is_some(),
-        Err(_) => false,
-    })
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -179,9 +179,9 @@ pub fn score(
                 "wait for the data; lifecycle.schedule.max_data_lag_days = {lag} is how late they may be"
             )));
     }
-    let champion = project.champion()?;
+    let champion = project.champion_at(cutoff)?;
     let model = project.model_run(&champion.id)?;
-    let work = format!("score-{name}-{}", champion.id);
+    let work = format!("score-{name}-{}", log.key);
     let windows = Windows {
         cutoff,
         calibration_months: champion.calibration_months,

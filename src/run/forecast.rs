@@ -34,7 +34,7 @@ impl Forecast {
     /// The same for customers in groups of these labels, some of which the run may not have met; and how many these are.
     pub fn for_groups(dir: &RunDir, labels: &[String]) -> Result<(Self, usize)> {
         if dir.plan.purchase.covariates.is_some() {
-            return Err(Error::new("a model with covariates cannot predict customers other than its own yet")
+            return Err(Error::new("a model with covariates cannot predict customers other than its own")
                 .at(dir.root().display())
                 .advice("train one without covariates for scoring, with these customers' traits as groups"));
         }

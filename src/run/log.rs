@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::Observer;
 use super::summarize::{rules, source};
@@ -26,6 +27,8 @@ pub struct Log {
     pub last_date: NaiveDate,
     /// Day of the first purchase.
     pub first_date: NaiveDate,
+    /// A digest of the files as they stood and the way they were read, in 8 hexadecimal digits: another log, another key.
+    pub key: String,
 }
 
 /// The file beside the table that says what it was made of.
@@ -50,6 +53,7 @@ pub fn read_log(plan: &Plan, folder: &Path, anew: bool, observer: &dyn Observer)
     }
     let (source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
     let read_as = read_as(plan, &source.files()?)?;
+    let key: String = Sha256::digest(read_as.to_string()).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let (table, path) = (folder.join("transactions"), folder.join(KEPT));
     let kept = fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
     let kept = kept.filter(|kept| !anew && kept.read_as == read_as).and_then(|kept| {
@@ -81,7 +85,7 @@ pub fn read_log(plan: &Plan, folder: &Path, anew: bool, observer: &dyn Observer)
     };
     let nothing = || Error::new("the log holds no purchase").at(plan.data.paths.join(", "));
     let (first_date, last_date) = report.first_date.zip(report.last_date).ok_or_else(nothing)?;
-    Ok(Log { table, report, last_date, first_date })
+    Ok(Log { table, report, last_date, first_date, key })
 }
 
 /// What decides the table: the files as they stand, and how they are read.

@@ -11,6 +11,7 @@ mod density;
 mod families;
 mod hierarchy;
 mod imported;
+mod lifecycle;
 mod millions;
 mod pipeline;
 mod report;

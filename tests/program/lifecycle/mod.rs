@@ -1,0 +1,6 @@
+//! The life of a model as a project's people live it.
+
+mod keeping;
+mod known_failures;
+mod replay;
+mod world;

@@ -1,0 +1,122 @@
+//! Fortnights replayed, undisturbed and disturbed: killed in the middle of every step, started twice, missed. The end is the same.
+
+use std::path::Path;
+
+use super::world::{World, after, any, state_of};
+
+const CONFIG: &str = "[lifecycle]\nprediction_months = 2\n[lifecycle.schedule]\nevery_days = 14\nfor_weeks = 10\nthen_every_days = 28\n";
+
+/// The first cutoff, the morning after it, and how many fortnights follow.
+const FIRST: &str = "2022-09-30";
+const FORTNIGHTS: u64 = 12;
+/// The fortnight in which another model is promoted.
+const PROMOTION: u64 = 6;
+
+/// Two weeks in, with everything that is due.
+fn fortnight(world: &World, n: u64) -> String {
+    let today = after(FIRST, 1 + 14 * n);
+    world.arrive(&after(FIRST, 14 * n), |line| Some(line.to_owned()));
+    today
+}
+
+fn undisturbed(world: &World) {
+    for n in 0..=FORTNIGHTS {
+        let today = fortnight(world, n);
+        if n == 0 || n == PROMOTION {
+            world.succeed(&today, &["train"]);
+            world.succeed(&today, &["promote", "challenger"]);
+        }
+        world.succeed(&today, &["pipeline"]);
+    }
+}
+
+/// What a kill waits for, and how often it came to that.
+type Moment = (&'static str, fn(&Path) -> bool);
+
+const MOMENTS: [Moment; 7] = [
+    ("reading the log", |root| root.join("runs/log/transactions.partial").exists()),
+    ("summarising", |root| any(&root.join("runs"), &["score-"])),
+    ("writing predictions", |root| any(&root.join("outputs"), &[".partial"])),
+    ("joining what happened", |root| any(&root.join("runs"), &["label-"])),
+    ("writing labels", |root| half_done(root, "clv_labelled", "outcome.json")),
+    ("judging", |root| half_done(root, "outcome.json", "monitor.json")),
+    ("moving on to the next cutoff", |root| root.join("state.json.partial").exists() || root.join("state.json").exists()),
+];
+
+/// Whether a snapshot has a file whose successor is not there yet.
+fn half_done(root: &Path, done: &str, missing: &str) -> bool {
+    std::fs::read_dir(root.join("outputs")).is_ok_and(|entries| {
+        entries.flatten().any(|entry| any(&entry.path(), &[done]) && !entry.path().join(missing).exists())
+    })
+}
+
+/// The first run of training is killed while it samples and while it publishes; promotion while it compares.
+fn disturbed(world: &World) -> Vec<&'static str> {
+    let mut hit = Vec::new();
+    let mut note = |name: &'static str, came: bool| {
+        if came {
+            hit.push(name);
+        }
+    };
+    for n in 0..=FORTNIGHTS {
+        // One fortnight is missed, its data with it.
+        if n == 4 {
+            continue;
+        }
+        let today = fortnight(world, n);
+        if n == 0 || n == PROMOTION {
+            note("sampling", world.killed_when(&today, &["train"], sampling));
+            note("publishing", world.killed_when(&today, &["train"], |root| any(&root.join("models"), &[".partial"])));
+            world.succeed(&today, &["train"]);
+            note("comparing", world.killed_when(&today, &["promote", "challenger"], |root| any(&root.join("runs"), &["compare-"])));
+            note("writing the ledger", world.killed_when(&today, &["promote", "challenger"], |root| {
+                std::fs::read_to_string(root.join("champion_manifest.csv")).is_ok_and(|text| text.lines().count() > 2)
+                    || root.join("champion_manifest.csv.partial").exists()
+            }));
+            // What is killed while it became champion is champion, or can become it.
+            let out = world.run(&today, &["promote", "challenger"]);
+            assert!(out.status.success() || world.run(&today, &["promote", "champion"]).status.success());
+        }
+        for (name, moment) in MOMENTS {
+            // A state that is there from the start says nothing of this run.
+            let before = moment(&world.root());
+            note(name, !before && world.killed_when(&today, &["pipeline"], moment));
+        }
+        // Twice at once: one works, the other waits for it, or says that somebody works and leaves.
+        let mut children = [world.start(&today, &["pipeline"]), world.start(&today, &["pipeline"])];
+        for child in &mut children {
+            let code = child.wait().expect("the child ends").code();
+            assert!(matches!(code, Some(0 | 3)), "{code:?}");
+        }
+        world.succeed(&today, &["pipeline"]);
+    }
+    hit
+}
+
+fn sampling(root: &Path) -> bool {
+    std::fs::read_dir(root.join("runs")).is_ok_and(|entries| {
+        entries.flatten().any(|entry| any(&entry.path().join("draws"), &[".safetensors"]))
+    })
+}
+
+#[test]
+fn a_replay_disturbed_in_every_way_ends_as_one_that_was_not() {
+    let world = World::new(300, CONFIG);
+    undisturbed(&world);
+    let aside = world.put_aside("undisturbed");
+    world.begin(CONFIG);
+    let hit = disturbed(&world);
+    for name in MOMENTS.iter().map(|(name, _)| *name).chain(["sampling", "publishing", "comparing"]) {
+        assert!(hit.contains(&name), "no kill while {name}: {hit:?}");
+    }
+    let (wanted, found) = (state_of(&aside), state_of(&world.root()));
+    let names = |files: &std::collections::BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&wanted), names(&found));
+    for (name, bytes) in &wanted {
+        assert!(found[name] == *bytes, "{name} differs:\n{}\n{}", String::from_utf8_lossy(bytes), String::from_utf8_lossy(&found[name]));
+    }
+    // It was no empty play: nine snapshots and more, some of them judged, and two champions.
+    assert!(wanted.keys().filter(|name| name.ends_with("snapshot.json")).count() >= 8, "{:?}", names(&wanted));
+    assert!(wanted.keys().filter(|name| name.ends_with("monitor.json")).count() >= 4);
+    assert_eq!(String::from_utf8_lossy(&wanted["champion_manifest.csv"]).lines().count(), 3);
+}
