@@ -11,10 +11,27 @@ use crate::run;
 pub(super) enum ConfigCommand {
     /// Check a configuration and say what is wrong, with file and line.
     Check(ConfigArgs),
-    /// Print the JSON Schema of configurations, for editors.
-    Schema,
+    /// Print the JSON Schema of configurations, for editors; or of model cards and alerts, for programs that read them.
+    Schema(SchemaArgs),
     /// Print the plan a configuration comes to, with every default filled in.
     Show(ConfigArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SchemaArgs {
+    /// Of what.
+    #[arg(value_enum, default_value_t = Described::Config)]
+    of: Described,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Described {
+    /// A configuration.
+    Config,
+    /// A model card, card.json.
+    Card,
+    /// An alert.
+    Alert,
 }
 
 pub(super) fn config(command: &ConfigCommand, terminal: Terminal) -> Result<Ending> {
@@ -31,7 +48,11 @@ pub(super) fn config(command: &ConfigCommand, terminal: Terminal) -> Result<Endi
                 );
             }
         }
-        ConfigCommand::Schema => print_json(&config::json_schema())?,
+        ConfigCommand::Schema(args) => print_json(&match args.of {
+            Described::Config => config::json_schema(),
+            Described::Card => crate::lifecycle::card_schema(),
+            Described::Alert => crate::lifecycle::alert_schema(),
+        })?,
         ConfigCommand::Show(args) => {
             let plan = run::plan(&args.config, &args.set)?;
             if terminal.json {

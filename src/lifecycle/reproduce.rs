@@ -98,17 +98,20 @@ pub fn reproduce(
     let fingerprint = log.table.fingerprint(card.cutoff)?;
     let mut differences = program_differences(&card);
     let others = card.data.fingerprint.differences(&fingerprint);
-    let same_data = others.is_empty();
+    let mut same_data = others.is_empty();
     differences.extend(others.into_iter().map(|text| format!("data: {text}")));
+    let evaluated = card.evaluation.as_ref().map(|e| e.of);
+    if let Some(evaluation) = card.evaluation.as_ref().filter(|e| same_data && e.of == Evaluated::ThisModel)
+        && log.table.fingerprint(evaluation.window_end)?.digest != evaluation.data_digest
+    {
+        same_data = false;
+        differences.push(format!(
+            "data: purchases of the evaluation, between {} and {}, are not those of then",
+            card.cutoff, evaluation.window_end
+        ));
+    }
     if !same_data && !anyway {
         return Ok(Reproduction { id: id.to_owned(), outcome: Match::OtherData, differences, figures: Vec::new() });
-    }
-    let evaluated = card.evaluation.as_ref().map(|e| e.of);
-    if let Some(evaluation) = card.evaluation.as_ref().filter(|e| e.of == Evaluated::ThisModel) {
-        let now = log.table.fingerprint(evaluation.window_end)?.digest;
-        if same_data && now != evaluation.data_digest {
-            differences.push(format!("data: purchases between {} and {} differ", card.cutoff, evaluation.window_end));
-        }
     }
     let made = Making { project, recipe: &recipe, windows, log: &log, fingerprint, evaluated, observer }.make(false)?;
     let again = match made {

@@ -21,9 +21,13 @@ fn a_past_champion_is_made_again_or_it_says_why_not() {
     let found = world.json("2023-07-01", &["reproduce", "champion"]);
     assert_eq!(found["outcome"], "identical");
     assert!(found["figures"].as_array().is_some_and(|f| f.len() > 10 && f.iter().all(|row| row["differs"] == false)));
-    let first = std::cell::Cell::new(true);
+    // A cent more in the first repeat purchase of the log.
+    let (last, left) = (std::cell::RefCell::new(String::new()), std::cell::Cell::new(1));
     world.arrive("2023-06-30", |line| {
-        let altered = first.replace(false);
+        let customer = line.split(',').next()?.to_owned();
+        let repeat = last.replace(customer.clone()) == customer;
+        let known = line.split(',').nth(1)? <= "2022-12-31";
+        let altered = repeat && known && left.replace(0) == 1;
         let (rest, group) = line.rsplit_once(',')?;
         let (rest, amount) = rest.rsplit_once(',')?;
         let amount: f64 = amount.parse().ok()?;
@@ -59,7 +63,7 @@ fn a_touched_ledger_stops_everything_that_trusts_it() {
     world.succeed("2023-07-01", &["pipeline"]);
 }
 
-/// Purchases stop at half past: the alarm has its files and its exit code, is told once, and recommends a search when it comes again.
+/// Half of the customers leave, and prices rise: the alarm has its files and its exit code, is told once, and recommends a search when it comes again.
 #[test]
 fn a_change_of_behaviour_raises_an_alarm() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -74,7 +78,7 @@ fn a_change_of_behaviour_raises_an_alarm() {
     });
     let config = format!("{CONFIG}[lifecycle.webhook]\nurl = \"http://{address}/hook\"\n");
     let world = with_champion(&config);
-    // From the day of the cutoff on, only every fourth customer buys, and those buy for thrice the money.
+    // From the day of the cutoff on, every other customer stays away, and the rest pay five times as much.
     world.arrive("2023-06-30", |line| {
         let cells: Vec<&str> = line.split(',').collect();
         if cells[1] <= "2022-12-31" {
@@ -82,19 +86,31 @@ fn a_change_of_behaviour_raises_an_alarm() {
         }
         let number: u32 = cells[0].trim_start_matches('C').parse().ok()?;
         let amount: f64 = cells[2].parse().ok()?;
-        (number % 4 == 0).then(|| format!("{},{},{:.2},{}", cells[0], cells[1], 3.0 * amount, cells[3]))
+        (number % 2 == 0).then(|| format!("{},{},{:.2},{}", cells[0], cells[1], 5.0 * amount, cells[3]))
     });
-    let said = world.ends(1, "2023-07-01", &["pipeline", "--fail-on-alert", "--set", "lifecycle.schedule.max_data_lag_days=30"]);
+    let said = world.ends(
+        1,
+        "2023-07-01",
+        &["pipeline", "--fail-on-alert", "--set", "lifecycle.schedule.max_data_lag_days=30"],
+    );
     assert!(said.contains("ALARM 2022-12-31_pred3m") && said.contains("told 127.0.0.1"), "{said}");
     assert!(said.contains("time for `longrun grid`"), "{said}");
     let message = told.join().expect("told");
     assert!(message.starts_with("POST /hook") && message.to_lowercase().contains("x-longrun-delivery"), "{message}");
     let markdown = fs::read_to_string(world.path("alerts/2022-12-31_pred3m.md")).expect("an alert");
-    for part in ["## What moved", "**breach**", "## Whose value is mispredicted", "## Likely causes", "## Next steps", "longrun reproduce"] {
+    for part in [
+        "## What moved",
+        "**breach**",
+        "## Whose value is mispredicted",
+        "## Likely causes",
+        "## Next steps",
+        "longrun reproduce",
+    ] {
         assert!(markdown.contains(part), "{part} is missing in {markdown}");
     }
     let alert: serde_json::Value =
-        serde_json::from_slice(&fs::read(world.path("alerts/2022-12-31_pred3m.json")).expect("its twin")).expect("JSON");
+        serde_json::from_slice(&fs::read(world.path("alerts/2022-12-31_pred3m.json")).expect("its twin"))
+            .expect("JSON");
     assert_eq!(alert["monitor"]["breach"], true);
     // Nothing is due any more, and judging again says the same in the same bytes.
     let before = super::world::state_of(&world.root());
@@ -112,7 +128,11 @@ fn pruning_takes_what_is_old_and_nothing_else() {
     world.succeed("2023-07-01", &["pipeline"]);
     world.succeed("2023-07-01", &["train"]);
     let plan = world.json("2024-06-01", &["prune"]);
-    assert_eq!((&plan["removed"], plan["removals"].as_array().map(Vec::len)), (&serde_json::json!(false), Some(5)), "{plan}");
+    assert_eq!(
+        (&plan["removed"], plan["removals"].as_array().map(Vec::len)),
+        (&serde_json::json!(false), Some(13)),
+        "{plan}"
+    );
     assert!(world.has("outputs/2022-12-31_pred3m/clv_predictions_2022-12-31_pred3m.csv"));
     world.succeed("2024-06-01", &["prune", "--yes"]);
     assert!(!world.has("outputs/2022-12-31_pred3m/clv_predictions_2022-12-31_pred3m.csv"));
@@ -148,7 +168,8 @@ fn new_cohorts_are_predicted_by_a_champion_that_never_met_them() {
     let scored = world.json("2023-07-01", &["score", "--cutoff", "2023-06-30"]);
     let new = scored["snapshot"]["new_groups"].as_u64().expect("a number");
     assert!(new >= 2, "{new} new cohorts");
-    let text = fs::read_to_string(world.path("outputs/2023-06-30_pred3m/clv_predictions_2023-06-30_pred3m.csv")).expect("predictions");
+    let text = fs::read_to_string(world.path("outputs/2023-06-30_pred3m/clv_predictions_2023-06-30_pred3m.csv"))
+        .expect("predictions");
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split(',').collect()).collect();
     let value = rows[0].iter().position(|c| *c == "value_mean").expect("a column");
     assert!(rows.len() > 250 && rows[1..].iter().all(|row| row[value].parse::<f64>().is_ok_and(|v| v > 0.0)));

@@ -17,7 +17,10 @@ fn baselines_labels_and_files_are_what_they_are_called() {
     let trained = world.json("2023-07-01", &["train", "--cutoff", "2022-12-31"]);
     let evaluation = &trained["evaluation"];
     assert_eq!(evaluation["of"], "this_model");
-    assert_eq!((evaluation["cutoff"].as_str(), evaluation["window_end"].as_str()), (Some("2022-12-31"), Some("2023-04-01")));
+    assert_eq!(
+        (evaluation["cutoff"].as_str(), evaluation["window_end"].as_str()),
+        (Some("2022-12-31"), Some("2023-04-01"))
+    );
     // At the end of the data there is no window to come: the same configuration is judged on the last window that is over.
     let latest = world.json("2023-07-01", &["train"]);
     assert_eq!(latest["evaluation"]["of"], "one_window_earlier");
@@ -39,18 +42,26 @@ fn baselines_labels_and_files_are_what_they_are_called() {
     let (purchases, value) = (column("actual_purchases"), column("actual_value"));
     assert!(rows.iter().all(|row| row.iter().all(|cell| !cell.is_empty() && *cell != "NaN")));
     let silent = rows[1..].iter().filter(|row| row[purchases] == "0").count();
-    assert!(silent > 50 && rows[1..].iter().filter(|row| row[purchases] == "0").all(|row| row[value] == "0"), "{silent}");
+    assert!(
+        silent > 50 && rows[1..].iter().filter(|row| row[purchases] == "0").all(|row| row[value] == "0"),
+        "{silent}"
+    );
     let predictions = std::fs::read_to_string(folder.join(format!("clv_predictions_{name}.csv"))).expect("predictions");
     assert_eq!(predictions.lines().count(), rows.len(), "everyone who was predicted is labelled");
 
     // Labels beside predictions, and copies of them under any name, are no snapshots: nothing is due.
-    std::fs::copy(folder.join(format!("clv_labelled_{name}.parquet")), folder.join("clv_predictions_2023-01-07_pred3m.parquet"))
-        .expect("a copy");
+    std::fs::copy(
+        folder.join(format!("clv_labelled_{name}.parquet")),
+        folder.join("clv_predictions_2023-01-07_pred3m.parquet"),
+    )
+    .expect("a copy");
     let plan = world.json("2023-07-01", &["pipeline", "--dry-run"]);
     assert_eq!(plan["actions"], serde_json::json!([]));
 
     // The command in the card works as it stands.
-    let card: serde_json::Value = serde_json::from_slice(&std::fs::read(world.path("models").join(id).join("card.json")).expect("a card")).expect("JSON");
+    let card: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.path("models").join(id).join("card.json")).expect("a card"))
+            .expect("JSON");
     let command: Vec<&str> = card["reproduce"].as_str().expect("a command").split(' ').collect();
     assert_eq!(command[..2], ["longrun", "reproduce"]);
     let said = world.succeed("2023-07-03", &command[1..]);

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::world::{World, after, any, state_of};
 
-const CONFIG: &str = "[lifecycle]\nprediction_months = 2\n[lifecycle.schedule]\nevery_days = 14\nfor_weeks = 10\nthen_every_days = 28\n";
+const CONFIG: &str =
+    "[lifecycle]\nprediction_months = 2\n[lifecycle.schedule]\nevery_days = 14\nfor_weeks = 10\nthen_every_days = 28\n";
 
 /// The first cutoff, the morning after it, and how many fortnights follow.
 const FIRST: &str = "2022-09-30";
@@ -37,10 +38,10 @@ const MOMENTS: [Moment; 7] = [
     ("reading the log", |root| root.join("runs/log/transactions.partial").exists()),
     ("summarising", |root| any(&root.join("runs"), &["score-"])),
     ("writing predictions", |root| any(&root.join("outputs"), &[".partial"])),
+    ("moving on to the next cutoff", not_moved_on),
     ("joining what happened", |root| any(&root.join("runs"), &["label-"])),
     ("writing labels", |root| half_done(root, "clv_labelled", "outcome.json")),
     ("judging", |root| half_done(root, "outcome.json", "monitor.json")),
-    ("moving on to the next cutoff", |root| root.join("state.json.partial").exists() || root.join("state.json").exists()),
 ];
 
 /// Whether a snapshot has a file whose successor is not there yet.
@@ -48,6 +49,14 @@ fn half_done(root: &Path, done: &str, missing: &str) -> bool {
     std::fs::read_dir(root.join("outputs")).is_ok_and(|entries| {
         entries.flatten().any(|entry| any(&entry.path(), &[done]) && !entry.path().join(missing).exists())
     })
+}
+
+/// Whether the next cutoff is one that has been scored.
+fn not_moved_on(root: &Path) -> bool {
+    let state = std::fs::read(root.join("state.json")).unwrap_or_default();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
+    let next = state["next_cutoff"].as_str().unwrap_or(FIRST);
+    root.join(format!("outputs/{next}_pred2m/snapshot.json")).exists()
 }
 
 /// The first run of training is killed while it samples and while it publishes; promotion while it compares.
@@ -68,11 +77,23 @@ fn disturbed(world: &World) -> Vec<&'static str> {
             note("sampling", world.killed_when(&today, &["train"], sampling));
             note("publishing", world.killed_when(&today, &["train"], |root| any(&root.join("models"), &[".partial"])));
             world.succeed(&today, &["train"]);
-            note("comparing", world.killed_when(&today, &["promote", "challenger"], |root| any(&root.join("runs"), &["compare-"])));
-            note("writing the ledger", world.killed_when(&today, &["promote", "challenger"], |root| {
-                std::fs::read_to_string(root.join("champion_manifest.csv")).is_ok_and(|text| text.lines().count() > 2)
-                    || root.join("champion_manifest.csv.partial").exists()
-            }));
+        }
+        if n == 0 {
+            world.succeed(&today, &["promote", "challenger"]);
+        }
+        if n == PROMOTION {
+            note(
+                "comparing",
+                world.killed_when(&today, &["promote", "challenger"], |root| any(&root.join("runs"), &["compare-"])),
+            );
+            note(
+                "writing the ledger",
+                world.killed_when(&today, &["promote", "challenger"], |root| {
+                    std::fs::read_to_string(root.join("champion_manifest.csv"))
+                        .is_ok_and(|text| text.lines().count() > 2)
+                        || root.join("champion_manifest.csv.partial").exists()
+                }),
+            );
             // What is killed while it became champion is champion, or can become it.
             let out = world.run(&today, &["promote", "challenger"]);
             assert!(out.status.success() || world.run(&today, &["promote", "champion"]).status.success());
@@ -94,9 +115,8 @@ fn disturbed(world: &World) -> Vec<&'static str> {
 }
 
 fn sampling(root: &Path) -> bool {
-    std::fs::read_dir(root.join("runs")).is_ok_and(|entries| {
-        entries.flatten().any(|entry| any(&entry.path().join("draws"), &[".safetensors"]))
-    })
+    std::fs::read_dir(root.join("runs"))
+        .is_ok_and(|entries| entries.flatten().any(|entry| any(&entry.path().join("draws"), &[".safetensors"])))
 }
 
 #[test]
@@ -113,7 +133,12 @@ fn a_replay_disturbed_in_every_way_ends_as_one_that_was_not() {
     let names = |files: &std::collections::BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&wanted), names(&found));
     for (name, bytes) in &wanted {
-        assert!(found[name] == *bytes, "{name} differs:\n{}\n{}", String::from_utf8_lossy(bytes), String::from_utf8_lossy(&found[name]));
+        assert!(
+            found[name] == *bytes,
+            "{name} differs:\n{}\n{}",
+            String::from_utf8_lossy(bytes),
+            String::from_utf8_lossy(&found[name])
+        );
     }
     // It was no empty play: nine snapshots and more, some of them judged, and two champions.
     assert!(wanted.keys().filter(|name| name.ends_with("snapshot.json")).count() >= 8, "{:?}", names(&wanted));

@@ -25,8 +25,21 @@ impl World {
         let made = longrun(
             folder.path(),
             &[
-                "simulate", "--output", "shop", "--customers", &customers, "--groups", "2", "--start", "2022-01-01",
-                "--acquisition-days", "450", "--observe-days", "730", "--seed", "11",
+                "simulate",
+                "--output",
+                "shop",
+                "--customers",
+                &customers,
+                "--groups",
+                "2",
+                "--start",
+                "2022-01-01",
+                "--acquisition-days",
+                "450",
+                "--observe-days",
+                "730",
+                "--seed",
+                "11",
             ],
         );
         assert!(made.status.success(), "{}", stderr(&made));
@@ -73,7 +86,8 @@ impl World {
     pub fn arrive(&self, date: &str, change: impl Fn(&str) -> Option<String>) {
         let known = self.lines[1..].iter().filter(|line| line.split(',').nth(1).is_some_and(|day| day <= date));
         let lines: Vec<String> = known.filter_map(|line| change(line)).collect();
-        fs::write(self.path("data/log.csv"), format!("{}\n{}\n", self.lines[0], lines.join("\n"))).expect("a writable project");
+        fs::write(self.path("data/log.csv"), format!("{}\n{}\n", self.lines[0], lines.join("\n")))
+            .expect("a writable project");
     }
 
     /// Runs a command on the project, as on `today`.
