@@ -44,11 +44,14 @@ pub(super) const FEATURES: usize = 6;
 /// A customer or a centre on the common scale. A coordinate that tells nobody apart, or that a customer does not have, is 0.
 pub(super) type Point = [f64; FEATURES];
 
+/// A customer's features, before they are on a scale; `None` for what the customer does not have.
+pub(super) type Features = [Option<f64>; FEATURES];
+
 /// A standard deviation below this is rounding: the feature tells nobody apart. In logarithms it is a relative difference of 10⁻⁹.
 const CONSTANT: f64 = 1e-9;
 
 /// The features of the customer in `row`, in the order of [`Feature::ALL`]. What is not a number, or below 0, counts as 0.
-pub(super) fn features(summary: &Summary, row: usize) -> [Option<f64>; FEATURES] {
+pub(super) fn features(summary: &Summary, row: usize) -> Features {
     let log = |v: f64| v.max(0.0).ln_1p();
     let (x, t_x, t) = (f64::from(summary.frequency[row]), summary.recency[row], summary.age[row]);
     let again = x > 0.0;
@@ -77,7 +80,7 @@ pub(super) struct Scale {
 impl Scale {
     /// The scale of the customers in `rows`, added up in their order.
     pub(super) fn of(summary: &Summary, rows: &[u32]) -> Self {
-        let sum = |term: &dyn Fn(&[Option<f64>; FEATURES]) -> [Option<f64>; FEATURES]| {
+        let sum = |term: &dyn Fn(&Features) -> Features| {
             let (mut sum, mut count) = ([0.0; FEATURES], [0.0; FEATURES]);
             for &row in rows {
                 for (i, term) in term(&features(summary, row as usize)).into_iter().enumerate() {
@@ -100,7 +103,7 @@ impl Scale {
     }
 
     /// Where a customer with these features is. What a customer does not have is at the mean of those who have it.
-    pub(super) fn place(&self, features: &[Option<f64>; FEATURES]) -> Point {
+    pub(super) fn place(&self, features: &Features) -> Point {
         std::array::from_fn(|i| match (features[i], self.unit[i]) {
             (Some(v), Some(unit)) => (v - self.mean[i]) / unit,
             _ => 0.0,

@@ -5,8 +5,11 @@ use crate::data::{Groups, Ids};
 use crate::kernels::rng::{Purpose, Stream};
 use crate::segment::write_clusters;
 
-/// Customers from (x, t_x, T, m), ids in order.
-fn summary(rows: &[(u32, f64, f64, f64)]) -> Summary {
+/// x, t_x, T, m.
+type Row = (u32, f64, f64, f64);
+
+/// Customers with ids in order.
+fn summary(rows: &[Row]) -> Summary {
     Summary {
         customer_id: (0..rows.len()).map(|i| format!("{i:07}")).collect(),
         first_purchase: Vec::new(),
@@ -116,10 +119,10 @@ fn four_kinds_are_found_and_said_in_words() {
 fn thin_data_give_fewer_clusters_and_no_failure() {
     let once = |i: u32| (0, 0.0, f64::from(i % 17 + 1), 0.0);
     let often = |i: u32| (1 + i % 5, f64::from(i % 20 + 1), 30.0 + f64::from(i % 7), 0.0);
-    let rows = |n: u32, row: &dyn Fn(u32) -> (u32, f64, f64, f64)| (0..n).map(row).collect::<Vec<_>>();
+    let rows = |n: u32, row: &dyn Fn(u32) -> Row| (0..n).map(row).collect::<Vec<_>>();
     let mut one_stranger = rows(200, &|_| (3, 20.0, 30.0, 10.0));
     one_stranger.push((0, 0.0, 2.0, 0.0));
-    let cases: Vec<(&str, Vec<(u32, f64, f64, f64)>)> = vec![
+    let cases: Vec<(&str, Vec<Row>)> = vec![
         ("nobody", vec![]),
         ("one customer", rows(1, &often)),
         ("one customer, one order", rows(1, &once)),
@@ -165,7 +168,8 @@ fn thin_data_give_fewer_clusters_and_no_failure() {
 /// Among places in order, few rare buyers come before many frequent ones; among ids they come after.
 #[test]
 fn the_first_ids_go_by_size() {
-    let customer = |i: u32| if i % 4 == 0 { (1, 3.0, 40.0 + f64::from(i % 3), 5.0) } else { (9, 30.0, 31.0, 50.0) };
+    let customer =
+        |i: u32| if i.is_multiple_of(4) { (1, 3.0, 40.0 + f64::from(i % 3), 5.0) } else { (9, 30.0, 31.0, 50.0) };
     let lens = lens(&summary(&(0..400).map(customer).collect::<Vec<_>>()), Clusters::Fixed(2), None);
     assert_eq!(lens.clusters.iter().map(|c| (c.id, c.customers)).collect::<Vec<_>>(), [(1, 300), (2, 100)]);
 }
