@@ -19,6 +19,8 @@ project() { # project NAME LOG
     cat >"$work/$1/longrun.toml" <<TOML
 [data]
 path = "$2"
+[predict]
+draws = 200
 [lifecycle]
 prediction_months = 3
 [lifecycle.schedule]

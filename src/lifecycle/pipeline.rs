@@ -1,6 +1,9 @@
 //! What cron calls: works out what is due, and does it. Each piece of work is whole or not there, and doing it twice changes nothing, so a
 //! run that was killed, missed or started twice ends where an undisturbed one does.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use super::snapshot::{SnapshotName, score};
 use super::state::{State, next_cutoff};
 use super::webhook::Delivery;
 use crate::error::{Error, Result};
-use crate::run::{Log, Observer};
+use crate::run::{Log, Observer, Step};
 
 /// One piece of work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -146,6 +149,7 @@ fn is_settled(project: &Project, name: SnapshotName) -> Result<bool> {
 /// # Errors
 /// As the pieces of work; what was done before the failure stands, and the next run goes on from there.
 pub fn pipeline(project: &Project, observer: &dyn Observer) -> Result<PipelineDone> {
+    let observer = &OnceTold { observer, told: Mutex::default() };
     let log = project.log(false, observer)?;
     let agenda = agenda(project, &log)?;
     let mut done = PipelineDone::default();
@@ -206,4 +210,31 @@ fn bump(project: &Project, cutoff: NaiveDate) -> Result<()> {
         state.next_cutoff = Some(next);
     }
     state.write(project)
+}
+
+/// Tells each thing once: what is true of the log is true at every cutoff.
+struct OnceTold<'a> {
+    observer: &'a dyn Observer,
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Observer for OnceTold<'_> {
+    fn step(&self, step: Step) {
+        self.observer.step(step);
+    }
+
+    fn reading(&self, done: u64, total: u64) {
+        self.observer.reading(done, total);
+    }
+
+    fn predicting(&self, done: u64, total: u64) {
+        self.observer.predicting(done, total);
+    }
+
+    fn note(&self, text: &str) {
+        let mut told = self.told.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if told.insert(text.to_owned()) {
+            self.observer.note(text);
+        }
+    }
 }

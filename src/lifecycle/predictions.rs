@@ -332,3 +332,87 @@ fn cell(column: &ArrayRef, row: usize) -> String {
         _ => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::Groups;
+
+    fn summary(ids: &[&str]) -> Summary {
+        Summary {
+            customer_id: ids.iter().copied().collect(),
+            frequency: vec![1; ids.len()],
+            recency: vec![1.0; ids.len()],
+            age: vec![2.0; ids.len()],
+            monetary: vec![3.0; ids.len()],
+            group: vec![0; ids.len()],
+            groups: Groups::all(),
+            ..Summary::default()
+        }
+    }
+
+    fn predictions(ids: &[&str]) -> Predictions {
+        let labels = |name: &str| Labelling {
+            name: name.to_owned(),
+            labels: vec!["Top 1%".to_owned(), "Others".to_owned()],
+            of_customer: (0..ids.len() as u32).map(|i| i % 2).collect(),
+        };
+        Predictions {
+            customer_id: ids.iter().copied().collect(),
+            frequency: (0..ids.len() as u32).collect(),
+            purchases: vec![0.5; ids.len()],
+            value: (1..=ids.len()).map(|v| v as f64).collect(),
+            quantiles: std::array::from_fn(|q| vec![q as u32; ids.len()]),
+            tier: Some(labels(TIER)),
+            cluster: None,
+        }
+    }
+
+    /// Who bought nothing has 0; whom the log does not know is left out, with all of their columns; who is new to the log was not promised
+    /// anything.
+    #[test]
+    fn predictions_are_joined_with_what_happened() {
+        let holdout = Holdout { length: 4.0, purchases: vec![2, 0, 7], spend: vec![30.0, 0.0, 70.0], new_customers: 0 };
+        let known = summary(&["a", "c", "e"]);
+        let joined = Outcomes::join(predictions(&["a", "b", "c", "d"]), &known, &holdout, true).expect("joined");
+        assert_eq!((&joined.actual_purchases, &joined.actual_value), (&vec![2, 0], &vec![30.0, 0.0]));
+        assert_eq!(
+            (joined.left_out, &joined.predictions.value, &joined.predictions.frequency),
+            (2, &vec![1.0, 3.0], &vec![0, 2])
+        );
+        assert_eq!(joined.predictions.tier.as_ref().map(|t| &t.of_customer), Some(&vec![0, 0]));
+        let counted = Outcomes::join(predictions(&["a", "c"]), &known, &holdout, false).expect("joined");
+        assert_eq!((counted.actual_value, counted.left_out), (vec![2.0, 0.0], 0));
+        let nobody = Outcomes::join(predictions(&["x"]), &known, &holdout, true).expect_err("nobody");
+        assert!(nobody.to_string().contains("knows none of the customers"), "{nobody}");
+    }
+
+    #[test]
+    fn labelled_customers_are_no_predictions() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let holdout = Holdout { length: 4.0, purchases: vec![2], spend: vec![30.5], new_customers: 0 };
+        let joined = Outcomes::join(predictions(&["=a"]), &summary(&["=a"]), &holdout, true).expect("joined");
+        joined.write(folder.path(), "clv_labelled_x").expect("written");
+        let text = std::fs::read_to_string(folder.path().join("clv_labelled_x.csv")).expect("a file");
+        assert_eq!(
+            text,
+            "customer_id,purchases_mean,value_mean,actual_purchases,actual_value,value_tier\n=a,0.5,1,2,30.5,Top 1%\n"
+        );
+        // Taken for predictions it is refused by what it lacks.
+        let refused = Predictions::read(&folder.path().join("clv_labelled_x.parquet")).expect_err("no predictions");
+        assert!(refused.to_string().contains("cannot be read"), "{refused}");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 2, "nothing half done is left");
+    }
+
+    #[test]
+    fn labels_come_in_an_order_that_people_expect() {
+        let mut labels = Labels::begin(CLUSTER, []);
+        ["Cluster 10", "Cluster 2", "Cluster 10", "Cluster 1"].into_iter().for_each(|label| labels.push(label));
+        let labelling = labels.finish(0).expect("labels");
+        assert_eq!(labelling.labels, ["Cluster 1", "Cluster 2", "Cluster 10"]);
+        assert_eq!(labelling.of_customer, [2, 1, 2, 0]);
+        let mut tiers = tiers();
+        ["Others", "Top 1%"].into_iter().for_each(|label| tiers.push(label));
+        assert_eq!(tiers.finish(TIERS.len()).expect("tiers").of_customer, [4, 0]);
+    }
+}

@@ -154,3 +154,155 @@ impl<'a> Population<'a> {
         Ok((0..k).map(|i| (0..=i).map(|j| lower[[i, j]] * noise[j]).sum()).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{bg_nbd, hierarchy::PARAMETER_DIM};
+    use crate::target::Variable;
+
+    const DRAWS: usize = 4000;
+    /// μ and σ of ln r, ln ρ, logit φ, ln κ.
+    const MU: [f64; 4] = [-0.7, -2.0, -1.0, 1.2];
+    const SIGMA: [f64; 4] = [0.2, 0.5, 0.3, 0.4];
+
+    /// A schema with groups `a` and `b`, and rows that all say the same: 1 to 8 for the groups, then what `shared` says.
+    fn draws(shared: &[(&str, Vec<&str>, Vec<f64>)], coords: &[(&str, &[&str])]) -> (Schema, Array2<f64>) {
+        let variable = |name: &str, dims: Vec<&str>| Variable {
+            name: name.to_owned(),
+            dims: dims.into_iter().map(str::to_owned).collect(),
+        };
+        let own = ["r", "alpha", "a", "b"];
+        let mut variables: Vec<Variable> = own.iter().map(|name| variable(name, vec!["shop"])).collect();
+        let mut row: Vec<f64> = (1..=8).map(f64::from).collect();
+        for (name, dims, values) in shared {
+            variables.push(variable(name, dims.clone()));
+            row.extend(values);
+        }
+        let labels = |labels: &[&str]| labels.iter().map(|&l| l.to_owned()).collect::<Vec<_>>();
+        let mut all: std::collections::BTreeMap<String, Vec<String>> =
+            coords.iter().map(|(dim, names)| ((*dim).to_owned(), labels(names))).collect();
+        all.insert(PARAMETER_DIM.to_owned(), labels(&["r", "rate", "phi", "kappa"]));
+        let schema = Schema { variables, coords: all, unconstrained: vec![] };
+        assert_eq!(schema.size(), row.len());
+        (schema, Array2::from_shape_fn((DRAWS, row.len()), |(_, j)| row[j]))
+    }
+
+    fn population() -> Vec<(&'static str, Vec<&'static str>, Vec<f64>)> {
+        vec![("mu", vec![PARAMETER_DIM], MU.to_vec()), ("sigma", vec![PARAMETER_DIM], SIGMA.to_vec())]
+    }
+
+    /// z of every draw of one group, `[draw, k]`.
+    fn effects(parameters: &Array3<f64>, group: usize) -> Array2<f64> {
+        let family = &bg_nbd::FAMILY;
+        let links: Vec<Transform> = family
+            .chart_parameters(&family.derived_chart())
+            .iter()
+            .map(|p| Transform::onto(p.low, p.high).expect("a domain"))
+            .collect();
+        let mut z = Array2::zeros((parameters.dim().0, 4));
+        for (draw, mut row) in z.outer_iter_mut().enumerate() {
+            let natural: Vec<f64> = (0..4).map(|k| parameters[[draw, group, k]]).collect();
+            let mut values = [0.0; 4];
+            (family.to_chart)(&natural, &mut values);
+            (0..4).for_each(|k| row[k] = links[k].inverse(values[k]));
+        }
+        z
+    }
+
+    fn names(labels: &[&str]) -> Vec<String> {
+        labels.iter().map(|&l| l.to_owned()).collect()
+    }
+
+    fn mean_and_sd(values: ndarray::ArrayView1<'_, f64>) -> (f64, f64) {
+        let mean = values.sum() / values.len() as f64;
+        (mean, (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt())
+    }
+
+    #[test]
+    fn a_group_that_was_met_keeps_its_draws_and_a_new_one_is_of_the_population() {
+        let (schema, rows) = draws(&population(), &[("shop", &["a", "b"])]);
+        let of = |labels: &[&str], seed| {
+            bg_nbd::FAMILY.parameters_for(&schema, rows.view(), &names(labels), seed).expect("draws")
+        };
+        let (out, new) = of(&["new", "b"], 3);
+        assert_eq!((out.dim(), new), ((DRAWS, 2, 4), 1));
+        assert_eq!(out.slice(ndarray::s![7, 1, ..]).to_vec(), [2.0, 4.0, 6.0, 8.0]);
+        let z = effects(&out, 0);
+        for k in 0..4 {
+            let (mean, sd) = mean_and_sd(z.column(k));
+            // Five standard errors of a mean and of a standard deviation over independent draws.
+            assert!((mean - MU[k]).abs() < 5.0 * SIGMA[k] / (DRAWS as f64).sqrt(), "{k}: {mean}");
+            assert!((sd / SIGMA[k] - 1.0).abs() < 5.0 / (2.0 * DRAWS as f64).sqrt(), "{k}: {sd}");
+        }
+        // At its own address, whoever else is there.
+        assert_eq!(of(&["new"], 3).0.index_axis(ndarray::Axis(1), 0), out.index_axis(ndarray::Axis(1), 0));
+        assert_ne!(of(&["other"], 3).0, of(&["new"], 3).0);
+        assert_ne!(of(&["new"], 4).0, of(&["new"], 3).0);
+    }
+
+    #[test]
+    fn without_a_population_a_new_group_is_refused_and_without_groups_all_share() {
+        let (schema, rows) = draws(&[], &[("shop", &["a", "b"])]);
+        let refused =
+            bg_nbd::FAMILY.parameters_for(&schema, rows.view(), &names(&["c"]), 1).expect_err("no population");
+        assert!(refused.to_string().contains("never met"), "{refused}");
+        let scalar = |name: &str| Variable { name: name.to_owned(), dims: vec![] };
+        let schema = Schema {
+            variables: ["r", "alpha", "a", "b"].map(scalar).to_vec(),
+            coords: Default::default(),
+            unconstrained: vec![],
+        };
+        let rows = ndarray::array![[1.0, 2.0, 3.0, 4.0]];
+        let (out, new) = bg_nbd::FAMILY.parameters_for(&schema, rows.view(), &names(&["all"]), 1).expect("draws");
+        assert_eq!((out.into_raw_vec_and_offset().0, new), (vec![1.0, 2.0, 3.0, 4.0], 0));
+    }
+
+    #[test]
+    fn new_effects_are_correlated_as_those_of_the_groups_are() {
+        let mut shared = population();
+        // (r, rate) 0.8, the others 0: ω below the diagonal, row by row.
+        shared.push(("correlation", vec![PAIR_DIM], vec![0.8, 0.0, 0.0, 0.0, 0.0, 0.0]));
+        let pairs = ["r, rate", "r, phi", "rate, phi", "r, kappa", "rate, kappa", "phi, kappa"];
+        let (schema, rows) = draws(&shared, &[("shop", &["a", "b"]), (PAIR_DIM, &pairs)]);
+        let (out, _) = bg_nbd::FAMILY.parameters_for(&schema, rows.view(), &names(&["new"]), 9).expect("draws");
+        let z = effects(&out, 0);
+        let correlation = |i: usize, j: usize| {
+            let ((a, s), (b, t)) = (mean_and_sd(z.column(i)), mean_and_sd(z.column(j)));
+            z.outer_iter().map(|row| (row[i] - a) * (row[j] - b)).sum::<f64>() / (DRAWS as f64 * s * t)
+        };
+        // The error of a correlation of 0.8 is (1 − 0.64)/√4000 = 0.006, of 0 it is 0.016.
+        assert!((correlation(0, 1) - 0.8).abs() < 0.03, "{}", correlation(0, 1));
+        assert!(correlation(0, 2).abs() < 0.08 && correlation(2, 3).abs() < 0.08);
+    }
+
+    #[test]
+    fn a_new_group_of_a_parent_that_was_met_varies_about_it() {
+        let mut shared = vec![];
+        for (name, value) in [("r_country", 2.0), ("alpha_country", 8.0), ("a_country", 1.0), ("b_country", 3.0)] {
+            shared.push((name, vec!["country"], vec![value]));
+        }
+        shared.push(("mu", vec![PARAMETER_DIM], MU.to_vec()));
+        let spreads: Vec<f64> = SIGMA.iter().chain(&[0.1; 4]).copied().collect();
+        shared.push(("sigma", vec![LEVEL_DIM, PARAMETER_DIM], spreads));
+        let coords: [(&str, &[&str]); 3] =
+            [("shop", &["DE > web", "DE > app"]), ("country", &["DE"]), (LEVEL_DIM, &["country", "channel"])];
+        let (schema, rows) = draws(&shared, &coords);
+        let wanted = names(&["DE > mail", "FR > web", "FR > app"]);
+        let (out, new) = bg_nbd::FAMILY.parameters_for(&schema, rows.view(), &wanted, 9).expect("draws");
+        assert_eq!(new, 3);
+        // About Germany, as channels differ: ln r = ln 2, ln ρ = ln(2/8).
+        let z = effects(&out, 0);
+        for (k, centre) in [(0, 2.0_f64.ln()), (1, 0.25_f64.ln())] {
+            let (mean, sd) = mean_and_sd(z.column(k));
+            assert!((mean - centre).abs() < 0.01 && (sd - 0.1).abs() < 0.01, "{k}: {mean} {sd}");
+        }
+        // A new country is drawn once for both of its channels, which differ by their own.
+        let (web, app) = (effects(&out, 1), effects(&out, 2));
+        let apart = &web - &app;
+        let (_, sd) = mean_and_sd(apart.column(1));
+        assert!((sd - 0.1 * 2.0_f64.sqrt()).abs() < 0.01, "{sd}");
+        let (_, sd) = mean_and_sd(web.column(1));
+        assert!((sd - 0.5_f64.hypot(0.1)).abs() < 0.03, "{sd}");
+    }
+}
