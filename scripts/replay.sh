@@ -9,7 +9,7 @@
 set -euo pipefail
 binary=$(realpath "${1:?usage: scripts/replay.sh BINARY [SEEDS] [CUSTOMERS]}")
 seeds=${2:-20}
-customers=${3:-4000}
+customers=${3:-2500}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 changed_on=2024-01-01
@@ -20,12 +20,14 @@ project() { # project NAME LOG
 [data]
 path = "$2"
 [predict]
-draws = 200
+draws = 100
 [lifecycle]
 prediction_months = 3
 [lifecycle.schedule]
 every_days = 14
 for_weeks = 520
+[lifecycle.behaviour]
+clusters = 3
 TOML
     "$binary" train -C "$work/$1" --cutoff 2022-12-31 --today 2023-04-15 --quiet >/dev/null
     "$binary" promote challenger -C "$work/$1" --today 2023-04-15 --quiet >/dev/null

@@ -98,6 +98,8 @@ pub struct MonitorSection {
     pub slope_high: f64,
     /// Largest fall of the 90 % intervals' coverage below the baseline.
     pub coverage_decrease: f64,
+    /// Largest relative change of predicted over actual value of all customers against the baseline, either way.
+    pub total_change: f64,
     /// Whether a major drift of the inputs is an alarm of its own. By default it is told beside one, as a possible cause.
     pub page_on_inputs: bool,
 }
@@ -111,6 +113,7 @@ impl Default for MonitorSection {
             slope_low: 0.5,
             slope_high: 1.5,
             coverage_decrease: 0.10,
+            total_change: 0.50,
             page_on_inputs: false,
         }
     }

@@ -8,7 +8,7 @@
 //! | `gini_normalized` | baseline − `gini_fall` | latest − baseline below 0 |
 //! | `calibration_slope` | outside `slope_low` … `slope_high`, whatever the baseline | beyond the edge itself |
 //! | `coverage_90` | baseline − `coverage_fall` | latest − baseline below 0 |
-//! | `total_ratio` | none: how much is sold is no property of the model | – |
+//! | `total_ratio` | baseline × or ÷ (1 + `total_change`) | ln(latest/baseline) above, or below, 0 |
 //!
 //! Beyond means strictly beyond, by more than [`RELATIVE_TOLERANCE`] of the larger of baseline and limit. Evidence means that the whole
 //! 90 % interval is on the bad side, both windows' errors taken as independent: with one bad side that is a test at 5 %.
@@ -42,6 +42,9 @@ pub struct Thresholds {
     pub slope_high: f64,
     /// Fall of the share of customers inside their 90 % interval.
     pub coverage_fall: f64,
+    /// Relative change of predicted over actual value of all customers, either way. Wide by default: seasons move it, and no block of
+    /// customers is spared them.
+    pub total_change: f64,
 }
 
 impl Default for Thresholds {
@@ -54,6 +57,7 @@ impl Default for Thresholds {
             slope_low: 0.5,
             slope_high: 1.5,
             coverage_fall: 0.10,
+            total_change: 0.50,
         }
     }
 }
@@ -66,6 +70,7 @@ impl Thresholds {
             ("r2_scale", self.r2_scale),
             ("gini_fall", self.gini_fall),
             ("coverage_fall", self.coverage_fall),
+            ("total_change", self.total_change),
         ];
         if let Some((name, seen)) = named.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
             return Err(Error::new(format!("the threshold {name} must be 0 or more"))
@@ -179,6 +184,16 @@ fn judgement(metric: Metric, baseline: Measure, latest: Measure, thresholds: &Th
             let limit = if is_bad_above { thresholds.slope_high } else { thresholds.slope_low };
             Rule { limit, is_bad_above, evidence: difference(&Measure::exact(limit), &latest) }
         }
+        Metric::TotalRatio if b <= 0.0 || l <= 0.0 => return silent("nothing was predicted"),
+        Metric::TotalRatio => {
+            let is_bad_above = l > b;
+            let by = 1.0 + thresholds.total_change;
+            Rule {
+                limit: if is_bad_above { b * by } else { b / by },
+                is_bad_above,
+                evidence: log_ratio(&baseline, &latest),
+            }
+        }
         _ => return silent("reported, never judged"),
     };
     let tolerance = RELATIVE_TOLERANCE * b.abs().max(rule.limit.abs());
@@ -246,7 +261,7 @@ mod tests {
     /// The rule's edges, with figures known exactly.
     #[test]
     fn a_threshold_itself_is_still_within() {
-        use Metric::{CalibrationSlope, Coverage90, GiniNormalized, R2, Rmse};
+        use Metric::{CalibrationSlope, Coverage90, GiniNormalized, R2, Rmse, TotalRatio};
         use State::{Breach, Within};
         for (metric, baseline, latest, state) in [
             (Rmse, 100.0, 120.0, Within),
@@ -267,6 +282,10 @@ mod tests {
             (CalibrationSlope, 1.0, 1.51, Breach),
             (Coverage90, 0.95, 0.85, Within),
             (Coverage90, 0.95, 0.84, Breach),
+            (TotalRatio, 1.1, 1.65, Within),
+            (TotalRatio, 1.1, 1.66, Breach),
+            (TotalRatio, 1.2, 0.8, Within),
+            (TotalRatio, 1.2, 0.79, Breach),
         ] {
             let found = judged(metric, Measure::exact(baseline), Measure::exact(latest));
             assert_eq!(found.state, state, "{} {baseline} {latest}", metric.key());
@@ -324,7 +343,7 @@ mod tests {
     #[test]
     fn what_is_not_judged_says_why() {
         for (metric, baseline, latest, why) in [
-            (Metric::TotalRatio, Measure::exact(1.0), Measure::exact(9.0), "never judged"),
+            (Metric::TotalRatio, Measure::exact(0.0), Measure::exact(9.0), "nothing was predicted"),
             (Metric::R2, Measure::UNDEFINED, Measure::exact(0.1), "the baseline does not have it"),
             (Metric::Coverage90, Measure::exact(0.9), Measure::UNDEFINED, "the latest window does not have it"),
             (Metric::Rmse, Measure::exact(0.0), Measure::exact(1.0), "without any error"),
@@ -334,14 +353,15 @@ mod tests {
             assert_eq!(found.threshold_value, None);
         }
         let ratio = judged(Metric::TotalRatio, Measure::exact(1.0), Measure::exact(9.0));
-        assert_eq!(ratio.change, Some(8.0));
+        assert_eq!((ratio.change, &ratio.state), (Some(8.0), &State::Breach));
         // Flat in files: the state beside the metric, the reason beside the state.
-        let json = serde_json::to_value(&ratio).unwrap();
+        let silent = judged(Metric::TotalRatio, Measure::exact(0.0), Measure::exact(9.0));
+        let json = serde_json::to_value(&silent).unwrap();
         assert_eq!(
             (json["state"].as_str(), json["reason"].as_str()),
-            (Some("not_judged"), Some("reported, never judged"))
+            (Some("not_judged"), Some("nothing was predicted"))
         );
-        assert_eq!(serde_json::from_value::<Judgement>(json).unwrap(), ratio);
+        assert_eq!(serde_json::from_value::<Judgement>(json).unwrap(), silent);
     }
 
     #[test]

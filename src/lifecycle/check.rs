@@ -41,13 +41,14 @@ pub(super) fn check(section: &LifecycleSection, place: &dyn Fn(&str) -> String) 
         ("monitor.r2_decrease", m.r2_decrease),
         ("monitor.gini_decrease", m.gini_decrease),
         ("monitor.coverage_decrease", m.coverage_decrease),
+        ("monitor.total_change", m.total_change),
         ("monitor.slope_low", m.slope_low),
     ] {
         let sound = value.is_finite() && value >= 0.0;
         require(sound, key, "0 or more", value.to_string(), "leave it out for the default")?;
     }
-    let apart = m.slope_high > m.slope_low;
-    require(apart, "monitor.slope_high", "above monitor.slope_low", m.slope_high.to_string(), "1.5 is the default")?;
+    require(m.slope_low < 1.0, "monitor.slope_low", "below 1", m.slope_low.to_string(), "0.5 is the default")?;
+    require(m.slope_high > 1.0, "monitor.slope_high", "above 1", m.slope_high.to_string(), "1.5 is the default")?;
     let kept = r.cards_months >= r.models_months;
     let seen = r.cards_months.to_string();
     require(kept, "retention.cards_months", "at least retention.models_months", seen, "84 is the default")?;
@@ -96,7 +97,7 @@ mod tests {
             ("[schedule]\nevery_days = 0", "lifecycle.schedule.every_days must be between 1 and 3660 (found 0)"),
             ("[behaviour]\nclusters = 1", "lifecycle.behaviour.clusters must be between 2 and 10 (found 1)"),
             ("[monitor]\nrmse_increase = -0.1", "lifecycle.monitor.rmse_increase must be 0 or more (found -0.1)"),
-            ("[monitor]\nslope_high = 0.5", "lifecycle.monitor.slope_high must be above"),
+            ("[monitor]\nslope_high = 0.5", "lifecycle.monitor.slope_high must be above 1 (found 0.5)"),
             ("[retention]\ncards_months = 8", "lifecycle.retention.cards_months must be at least"),
             ("[grid]\nprediction_months = []", "lifecycle.grid.prediction_months must be months between 1 and 120"),
             ("[grid]\ncutoffs = 0", "lifecycle.grid.cutoffs must be between 1 and 100"),

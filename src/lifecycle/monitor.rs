@@ -87,6 +87,7 @@ impl Project {
             slope_low: m.slope_low,
             slope_high: m.slope_high,
             coverage_fall: m.coverage_decrease,
+            total_change: m.total_change,
             ..Thresholds::default()
         }
     }
@@ -153,8 +154,8 @@ pub(super) fn is_breach(judgement: &Judgement) -> bool {
 
 /// Breaches in a row right before a snapshot, of those of the same horizon.
 fn breaches_before(project: &Project, name: SnapshotName) -> Result<u32> {
-    let earlier = project.snapshots()?.into_iter().filter(|n| n.months == name.months && n.cutoff < name.cutoff);
-    match earlier.last() {
+    let mut earlier = project.snapshots()?.into_iter().filter(|n| n.months == name.months && n.cutoff < name.cutoff);
+    match earlier.next_back() {
         Some(last) => Ok(project.monitored(last)?.map_or(0, |record| record.consecutive)),
         None => Ok(0),
     }

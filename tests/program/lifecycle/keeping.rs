@@ -86,7 +86,7 @@ fn a_change_of_behaviour_raises_an_alarm() {
         }
         let number: u32 = cells[0].trim_start_matches('C').parse().ok()?;
         let amount: f64 = cells[2].parse().ok()?;
-        (number % 2 == 0).then(|| format!("{},{},{:.2},{}", cells[0], cells[1], 5.0 * amount, cells[3]))
+        number.is_multiple_of(2).then(|| format!("{},{},{:.2},{}", cells[0], cells[1], 5.0 * amount, cells[3]))
     });
     let said = world.ends(
         1,
