@@ -91,7 +91,7 @@ pub enum Purpose {
     Calibration = 21,
     /// A customer made anew under one draw, for posterior predictive checks (customer, draw).
     Replication = 22,
-    /// Which customers a sample of them takes (row of cells, 0) or (spend row, 1).
+    /// Which customers a sample of them takes (row of cells, 0), (spend row, 1) or (hash of the id, 2).
     Subsample = 40,
     /// Clusters of customers: a customer's place in the sample (hash of the id, 0), beginnings of the search (k, 1 + restart).
     Clustering = 41,

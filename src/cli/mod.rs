@@ -8,6 +8,7 @@ mod config;
 mod density;
 mod doctor;
 mod export;
+mod grid;
 mod history;
 mod imported;
 mod init;
@@ -119,6 +120,8 @@ enum Command {
     Pipeline(pipeline::PipelineArgs),
     /// Project: judge what was predicted by what happened.
     Monitor(monitor::MonitorArgs),
+    /// Project: compare windows, models and segmentations on past cutoffs.
+    Grid(grid::GridArgs),
     /// Project: make a past model again, and compare.
     Reproduce(reproduce::ReproduceArgs),
     /// Project: remove what has been kept long enough.
@@ -214,6 +217,7 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Score(args) => score::score(&args, terminal),
         Command::Pipeline(args) => pipeline::pipeline(&args, terminal),
         Command::Monitor(args) => monitor::monitor(&args, terminal),
+        Command::Grid(args) => grid::grid(&args, terminal),
         Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
         Command::Prune(args) => prune::prune(&args, terminal),
         Command::History(args) => history::history(&args, terminal),

@@ -126,6 +126,12 @@ impl Observer for Bars {
         self.at(done);
     }
 
+    fn fitting(&self, done: u64, total: u64) {
+        self.scene("fitting", Some(total), COUNTED);
+        self.bar.set_message(format!("{done} of {total} fits"));
+        self.at(done);
+    }
+
     fn exporting(&self, fit: &str, done: u64, total: u64) {
         self.scene(&format!("exporting {fit}"), Some(total), COUNTED);
         self.bar.set_message(format!("{} values", HumanCount(done)));

@@ -25,7 +25,13 @@ pub(super) struct ProjectArgs {
 
 impl ProjectArgs {
     pub(super) fn open(&self, access: Access) -> Result<Project> {
+        self.open_with(&[], access)
+    }
+
+    /// The same with more overrides, which a command has flags of its own for.
+    pub(super) fn open_with(&self, more: &[String], access: Access) -> Result<Project> {
         let today = self.today.map_or_else(Today::now, Today::given);
-        Project::open(&self.project, &self.set, today, access)
+        let set: Vec<String> = self.set.iter().chain(more).cloned().collect();
+        Project::open(&self.project, &set, today, access)
     }
 }

@@ -99,7 +99,8 @@ impl Jackknife {
         Measure::around(value, se, se.map(|se| self.t * se))
     }
 
-    fn se(&self, value: f64, without: &[Option<f64>]) -> Option<f64> {
+    /// The standard error alone.
+    pub fn se(&self, value: f64, without: &[Option<f64>]) -> Option<f64> {
         let g = self.share.len();
         if g < 2 {
             return None;

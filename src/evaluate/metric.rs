@@ -42,6 +42,9 @@ pub enum Metric {
     AboveQ95,
     /// Weighted interval score of purchases over their mean: the CRPS as five quantiles know it.
     QuantileScore,
+    /// 1 − CRPS of purchases over that of predicting for everyone the distribution of what happened: 1 is perfect, 0 tells no customer
+    /// from another. It takes the draws themselves, so predictions that come from a file do not have it.
+    CrpsSkill,
 }
 
 /// Which side of a metric is better.
@@ -109,11 +112,12 @@ const TABLE: [Row; Metric::COUNT] = [
     row(Metric::Coverage90,           "coverage_90",           "inside 90 % interval",   true,  Better::AtLeast(0.9)),
     row(Metric::AboveQ95,             "above_q95",             "above 95 % quantile",    true,  Better::AtMost(0.05)),
     row(Metric::QuantileScore,        "quantile_score",        "quantile score / mean",  true,  Better::Lower),
+    row(Metric::CrpsSkill,            "crps_skill",            "CRPS skill",             true,  Better::Higher),
 ];
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = 16;
+    pub const COUNT: usize = 17;
 
     /// All of them, in their order in files and tables.
     pub fn all() -> impl ExactSizeIterator<Item = Self> {
@@ -157,7 +161,7 @@ mod tests {
             assert_eq!(metric as usize, place);
             assert_eq!(serde_json::to_value(metric).unwrap(), metric.key());
         }
-        assert!(Metric::QuantileScore as usize + 1 == Metric::COUNT);
+        assert!(Metric::CrpsSkill as usize + 1 == Metric::COUNT);
     }
 
     #[test]

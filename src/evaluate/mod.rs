@@ -2,14 +2,15 @@
 //! calibration by frequency class, and two naive baselines to beat.
 //!
 //! [`accuracy`] gives every measure with an uncertainty, over customers who may be counted in millions, and [`paired`] holds two
-//! predictions of the same customers against each other. [`judge`] says whether accuracy has left its baseline, and
-//! [`ColumnReference`] whether a column still looks as it did.
+//! predictions of the same customers against each other; [`averaged`] and [`shortfall`] do the same over several cutoffs. [`judge`]
+//! says whether accuracy has left its baseline, and [`ColumnReference`] whether a column still looks as it did.
 //!
 //! Simulates nothing: `predict` says where each observation lies among its draws. Knows no model.
 
 mod accuracy;
 mod alarm;
 mod coverage;
+mod cutoffs;
 mod measure;
 mod metric;
 mod paired;
@@ -20,6 +21,7 @@ mod shift;
 pub use accuracy::{Accuracy, Decile, Outcomes, PurchaseOutcomes, Target, accuracy};
 pub use alarm::{Judgement, State, Thresholds, judge};
 pub use coverage::{Coverage, coverage_closed, pit_values};
+pub use cutoffs::{Averaged, Figure, Scored, averaged, check_scale_free, scored, shortfall};
 pub use measure::{BLOCKS, Measure, RELATIVE_TOLERANCE, blocks};
 pub use metric::{Better, Metric};
 pub use paired::{Difference, Paired, Verdict, paired};

@@ -44,7 +44,8 @@ pub fn card_markdown(card: &Card) -> String {
                 "| measure | value | 90 % interval |".to_owned(),
                 "| --- | ---: | ---: |".to_owned(),
             ];
-            lines.extend(Metric::all().map(|metric| {
+            let measured = Metric::all().filter(|metric| evaluation.accuracy.get(*metric).value.is_some());
+            lines.extend(measured.map(|metric| {
                 let m = evaluation.accuracy.get(metric);
                 format!("| {} | {} | {} to {} |", metric.label(), figure(m.value), figure(m.low), figure(m.high))
             }));

@@ -46,7 +46,7 @@ impl Outcomes {
             block,
             predicted: &self.predictions.value,
             actual: &self.actual_value,
-            purchases: Some(PurchaseOutcomes { actual: &self.actual_purchases, q05, q25, q50, q75, q95 }),
+            purchases: Some(PurchaseOutcomes { actual: &self.actual_purchases, q05, q25, q50, q75, q95, crps: None }),
         }
     }
 }

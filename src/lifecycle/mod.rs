@@ -13,6 +13,7 @@ mod card_markdown;
 mod check;
 mod evaluate;
 mod fit;
+mod grid;
 mod history;
 mod label;
 mod ledger;
@@ -37,6 +38,10 @@ pub use card::{
     card_schema,
 };
 pub use card_markdown::card_markdown;
+pub use grid::{
+    Combination, DECIDES as GRID_DECIDES, GridPlan, GridRecord, GridRow, GridState, GridView, HeatMap, Recommendation,
+    SCORES as GRID_SCORES, Standing, Why, grid, grid_schema, plan_grid,
+};
 pub use history::{History, HistoryRow, PromotionRow, history};
 pub use label::{OutcomeRecord, Slice, label};
 pub use ledger::{Action as LedgerAction, Entry, Ledger, Row as LedgerRow};

@@ -10,6 +10,7 @@
 //!      models/ID/              one immutable folder per model; models/champion and models/challenger name one each
 //!      outputs/DATE_pred12m/   one folder per snapshot
 //!      alerts/                 what was noticed
+//!      grid/DATE/              what a comparison of windows and models came to
 //! ```
 
 use std::fs::{self, File, TryLockError};

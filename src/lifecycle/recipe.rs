@@ -33,6 +33,13 @@ impl<'a> Recipe<'a> {
         Self { project, path: card, text: config.to_owned(), sets: sets.to_vec() }
     }
 
+    /// The same with more keys overridden.
+    pub fn with(&self, sets: impl IntoIterator<Item = String>) -> Self {
+        let mut recipe = self.clone();
+        recipe.sets.extend(sets);
+        recipe
+    }
+
     /// The configuration of a run with these windows in `runs/<name>`. Where the data reach to the end of the prediction window, that
     /// window is its holdout.
     pub fn source(&self, windows: &Windows, name: &str, last_date: NaiveDate) -> Result<Source> {

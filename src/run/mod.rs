@@ -17,6 +17,7 @@ mod findings;
 mod fit;
 mod floor;
 mod forecast;
+mod horizons;
 mod imported;
 mod log;
 mod meaning;
@@ -50,6 +51,7 @@ pub use facts::{
 pub use findings::{Finding, HeldBackBy};
 pub use fit::{MaximumFacts, maximum};
 pub use forecast::words;
+pub use horizons::{Ahead, Horizons, subsample};
 pub use imported::{IMPORTED_FIT, Imported, diagnose_files, diagnose_imported, import, is_imported};
 pub use log::{Log, read_log};
 pub use meaning::Meaning;
@@ -140,6 +142,8 @@ pub trait Observer: Sync {
     fn predicting(&self, _done: u64, _total: u64) {}
     /// Runs compared, of how many.
     fn comparing(&self, _done: u64, _total: u64) {}
+    /// Fits of a grid that are done, of how many.
+    fn fitting(&self, _done: u64, _total: u64) {}
     /// Values exported, of how many, of the fit of this name.
     fn exporting(&self, _fit: &str, _done: u64, _total: u64) {}
     /// Something worth a line.

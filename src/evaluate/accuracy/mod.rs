@@ -67,6 +67,8 @@ pub struct PurchaseOutcomes<'a> {
     pub q75: &'a [u32],
     /// 95 % quantiles.
     pub q95: &'a [u32],
+    /// CRPS of the draws behind the quantiles at what happened; without them the skill is undefined.
+    pub crps: Option<&'a [f64]>,
 }
 
 impl PurchaseOutcomes<'_> {
@@ -87,6 +89,7 @@ impl Outcomes<'_> {
         let mut lengths = vec![self.block.len(), self.actual.len()];
         if let Some(p) = &self.purchases {
             lengths.extend([p.actual, p.q05, p.q25, p.q50, p.q75, p.q95].map(<[u32]>::len));
+            lengths.extend(p.crps.map(<[f64]>::len));
         }
         if lengths.iter().any(|&length| length != n) {
             return Err(Error::new("predictions and outcomes must have one row per customer")
@@ -118,6 +121,14 @@ impl Outcomes<'_> {
                 .at(format!("row {row}"))
                 .seen(format!("{:?}", p.of(row).1))
                 .advice("check the order of the columns"));
+        }
+        if let Some(crps) = self.purchases.and_then(|p| p.crps)
+            && let Some(row) = (0..n).find(|&row| !(crps[row].is_finite() && crps[row] >= 0.0))
+        {
+            return Err(Error::new("a CRPS must be a finite number of 0 or more")
+                .at(format!("row {row}"))
+                .seen(crps[row])
+                .advice("take it from predict_window"));
         }
         Ok(())
     }

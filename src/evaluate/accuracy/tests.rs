@@ -57,7 +57,7 @@ impl Made {
             block: &self.block,
             predicted: &self.predicted,
             actual: &self.actual,
-            purchases: Some(PurchaseOutcomes { actual: &self.counts, q05, q25, q50, q75, q95 }),
+            purchases: Some(PurchaseOutcomes { actual: &self.counts, q05, q25, q50, q75, q95, crps: None }),
         }
     }
 }
@@ -72,7 +72,9 @@ fn every_measure_of_a_case_done_by_hand() {
     let (predicted, actual) = ([0.0, 0.0, 2.0, 2.0], [1.0, 1.0, 1.0, 4.0]);
     let quantiles: [&[u32]; 5] = [&[0, 0, 1, 0], &[0, 0, 1, 1], &[0, 1, 2, 2], &[0, 2, 2, 3], &[0, 2, 4, 3]];
     let [q05, q25, q50, q75, q95] = quantiles;
-    let purchases = Some(PurchaseOutcomes { actual: &[1, 1, 1, 4], q05, q25, q50, q75, q95 });
+    // Of mean 9/32; of everyone's distribution, three quarters at 1 and the rest at 4, it is 3 · 3/4 · 1/4.
+    let crps = Some(&[0.0, 0.125, 0.25, 0.75][..]);
+    let purchases = Some(PurchaseOutcomes { actual: &[1, 1, 1, 4], q05, q25, q50, q75, q95, crps });
     let found = accuracy(&Outcomes { purchases, ..plain(&[0, 1, 2, 3], &predicted, &actual) }).unwrap();
     // SST: 3 · 0.75² + 2.25² = 6.75, SSE 7. Slope: Spp = 4, Sap = 1.25·1 + … = (−1)(−0.75)·2 + (1)(−0.75) + (1)(2.25) = 3.
     // Deciles of four rows: tied pairs share, so half of each pair's sum in either row: 2.5, 2.5, 1, 1 against 2, 2, 0, 0: 3 of 7.
@@ -96,6 +98,7 @@ fn every_measure_of_a_case_done_by_hand() {
         (Metric::Coverage90, 0.5),
         (Metric::AboveQ95, 0.5),
         (Metric::QuantileScore, 2.0 * 7.65 / 5.0 / 7.0),
+        (Metric::CrpsSkill, 0.5),
     ] {
         let value = found.get(metric).value.unwrap();
         assert!((value - expected).abs() < 1e-14, "{}: {value} for {expected}", metric.key());

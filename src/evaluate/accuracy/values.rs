@@ -34,6 +34,7 @@ struct Sums {
     purchases: u64,
     /// Pinball losses at all levels, added up.
     pinball: f64,
+    crps: f64,
 }
 
 impl Sums {
@@ -52,6 +53,7 @@ impl Sums {
         self.above_q95 += other.above_q95;
         self.purchases += other.purchases;
         self.pinball += other.pinball;
+        self.crps += other.crps;
     }
 
     /// One customer.
@@ -74,6 +76,7 @@ impl Sums {
             self.above_q95 += usize::from(y > q[4]);
             self.purchases += u64::from(y);
             self.pinball += LEVELS.iter().zip(q).map(|(&level, q)| pinball(level, q, y)).sum::<f64>();
+            self.crps += purchases.crps.map_or(0.0, |crps| crps[row]);
         }
     }
 }
@@ -97,6 +100,41 @@ impl Origin {
     }
 }
 
+/// How many customers of each block bought how often.
+struct Tally {
+    /// Ascending.
+    made: Vec<u32>,
+    customers: Vec<[u32; BLOCKS]>,
+}
+
+impl Tally {
+    /// Of outcomes with a CRPS.
+    fn of(outcomes: &Outcomes<'_>) -> Option<Self> {
+        let purchases = outcomes.purchases.as_ref().filter(|purchases| purchases.crps.is_some())?;
+        let mut made = purchases.actual.to_vec();
+        made.sort_unstable();
+        made.dedup();
+        let mut customers = vec![[0; BLOCKS]; made.len()];
+        for (count, &block) in purchases.actual.iter().zip(outcomes.block) {
+            let place = made.partition_point(|k| k < count);
+            customers[place][block as usize] += 1;
+        }
+        Some(Self { made, customers })
+    }
+
+    /// Mean CRPS of predicting for everyone the distribution of what everyone did, F: Σ_k F(k)(1 − F(k)).
+    fn marginal_crps(&self, without: Option<u8>, n: usize) -> f64 {
+        let (mut below, mut sum) = (0u64, 0.0);
+        for (customers, reach) in self.customers.iter().zip(self.made.windows(2)) {
+            let all: u64 = customers.iter().map(|&m| u64::from(m)).sum();
+            below += all - without.map_or(0, |k| u64::from(customers[k as usize]));
+            let share = below as f64 / n as f64;
+            sum += f64::from(reach[1] - reach[0]) * share * (1.0 - share);
+        }
+        sum
+    }
+}
+
 /// Gini-like sums in the predicted order and in the best one.
 #[derive(Debug, Clone, Copy)]
 struct Concentration {
@@ -111,6 +149,8 @@ pub(in super::super) struct Replicates {
     tenths: [Before; 10],
     tenths_without: Vec<[Before; 10]>,
     jackknife: Jackknife,
+    /// Customers in each block.
+    sizes: [usize; BLOCKS],
 }
 
 impl Replicates {
@@ -132,6 +172,7 @@ impl Replicates {
         let (ranked, best) =
             rayon::join(|| Ranked::by(predicted, actual, block), || Ranked::by(actual, actual, block).concentration());
         let (all, without) = ranked.concentration();
+        let tally = Tally::of(outcomes);
         let concentration = |k: Option<u8>| match k {
             None => Concentration { predicted: all, best: best.0 },
             Some(k) => Concentration { predicted: without[k as usize], best: best.1[k as usize] },
@@ -139,14 +180,29 @@ impl Replicates {
         let of = |k: Option<u8>| {
             let sums = sum(k);
             let tenths = ranked.tenths(k, sums.n);
-            (values(&sums, &origin, &concentration(k), &tenths), tenths)
+            let marginal = tally.as_ref().map(|tally| tally.marginal_crps(k, sums.n));
+            (values(&sums, &origin, &concentration(k), &tenths, marginal), tenths)
         };
         let (all, tenths) = of(None);
         // With one block there is nobody outside it.
         let outside: Vec<u8> = if held.len() > 1 { held.clone() } else { Vec::new() };
         let (without, tenths_without) = outside.par_iter().map(|&k| of(Some(k))).unzip();
-        let sizes: Vec<usize> = held.iter().map(|&k| by_block[k as usize].n).collect();
-        Ok(Self { all, without, tenths, tenths_without, jackknife: Jackknife::new(&sizes) })
+        let sizes = std::array::from_fn(|k| by_block[k].n);
+        let jackknife = Jackknife::new(&held.iter().map(|&k| sizes[k as usize]).collect::<Vec<usize>>());
+        Ok(Self { all, without, tenths, tenths_without, jackknife, sizes })
+    }
+
+    /// Customers in each block.
+    pub fn sizes(&self) -> &[usize; BLOCKS] {
+        &self.sizes
+    }
+
+    /// A metric over everyone, and without each of all blocks: without nobody it is what it is.
+    pub fn value_and_without(&self, metric: Metric) -> (Option<f64>, Vec<Option<f64>>) {
+        let all = self.all[metric as usize];
+        let mut held = self.without.iter().map(|values| values[metric as usize]);
+        let without = self.sizes.iter().map(|&n| if n > 0 { held.next().flatten() } else { all }).collect();
+        (all, without)
     }
 
     /// A metric and its error.
@@ -199,7 +255,13 @@ fn tenth(before: &[Before; 10], d: usize) -> Before {
     }
 }
 
-fn values(sums: &Sums, origin: &Origin, concentration: &Concentration, tenths: &[Before; 10]) -> Values {
+fn values(
+    sums: &Sums,
+    origin: &Origin,
+    concentration: &Concentration,
+    tenths: &[Before; 10],
+    marginal_crps: Option<f64>,
+) -> Values {
     let n = sums.n as f64;
     let (mean_actual, mean_predicted) = (origin.actual + sums.a / n, origin.predicted + sums.p / n);
     // Nothing is a share of nothing, nor of less.
@@ -242,5 +304,6 @@ fn values(sums: &Sums, origin: &Origin, concentration: &Concentration, tenths: &
     // pinball losses at their five levels; over ever more levels it becomes the CRPS.
     let score = 2.0 * sums.pinball / LEVELS.len() as f64;
     set(Metric::QuantileScore, over(score, sums.purchases as f64));
+    set(Metric::CrpsSkill, marginal_crps.and_then(|marginal| over(sums.crps / n, marginal)).map(|share| 1.0 - share));
     values
 }
