@@ -7,23 +7,29 @@ use super::world::{World, after, any, state_of};
 const CONFIG: &str =
     "[lifecycle]\nprediction_months = 2\n[lifecycle.schedule]\nevery_days = 14\nfor_weeks = 10\nthen_every_days = 28\n";
 
-/// The first cutoff, the morning after it, and how many fortnights follow.
-const FIRST: &str = "2022-09-30";
-const FORTNIGHTS: u64 = 12;
-/// The fortnight in which another model is promoted.
-const PROMOTION: u64 = 6;
+/// What is played.
+struct Play {
+    /// The first cutoff.
+    first: &'static str,
+    /// How many fortnights follow.
+    fortnights: u64,
+    /// In which of them another model is promoted.
+    promotion: u64,
+    /// Which one is missed.
+    missed: u64,
+}
 
 /// Two weeks in, with everything that is due.
-fn fortnight(world: &World, n: u64) -> String {
-    let today = after(FIRST, 1 + 14 * n);
-    world.arrive(&after(FIRST, 14 * n), |line| Some(line.to_owned()));
+fn fortnight(world: &World, play: &Play, n: u64) -> String {
+    let today = after(play.first, 1 + 14 * n);
+    world.arrive(&after(play.first, 14 * n), |line| Some(line.to_owned()));
     today
 }
 
-fn undisturbed(world: &World) {
-    for n in 0..=FORTNIGHTS {
-        let today = fortnight(world, n);
-        if n == 0 || n == PROMOTION {
+fn undisturbed(world: &World, play: &Play) {
+    for n in 0..=play.fortnights {
+        let today = fortnight(world, play, n);
+        if n == 0 || n == play.promotion {
             world.succeed(&today, &["train"]);
             world.succeed(&today, &["promote", "challenger"]);
         }
@@ -55,25 +61,25 @@ fn half_done(root: &Path, done: &str, missing: &str) -> bool {
 fn not_moved_on(root: &Path) -> bool {
     let state = std::fs::read(root.join("state.json")).unwrap_or_default();
     let state: serde_json::Value = serde_json::from_slice(&state).unwrap_or_default();
-    let next = state["next_cutoff"].as_str().unwrap_or(FIRST);
+    let Some(next) = state["next_cutoff"].as_str() else { return false };
     root.join(format!("outputs/{next}_pred2m/snapshot.json")).exists()
 }
 
 /// The first run of training is killed while it samples and while it publishes; promotion while it compares.
-fn disturbed(world: &World) -> Vec<&'static str> {
+fn disturbed(world: &World, play: &Play) -> Vec<&'static str> {
     let mut hit = Vec::new();
     let mut note = |name: &'static str, came: bool| {
         if came {
             hit.push(name);
         }
     };
-    for n in 0..=FORTNIGHTS {
+    for n in 0..=play.fortnights {
         // One fortnight is missed, its data with it.
-        if n == 4 {
+        if n == play.missed {
             continue;
         }
-        let today = fortnight(world, n);
-        if n == 0 || n == PROMOTION {
+        let today = fortnight(world, play, n);
+        if n == 0 || n == play.promotion {
             note("sampling", world.killed_when(&today, &["train"], sampling));
             note("publishing", world.killed_when(&today, &["train"], |root| any(&root.join("models"), &[".partial"])));
             world.succeed(&today, &["train"]);
@@ -81,7 +87,7 @@ fn disturbed(world: &World) -> Vec<&'static str> {
         if n == 0 {
             world.succeed(&today, &["promote", "challenger"]);
         }
-        if n == PROMOTION {
+        if n == play.promotion {
             note(
                 "comparing",
                 world.killed_when(&today, &["promote", "challenger"], |root| any(&root.join("runs"), &["compare-"])),
@@ -121,14 +127,27 @@ fn sampling(root: &Path) -> bool {
 
 #[test]
 fn a_replay_disturbed_in_every_way_ends_as_one_that_was_not() {
-    let world = World::new(300, CONFIG);
-    undisturbed(&world);
+    ends_alike(&Play { first: "2022-09-30", fortnights: 12, promotion: 6, missed: 4 }, CONFIG);
+}
+
+/// The same over nearly two years, every fortnight scored. Takes minutes: `cargo test --test program two_years -- --ignored`.
+#[test]
+#[ignore = "takes minutes"]
+fn two_years_disturbed_in_every_way_end_as_two_years_that_were_not() {
+    let config = CONFIG.replace("for_weeks = 10", "for_weeks = 100");
+    ends_alike(&Play { first: "2022-05-31", fortnights: 41, promotion: 20, missed: 9 }, &config);
+}
+
+fn ends_alike(play: &Play, config: &str) {
+    let world = World::new(300, config);
+    undisturbed(&world, play);
     let aside = world.put_aside("undisturbed");
-    world.begin(CONFIG);
-    let hit = disturbed(&world);
+    world.begin(config);
+    let hit = disturbed(&world, play);
     for name in MOMENTS.iter().map(|(name, _)| *name).chain(["sampling", "publishing", "comparing"]) {
         assert!(hit.contains(&name), "no kill while {name}: {hit:?}");
     }
+    println!("{} kills, at {} moments", hit.len(), hit.iter().collect::<std::collections::BTreeSet<_>>().len());
     let (wanted, found) = (state_of(&aside), state_of(&world.root()));
     let names = |files: &std::collections::BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(&wanted), names(&found));
@@ -140,8 +159,9 @@ fn a_replay_disturbed_in_every_way_ends_as_one_that_was_not() {
             String::from_utf8_lossy(&found[name])
         );
     }
-    // It was no empty play: nine snapshots and more, some of them judged, and two champions.
-    assert!(wanted.keys().filter(|name| name.ends_with("snapshot.json")).count() >= 8, "{:?}", names(&wanted));
-    assert!(wanted.keys().filter(|name| name.ends_with("monitor.json")).count() >= 4);
+    // It was no empty play: snapshots, most of them judged, and two champions.
+    let count = |ending: &str| wanted.keys().filter(|name| name.ends_with(ending)).count();
+    println!("{} snapshots, {} judged, {} files compared", count("snapshot.json"), count("monitor.json"), wanted.len());
+    assert!(count("snapshot.json") >= 8 && count("monitor.json") >= 4, "{:?}", names(&wanted));
     assert_eq!(String::from_utf8_lossy(&wanted["champion_manifest.csv"]).lines().count(), 3);
 }
