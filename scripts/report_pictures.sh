@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes pictures of a run's report for people to look at: every page of it at three widths, light and dark, and the PDF that it prints.
+# Makes pictures of a run's report or a project's history for people to look at: every page of it at three widths, light and dark, and the
+# PDF that it prints.
 #
 #   scripts/report_pictures.sh RUN/report.html OUT
 #
@@ -21,7 +22,8 @@ quietly() { "$browser" --headless --no-sandbox --disable-gpu --hide-scrollbars "
 
 # One page of the report on a sheet of its own: the others are hidden, so that no picture grows taller than a browser can draw.
 for theme in light dark; do
-    for page in summary customers checks diagnostics sensitivity resources facts; do
+    # A run's report, then a project's history.
+    for page in summary customers checks diagnostics sensitivity resources facts accuracy value behaviour inputs alarms; do
         grep -q "id=\"$page\"" "$report" || continue
         sed -e "s|<html lang=\"en\">|<html lang=\"en\" data-theme=\"$theme\">|" \
             -e "s|</style>|.chapter:not(#$page){display:none !important}</style>|" "$report" >"$work/one.html"

@@ -8,10 +8,10 @@ use super::{Ending, Terminal};
 use crate::error::Result;
 use crate::evaluate::Metric;
 use crate::lifecycle::{Access, history as collect};
-use crate::report::whole;
+use crate::report::{history_page, whole};
 
-/// Writes history.html into the project (accuracy over time with its limits, changes of champion, who moved between tiers and clusters)
-/// and prints one line per snapshot. Verifies the ledger on the way.
+/// Writes history.html into the project (accuracy over time with its limits, changes of champion, who moved between tiers and clusters,
+/// alarms) and prints one line per snapshot. Verifies the ledger on the way.
 #[derive(Debug, Args)]
 pub(super) struct HistoryArgs {
     #[command(flatten)]
@@ -21,6 +21,7 @@ pub(super) struct HistoryArgs {
 pub(super) fn history(args: &HistoryArgs, terminal: Terminal) -> Result<Ending> {
     let project = args.project.open(Access::Read)?;
     let history = collect(&project)?;
+    let page = project.write_page("history.html", &history_page(&history)?)?;
     if terminal.json {
         return print_json(&history).map(|()| Ending::Healthy);
     }
@@ -50,5 +51,6 @@ pub(super) fn history(args: &HistoryArgs, terminal: Terminal) -> Result<Ending> 
     if let Some(next) = history.next_cutoff {
         println!("\nnext cutoff: {next}");
     }
+    println!("\n{}", page.display());
     Ok(Ending::Healthy)
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Project;
 use super::evaluate::join;
 use super::fit::{Windows, summarized};
-use super::predictions::{Outcomes, Predictions};
+use super::predictions::{CLUSTER, Outcomes, Predictions};
 use super::project::{read_json, write_json};
 use super::recipe::Recipe;
 use super::snapshot::{SnapshotName, SnapshotRecord};
@@ -59,6 +59,18 @@ pub struct Slice {
     pub actual_purchases: u64,
     /// Share of the squared error of value.
     pub error_share: f64,
+}
+
+impl Slice {
+    /// Which customers, in words: `value tier Top 5%`, `Cluster 4`, `5+ repeat purchases`.
+    pub fn in_words(&self) -> String {
+        match self.by.as_str() {
+            "frequency" => format!("{} repeat purchases", self.label),
+            // Its label says what it is.
+            CLUSTER => self.label.clone(),
+            by => format!("{} {}", by.replace('_', " "), self.label),
+        }
+    }
 }
 
 impl Project {

@@ -8,6 +8,7 @@
 //! Every file appears whole; every step done twice is done once. Nothing here knows HTML, HTTP servers or a terminal.
 
 mod alert;
+mod alert_markdown;
 mod card;
 mod card_markdown;
 mod check;

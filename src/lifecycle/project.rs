@@ -11,6 +11,7 @@
 //!      outputs/DATE_pred12m/   one folder per snapshot
 //!      alerts/                 what was noticed
 //!      grid/DATE/              what a comparison of windows and models came to
+//!      history.html            all of it for people to look at, made anew by `longrun history`
 //! ```
 
 use std::fs::{self, File, TryLockError};
@@ -79,7 +80,7 @@ impl Project {
         // A TOML string: JSON's escapes are a subset of its.
         let data = serde_json::Value::from(data).to_string();
         let text = include_str!("template.toml").replace("\"data/*.csv\"", &data);
-        write(&root.join(".gitignore"), b"/data/\n/runs/\n/models/*/run/draws/\n/outputs/\n.lock\n")?;
+        write(&root.join(".gitignore"), b"/data/\n/runs/\n/models/*/run/draws/\n/outputs/\n/history.html\n.lock\n")?;
         write(&config, text.as_bytes())?;
         Ok(config)
     }
@@ -125,7 +126,11 @@ impl Project {
         }
         let section = written.config.lifecycle.clone().unwrap_or_default();
         super::check::check(&section, &|key| written.place(&format!("lifecycle.{key}")))?;
-        let plan = run::plan_of(&Source::parse(&path, text.clone(), &sets)?)?;
+        let mut plan = run::plan_of(&Source::parse(&path, text.clone(), &sets)?)?;
+        if written.config.output.title.is_none() {
+            // A run takes its folder's name; so does a project.
+            plan.output.title = root.file_name().map_or(plan.output.title, |name| name.to_string_lossy().into_owned());
+        }
         Ok(Self { root, text, sets, section, plan, today, _lock: lock })
     }
 
@@ -165,6 +170,18 @@ impl Project {
             return RunDir::open(&root);
         }
         run::create_from(source, true)
+    }
+
+    /// Writes a page for people into the folder, whole. Needs no lock: two that write it at once each rename a file of their own.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write_page(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        let mine = self.path(&format!("{name}.{}", std::process::id()));
+        write(&mine, text.as_bytes())?;
+        fs::rename(&mine, &path).map_err(|e| Error::io("write", &path, e))?;
+        Ok(path)
     }
 
     /// Removes finished work.

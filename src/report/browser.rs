@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::example::{failed, view};
-use super::render;
+use super::grid;
+use super::history::example::history;
+use super::{grid_page, history_page, render};
 
 /// A browser by the names that systems give it.
 fn browser() -> Option<PathBuf> {
@@ -49,8 +51,14 @@ fn a_browser_shows_the_page_at_three_widths_without_complaint_and_prints_it() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    for (name, view) in [("pass", view(12)), ("fail", failed(40))] {
-        let html = render(&view).unwrap();
+    let report = |view| (render(&view).unwrap(), "7");
+    let pages = [
+        ("pass", report(view(12))),
+        ("fail", report(failed(40))),
+        ("history", (history_page(&history(26)).unwrap(), "6")),
+        ("grid", (grid_page(&grid::example()).unwrap(), "4")),
+    ];
+    for (name, (html, chapters)) in pages {
         let at = |file: &str| folder.path().join(format!("{name}-{file}"));
         std::fs::write(at("page.html"), &html).unwrap();
         std::fs::write(at("around.html"), around(&html)).unwrap();
@@ -64,7 +72,7 @@ fn a_browser_shows_the_page_at_three_widths_without_complaint_and_prints_it() {
         assert_eq!(widths.len(), 3);
         for frame in widths {
             assert_eq!(frame[1], "0", "{name}: wider than its window of {}: {}", frame[0], frame[3]);
-            assert_eq!(frame[2], "7", "{name}: all pages are there");
+            assert_eq!(frame[2], chapters, "{name}: all pages are there");
         }
 
         let pdf = at("page.pdf");
@@ -73,6 +81,6 @@ fn a_browser_shows_the_page_at_three_widths_without_complaint_and_prints_it() {
             run(&browser, folder.path(), &[print, "--no-pdf-header-footer".into(), address("page.html")]);
         assert!(messages.is_empty(), "{name}: {messages:#?}");
         let bytes = std::fs::read(&pdf).expect("a PDF was written");
-        assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 50_000, "{name}: {} bytes", bytes.len());
+        assert!(bytes.starts_with(b"%PDF-") && bytes.len() > 30_000, "{name}: {} bytes", bytes.len());
     }
 }

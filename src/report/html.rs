@@ -4,14 +4,17 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
+use serde::Serialize;
+
 use super::check::check;
 use super::ink;
 use super::page::Page;
 use super::view::View;
 use crate::error::{Error, Result};
 
-/// The page, what its parts share, and its chapters under the names that [`Page`] gives them.
-const TEMPLATES: [(&str, &str); 9] = [
+/// What every page is set in, the pages, what their parts share, and their chapters under the names that pages give them.
+const TEMPLATES: [(&str, &str); 19] = [
+    ("frame.html", include_str!("templates/frame.html")),
     ("report.html", include_str!("templates/report.html")),
     ("macros.html", include_str!("templates/macros.html")),
     ("summary.html", include_str!("templates/summary.html")),
@@ -21,6 +24,15 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("sensitivity.html", include_str!("templates/sensitivity.html")),
     ("resources.html", include_str!("templates/resources.html")),
     ("facts.html", include_str!("templates/facts.html")),
+    ("grid.html", include_str!("templates/grid.html")),
+    ("history.html", include_str!("templates/history.html")),
+    ("history/macros.html", include_str!("templates/history/macros.html")),
+    ("history/summary.html", include_str!("templates/history/summary.html")),
+    ("history/accuracy.html", include_str!("templates/history/accuracy.html")),
+    ("history/value.html", include_str!("templates/history/value.html")),
+    ("history/behaviour.html", include_str!("templates/history/behaviour.html")),
+    ("history/inputs.html", include_str!("templates/history/inputs.html")),
+    ("history/alarms.html", include_str!("templates/history/alarms.html")),
 ];
 const SCRIPT: &str = include_str!("templates/report.js");
 
@@ -30,11 +42,16 @@ const SCRIPT: &str = include_str!("templates/report.js");
 /// When lists of the view that belong together differ in length.
 pub fn render(view: &View) -> Result<String> {
     check(view)?;
-    lay_out(&Page::new(view), &ink::page())
-        .map_err(|cause| Error::new("could not lay out the report").at("templates/report.html").because(cause))
+    lay_out("report.html", &Page::new(view))
 }
 
-fn lay_out(page: &Page, style: &str) -> Result<String, minijinja::Error> {
+/// A page laid out by the template of that name, with style and script inside. Strings that are SVG are safe; all others are escaped.
+pub(super) fn lay_out(name: &str, page: &impl Serialize) -> Result<String> {
+    filled(name, page)
+        .map_err(|cause| Error::new("could not lay out the page").at(format!("templates/{name}")).because(cause))
+}
+
+fn filled(name: &str, page: &impl Serialize) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
@@ -42,5 +59,6 @@ fn lay_out(page: &Page, style: &str) -> Result<String, minijinja::Error> {
     for (name, source) in TEMPLATES {
         environment.add_template(name, source)?;
     }
-    environment.get_template("report.html")?.render(context! { page => Serde(page), style, script => SCRIPT })
+    let style = ink::page();
+    environment.get_template(name)?.render(context! { page => Serde(page), style, script => SCRIPT })
 }

@@ -155,6 +155,28 @@ mod tests {
         }
     }
 
+    /// Maps shade one colour over paper. Ten equal steps of opacity are ten steps of lightness that differ by a third of their mean at most:
+    /// equal differences look nearly equal, wherever they lie.
+    #[test]
+    fn equal_steps_of_shade_look_equal() {
+        for (theme, set) in [("light", light()), ("dark", dark())] {
+            let (paper, heat) = (of(&set, "paper"), of(&set, "heat"));
+            let part = |colour: &str, i: usize| f64::from(u8::from_str_radix(&colour[i..i + 2], 16).expect("#rrggbb"));
+            let lightness = |opacity: f64| {
+                let mixed =
+                    [1, 3, 5].map(|i| (part(paper, i) * (1.0 - opacity) + part(heat, i) * opacity).round() as u8);
+                lab(&format!("#{:02x}{:02x}{:02x}", mixed[0], mixed[1], mixed[2]), &EYES[0].1)[0]
+            };
+            let steps: Vec<f64> =
+                (0..10).map(|s| (lightness(f64::from(s + 1) / 10.0) - lightness(f64::from(s) / 10.0)).abs()).collect();
+            let mean = steps.iter().sum::<f64>() / 10.0;
+            assert!(mean > 4.0, "{theme}: {mean:.1}");
+            for step in &steps {
+                assert!((step - mean).abs() < mean / 3.0, "{theme}: {steps:.1?}");
+            }
+        }
+    }
+
     #[test]
     fn a_drawing_alone_knows_its_colours() {
         let svg = alone(r#"<svg role="img" class="plot"><title>t</title><path class="model-line"/></svg>"#);

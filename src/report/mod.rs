@@ -21,6 +21,8 @@ mod check;
 mod collect;
 mod covariates;
 mod facts;
+mod grid;
+mod history;
 mod html;
 mod ink;
 mod markdown;
@@ -44,6 +46,8 @@ mod example;
 mod tests;
 
 pub use collect::collect;
+pub use grid::{Cell, GridView, HeatMap, Recommended, grid_page, heat_map_svg};
+pub use history::history_page;
 pub use html::render;
 pub use markdown::markdown;
 pub use numbers::{count, figure, money, percent, short, whole};

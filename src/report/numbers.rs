@@ -88,9 +88,19 @@ pub(super) fn money_range(interval: &Interval, currency: &str) -> String {
 }
 
 fn range(from: String, to: String) -> String {
+    format!("{} (90\u{a0}%)", from_to(&from, &to))
+}
+
+/// From one figure to another, `0.48–0.55`.
+pub(super) fn from_to(from: &str, to: &str) -> String {
     // A dash between two negative numbers would read as a sign.
     let dash = if from.starts_with('−') || to.starts_with('−') { " to " } else { "–" };
-    format!("{from}{dash}{to} (90\u{a0}%)")
+    format!("{from}{dash}{to}")
+}
+
+/// An interval with exactly `decimals` digits after the point: `0.48–0.55`.
+pub(super) fn plain_range(low: f64, high: f64, decimals: usize) -> String {
+    from_to(&fixed(low, decimals), &fixed(high, decimals))
 }
 
 /// A share 0–1: `12.4 %`; small ones keep a digit that says something, `0.04 %`.
