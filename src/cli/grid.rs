@@ -11,6 +11,7 @@ use crate::evaluate::Metric;
 use crate::lifecycle::{
     Access, GridPlan, GridRecord, GridRow, GridState, GridView, Project, grid as search, plan_grid,
 };
+use crate::report;
 
 /// Fits every combination of calibration window, purchase model and segmentation at several past cutoffs, judges each over every
 /// prediction window by what happened then, and recommends one, together with all that cannot be told from it. What is fitted already is
@@ -71,11 +72,17 @@ pub(super) fn grid(args: &GridArgs, terminal: Terminal) -> Result<Ending> {
         return Ok(Ending::Healthy);
     }
     let record = search(&project, by, &bars)?;
+    let page = report::grid_page(&report::GridView::of(&project.plan.output.title, &record))?;
+    let last = record.plan.cutoffs.last().map_or_else(String::new, ToString::to_string);
+    let page = project.write_page(&format!("grid/{last}/grid.html"), &page)?;
     bars.clear();
     match (terminal.json, args.maps) {
         (true, true) => print_json(&GridView::of(&record))?,
         (true, false) => print_json(&record)?,
-        (false, _) => print(&record, &project),
+        (false, _) => {
+            print(&record, &project);
+            println!("maps     {}", page.display());
+        }
     }
     Ok(Ending::Healthy)
 }

@@ -9,6 +9,7 @@ use super::{ink, numbers};
 use crate::error::{Error, Result};
 use crate::evaluate::Better;
 
+mod found;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -40,7 +40,7 @@ struct MoveCell {
 pub(super) fn latest(rows: &[&HistoryRow], of: fn(&HistoryRow) -> Option<&Movement>, file: &str) -> Option<Moves> {
     let (row, movement) = rows.iter().rev().find_map(|row| Some((*row, of(row)?)))?;
     let s = &row.snapshot;
-    let since = s.previous.map_or("the snapshot before".to_owned(), |then| day(then));
+    let since = s.previous.map_or("the snapshot before".to_owned(), day);
     let stayed = movement.stayed.map_or("Nobody was there both times.".to_owned(), |share| {
         format!("Of customers who were there both times, {} stayed where they were.", numbers::percent(share))
     });
