@@ -54,7 +54,7 @@ impl Ledger {
         self.rows.last().map(|row| row.entry.model_id.as_str())
     }
 
-    /// The digest of the last row, to be kept elsewhere; [`GENESIS`] without rows.
+    /// The digest of the last row, to be kept elsewhere; zeros without rows.
     pub fn head(&self) -> &str {
         self.rows.last().map_or(GENESIS, |row| &row.hash)
     }
