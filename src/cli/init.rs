@@ -24,7 +24,9 @@ pub(super) fn init(args: &InitArgs, terminal: Terminal) -> Result<Ending> {
     if terminal.json {
         return print_json(&serde_json::json!({ "project": args.name, "config": config })).map(|()| Ending::Healthy);
     }
-    let name = args.name.display();
+    let name = args.name.to_string_lossy();
+    let is_plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let name = if is_plain { name.into_owned() } else { format!("'{}'", name.replace('\'', "'\\''")) };
     println!("made {}\n", config.display());
     println!("next:");
     println!("  put the log into {}, or name it in the configuration", args.name.join("data").display());

@@ -6,14 +6,14 @@ use super::config::print_json;
 use super::progress::Bars;
 use super::project::ProjectArgs;
 use super::{Ending, Terminal};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lifecycle::{Access, Agenda, MonitorRecord, agenda, pipeline as run};
 
 /// Does whatever is due: scores the cutoffs that have come, labels the snapshots whose window has passed, judges them, raises alarms.
 /// Calling it twice does nothing twice; a run that was missed is caught up; one that was killed goes on where it stopped.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 done, or nothing was due; 1 an alarm was raised, with --fail-on-alert; 2 failed; 3 another \
+    after_help = "Exit codes: 0 done, or nothing was due; 1 an alarm stands, with --fail-on-alert; 2 failed, or the data are overdue; 3 another \
                         process is working on the project."
 )]
 pub(super) struct PipelineArgs {
@@ -24,7 +24,7 @@ pub(super) struct PipelineArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Exit with 1 when an alarm is raised.
+    /// Exit with 1 when an alarm is raised, and as long as it stands: until a later window is judged to be within its limits.
     #[arg(long)]
     fail_on_alert: bool,
 }
@@ -52,15 +52,24 @@ pub(super) fn pipeline(args: &PipelineArgs, terminal: Terminal) -> Result<Ending
     } else {
         print(&done.agenda, "");
         done.monitored.iter().for_each(|record| print_monitored(record, &project));
+        if let Some(name) = done.standing.filter(|_| done.monitored.is_empty()) {
+            println!("the alarm of {name} stands: {}", project.path(&format!("alerts/{name}.md")).display());
+        }
         for delivery in &done.deliveries {
             println!("told {}: {}", delivery.host, delivery.outcome);
         }
+    }
+    if let Some((days, waiting)) = done.overdue(&project).zip(done.agenda.waiting.as_ref()) {
+        return Err(Error::new(format!("the data have not arrived for {days} days"))
+            .at(project.plan.data.paths.join(", "))
+            .seen(format!("{} is due, the last purchase is of {}", waiting.cutoff, waiting.last_date))
+            .advice("look after the feed; lifecycle.schedule.max_wait_days is how long the pipeline waits"));
     }
     Ok(if args.fail_on_alert && done.alarmed() { Ending::Refused } else { Ending::Healthy })
 }
 
 fn print(agenda: &Agenda, would: &str) {
-    if agenda.actions.is_empty() {
+    if agenda.actions.is_empty() && agenda.waiting.is_none() {
         println!("nothing is due");
     }
     agenda.actions.iter().for_each(|action| println!("{would}{action}"));

@@ -53,7 +53,7 @@ impl Default for LifecycleSection {
 }
 
 /// When customers are scored: often at first, then less often.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScheduleSection {
     /// Days from one cutoff to the next, at first.
@@ -65,11 +65,23 @@ pub struct ScheduleSection {
     /// Days by which the last purchase in the data may lie before a cutoff that is scored. Beyond it the data have most likely not
     /// arrived, and scoring waits.
     pub max_data_lag_days: u32,
+    /// Days that a cutoff may wait for its data before the pipeline fails.
+    pub max_wait_days: u32,
+    /// Share of the customers of an earlier snapshot that may be missing from the log. Beyond it the log has most likely been cut, and
+    /// nothing is scored or labelled.
+    pub max_gone_share: f64,
 }
 
 impl Default for ScheduleSection {
     fn default() -> Self {
-        Self { every_days: 14, for_weeks: 12, then_every_days: 30, max_data_lag_days: 3 }
+        Self {
+            every_days: 14,
+            for_weeks: 12,
+            then_every_days: 30,
+            max_data_lag_days: 3,
+            max_wait_days: 14,
+            max_gone_share: 0.01,
+        }
     }
 }
 

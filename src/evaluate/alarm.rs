@@ -8,10 +8,11 @@
 //! | `gini_normalized` | baseline − `gini_fall` | latest − baseline below 0 |
 //! | `calibration_slope` | outside `slope_low` … `slope_high`, whatever the baseline | beyond the edge itself |
 //! | `coverage_90` | baseline − `coverage_fall` | latest − baseline below 0 |
-//! | `total_ratio` | baseline × or ÷ (1 + `total_change`) | ln(latest/baseline) above, or below, 0 |
+//! | `total_ratio` | baseline, or 1 where that is farther on, × or ÷ (1 + `total_change`) | ln(latest/that) above, or below, 0 |
 //!
 //! Beyond means strictly beyond, by more than [`RELATIVE_TOLERANCE`] of the larger of baseline and limit. Evidence means that the whole
-//! 90 % interval is on the bad side, both windows' errors taken as independent: with one bad side that is a test at 5 %.
+//! 98 % interval is on the bad side, both windows' errors taken as independent: with one bad side that is a test at 1 %. A shop that is
+//! judged by six measures every fortnight is looked at 150 times a year.
 //!
 //! A relative fall of R² means nothing where the baseline explains nothing: 85 % of −0.2 is *more* than −0.2, and an unchanged model
 //! would alarm. So the fall is relative to the baseline's size but never to less than `r2_scale`.
@@ -188,11 +189,12 @@ fn judgement(metric: Metric, baseline: Measure, latest: Measure, thresholds: &Th
         Metric::TotalRatio => {
             let is_bad_above = l > b;
             let by = 1.0 + thresholds.total_change;
-            Rule {
-                limit: if is_bad_above { b * by } else { b / by },
-                is_bad_above,
-                evidence: log_ratio(&baseline, &latest),
-            }
+            // A total that comes nearer to what happens is no fault, however far off the baseline was by chance.
+            let is_anchor = if is_bad_above { b >= 1.0 } else { b <= 1.0 };
+            let anchor = if is_anchor { baseline } else { Measure::exact(1.0) };
+            let from = anchor.value.unwrap_or(1.0);
+            let limit = if is_bad_above { from * by } else { from / by };
+            Rule { limit, is_bad_above, evidence: log_ratio(&anchor, &latest) }
         }
         _ => return silent("reported, never judged"),
     };
@@ -210,6 +212,14 @@ fn judgement(metric: Metric, baseline: Measure, latest: Measure, thresholds: &Th
     Judgement { metric, baseline, latest, threshold_value: Some(rule.limit), change, evidence: rule.evidence, state }
 }
 
+/// How much wider evidence is than the intervals that measures carry: 98 % against 90 %, in quantiles of the normal law, 2.326 / 1.645.
+const WIDER: f64 = 1.414;
+
+/// Half of a 98 % interval, from the halves of two 90 % intervals.
+fn evidence_half(one: Option<f64>, other: Option<f64>) -> Option<f64> {
+    together(one, other).map(|half| WIDER * half)
+}
+
 /// Both errors together, as of independent windows.
 fn together(one: Option<f64>, other: Option<f64>) -> Option<f64> {
     Some(one?.hypot(other?))
@@ -217,16 +227,17 @@ fn together(one: Option<f64>, other: Option<f64>) -> Option<f64> {
 
 fn difference(baseline: &Measure, latest: &Measure) -> Measure {
     let value = baseline.value.zip(latest.value).map(|(b, l)| l - b);
-    Measure::around(value, together(baseline.se, latest.se), together(baseline.half_width(), latest.half_width()))
+    Measure::around(value, together(baseline.se, latest.se), evidence_half(baseline.half_width(), latest.half_width()))
 }
 
 fn log_ratio(baseline: &Measure, latest: &Measure) -> Measure {
     let relative = |of: fn(&Measure) -> Option<f64>| {
         let part = |measure: &Measure| Some(of(measure)? / measure.value?);
-        together(part(baseline), part(latest))
+        (part(baseline), part(latest))
     };
+    let ((b, l), (b_half, l_half)) = (relative(|m| m.se), relative(Measure::half_width));
     let value = baseline.value.zip(latest.value).map(|(b, l)| (l / b).ln());
-    Measure::around(value, relative(|m| m.se), relative(Measure::half_width))
+    Measure::around(value, together(b, l), evidence_half(b_half, l_half))
 }
 
 #[cfg(test)]
@@ -284,8 +295,13 @@ mod tests {
             (Coverage90, 0.95, 0.84, Breach),
             (TotalRatio, 1.1, 1.65, Within),
             (TotalRatio, 1.1, 1.66, Breach),
-            (TotalRatio, 1.2, 0.8, Within),
-            (TotalRatio, 1.2, 0.79, Breach),
+            (TotalRatio, 0.9, 0.6, Within),
+            (TotalRatio, 0.9, 0.59, Breach),
+            // Nearer to 1, and beyond it by no more than the limit.
+            (TotalRatio, 0.6, 1.0, Within),
+            (TotalRatio, 0.6, 1.5, Within),
+            (TotalRatio, 1.6, 0.67, Within),
+            (TotalRatio, 1.6, 0.66, Breach),
         ] {
             let found = judged(metric, Measure::exact(baseline), Measure::exact(latest));
             assert_eq!(found.state, state, "{} {baseline} {latest}", metric.key());
@@ -318,19 +334,19 @@ mod tests {
     fn beyond_the_threshold_is_no_breach_while_it_may_be_chance() {
         use Metric::{CalibrationSlope, Coverage90, GiniNormalized, R2, Rmse};
         for (metric, baseline, latest, is_breach) in [
-            // ln 1.3 = 0.262 against √(0.1² + 0.2²) = 0.224, and against √(0.1² + 0.26²) = 0.279.
-            (Rmse, about(100.0, 10.0), about(130.0, 26.0), true),
-            (Rmse, about(100.0, 10.0), about(130.0, 33.8), false),
-            (R2, about(0.6, 0.06), about(0.49, 0.08), true),
-            (R2, about(0.6, 0.06), about(0.49, 0.10), false),
-            (GiniNormalized, about(0.7, 0.0), about(0.55, 0.14), true),
-            (GiniNormalized, about(0.7, 0.0), about(0.55, 0.16), false),
-            (Coverage90, about(0.95, 0.09), about(0.8, 0.09), true),
-            (Coverage90, about(0.95, 0.12), about(0.8, 0.12), false),
+            // ln 1.3 = 0.262 against √2 times √(0.1² + 0.15²) = 0.180, and times √(0.1² + 0.18²) = 0.206.
+            (Rmse, about(100.0, 10.0), about(130.0, 19.5), true),
+            (Rmse, about(100.0, 10.0), about(130.0, 23.4), false),
+            (R2, about(0.6, 0.03), about(0.49, 0.06), true),
+            (R2, about(0.6, 0.06), about(0.49, 0.08), false),
+            (GiniNormalized, about(0.7, 0.0), about(0.55, 0.10), true),
+            (GiniNormalized, about(0.7, 0.0), about(0.55, 0.11), false),
+            (Coverage90, about(0.95, 0.06), about(0.8, 0.08), true),
+            (Coverage90, about(0.95, 0.09), about(0.8, 0.09), false),
             // The slope is judged by its own interval against the edge, however uncertain the baseline.
-            (CalibrationSlope, about(1.0, 3.0), about(0.3, 0.19), true),
-            (CalibrationSlope, about(1.0, 0.0), about(0.3, 0.21), false),
-            (CalibrationSlope, about(1.0, 0.0), about(2.0, 0.51), false),
+            (CalibrationSlope, about(1.0, 3.0), about(0.3, 0.14), true),
+            (CalibrationSlope, about(1.0, 0.0), about(0.3, 0.15), false),
+            (CalibrationSlope, about(1.0, 0.0), about(2.0, 0.36), false),
         ] {
             let state = if is_breach { State::Breach } else { State::BeyondButUncertain };
             assert_eq!(judged(metric, baseline, latest).state, state, "{} {latest:?}", metric.key());

@@ -95,7 +95,7 @@ fn what_moved(m: &MonitorRecord, currency: &str) -> Vec<String> {
             Evaluated::OneWindowEarlier => "by the same configuration, fitted one window earlier",
         };
         lines.push(format!(
-            "\nThe baseline was measured out of time {whose}, on the {} after {}. A breach is beyond its limit by more than chance: the \
+            "\nThe baseline was measured out of time {whose}, on the {} after {}. A breach is beyond its limit, and the change is more than chance: the \
              intervals of both windows are taken into account.",
             months(m.prediction_months),
             baseline.cutoff

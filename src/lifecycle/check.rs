@@ -32,6 +32,11 @@ pub(super) fn check(section: &LifecycleSection, place: &dyn Fn(&str) -> String) 
     require(s.for_weeks <= 520, "schedule.for_weeks", "at most 520", s.for_weeks.to_string(), "12 is the default")?;
     let lag = s.max_data_lag_days;
     require(lag <= 366, "schedule.max_data_lag_days", "at most 366", lag.to_string(), "3 is the default")?;
+    let gone = (0.0..=1.0).contains(&s.max_gone_share);
+    let seen = s.max_gone_share.to_string();
+    require(gone, "schedule.max_gone_share", "between 0 and 1", seen, "0.01 is the default")?;
+    let wait = s.max_wait_days;
+    require(wait <= 3660, "schedule.max_wait_days", "at most 3660", wait.to_string(), "14 is the default")?;
     if let Some(k) = section.behaviour.clusters {
         let advice = "leave it out for the number that stands apart best";
         require((2..=10).contains(&k), "behaviour.clusters", "between 2 and 10", k.to_string(), advice)?;

@@ -11,7 +11,7 @@ use super::fit::{Windows, summarized};
 use super::predictions::{CLUSTER, Outcomes, Predictions};
 use super::project::{read_json, write_json};
 use super::recipe::Recipe;
-use super::snapshot::{SnapshotName, SnapshotRecord};
+use super::snapshot::{SnapshotName, SnapshotRecord, check_gone};
 use crate::error::{Error, Result};
 use crate::evaluate::Accuracy;
 use crate::predict::Labelling;
@@ -118,6 +118,8 @@ pub fn label(project: &Project, name: SnapshotName, log: &Log, observer: &dyn Ob
     let predictions = Predictions::read(&project.predictions_file(name, "parquet"))?;
     let outcomes = join(&dir, predictions, record.in_spend)?;
     drop(dir);
+    let gone = outcomes.left_out as usize;
+    check_gone(project, name, gone, gone + outcomes.actual_value.len())?;
     outcomes.write(&project.snapshot_folder(name), &format!("clv_labelled_{name}"))?;
     let outcome = OutcomeRecord {
         schema_version: 1,

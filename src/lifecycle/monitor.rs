@@ -107,7 +107,9 @@ pub fn monitor(project: &Project, name: SnapshotName) -> Result<MonitorRecord> {
         .evaluation
         .filter(|_| card.prediction_months == record.prediction_months)
         .map(|evaluation| Baseline { cutoff: evaluation.cutoff, of: evaluation.of, accuracy: evaluation.accuracy });
+    let is_baseline = baseline.as_ref().is_some_and(|b| b.cutoff == record.cutoff && b.accuracy == outcome.accuracy);
     let not_judged = match &baseline {
+        Some(_) if is_baseline => Some("this window is the baseline itself".to_owned()),
         Some(_) => None,
         None if card.prediction_months != record.prediction_months => Some(format!(
             "model {} was evaluated over {} months, this snapshot is of {}: errors over different windows cannot be compared",
@@ -120,8 +122,8 @@ pub fn monitor(project: &Project, name: SnapshotName) -> Result<MonitorRecord> {
         )),
     };
     let judgements = match &baseline {
-        Some(baseline) => judge(&baseline.accuracy, &outcome.accuracy, &project.limits())?,
-        None => Vec::new(),
+        Some(baseline) if !is_baseline => judge(&baseline.accuracy, &outcome.accuracy, &project.limits())?,
+        _ => Vec::new(),
     };
     let drifted = project.section.monitor.page_on_inputs && record.major_shifts().next().is_some();
     let breach = drifted || judgements.iter().any(is_breach);

@@ -82,12 +82,20 @@ pub struct PipelineDone {
     pub monitored: Vec<MonitorRecord>,
     /// How telling of alarms went.
     pub deliveries: Vec<Delivery>,
+    /// The last snapshot that was judged, in this run or before, where it broke its limits.
+    pub standing: Option<SnapshotName>,
 }
 
 impl PipelineDone {
-    /// Whether an alarm was raised.
+    /// Whether an alarm was raised, or one stands: the same run tried again says the same.
     pub fn alarmed(&self) -> bool {
-        self.monitored.iter().any(|record| record.breach)
+        self.standing.is_some() || self.monitored.iter().any(|record| record.breach)
+    }
+
+    /// Days for which a cutoff has waited for its data, where that is longer than the configuration allows.
+    pub fn overdue(&self, project: &Project) -> Option<i64> {
+        let days = (project.today.date - self.agenda.waiting.as_ref()?.cutoff).num_days();
+        (days > i64::from(project.section.schedule.max_wait_days)).then_some(days)
     }
 }
 
@@ -158,7 +166,18 @@ pub fn pipeline(project: &Project, observer: &dyn Observer) -> Result<PipelineDo
             .map_err(|e| Error::new(format!("the pipeline stopped at `{action}`")).because(e))?;
     }
     done.agenda = agenda;
+    done.standing = standing(project)?;
     Ok(done)
+}
+
+/// The last snapshot that was judged, if it broke its limits.
+fn standing(project: &Project) -> Result<Option<SnapshotName>> {
+    for name in project.snapshots()?.into_iter().rev() {
+        if let Some(record) = project.monitored(name)? {
+            return Ok(record.breach.then_some(name));
+        }
+    }
+    Ok(None)
 }
 
 fn perform(

@@ -131,7 +131,12 @@ impl Project {
             // A run takes its folder's name; so does a project.
             plan.output.title = root.file_name().map_or(plan.output.title, |name| name.to_string_lossy().into_owned());
         }
-        Ok(Self { root, text, sets, section, plan, today, _lock: lock })
+        let project = Self { root, text, sets, section, plan, today, _lock: lock };
+        // Whoever may change something first makes sure that nobody has changed what it rests on.
+        if access == Access::Write {
+            project.ledger()?;
+        }
+        Ok(project)
     }
 
     /// The folder itself.

@@ -203,6 +203,15 @@ pub fn score(
         Some(&earlier) => previous(project, earlier)?,
         None => None,
     };
+    if let Some(previous) = &previous {
+        previous.compare(project, &scoring, log, observer)?;
+    }
+    if champion.prediction_months != name.months {
+        observer.note(&format!(
+            "{} was evaluated over {} months: snapshots of {} cannot be judged; train and promote a model for them",
+            champion.id, champion.prediction_months, name.months
+        ));
+    }
     make_folder(&project.snapshot_folder(name), |folder| {
         let looked = look(project, &scoring, previous.as_ref())?;
         let extra = vec![
@@ -253,6 +262,39 @@ struct Previous {
     name: SnapshotName,
     lenses: Option<Lenses>,
     clusters: PreviousClusters,
+    data_digest: String,
+}
+
+impl Previous {
+    /// Whether the log still knows whom it knew: a log that was cut would make lost customers, and good figures, out of nothing.
+    fn compare(&self, project: &Project, scoring: &Scoring, log: &Log, observer: &dyn Observer) -> Result<()> {
+        if let Some(lenses) = &self.lenses {
+            let known: std::collections::HashSet<&str> = scoring.summary().customer_id.iter().collect();
+            let gone = lenses.ids.iter().filter(|id| !known.contains(id)).count();
+            check_gone(project, self.name, gone, lenses.ids.len())?;
+        }
+        if log.table.fingerprint(self.name.cutoff)?.digest != self.data_digest {
+            observer.note(&format!(
+                "purchases up to {} are not those that the snapshot of that day saw: lines came late, or were altered",
+                self.name.cutoff
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a log from which more customers are missing than the configuration allows.
+pub(super) fn check_gone(project: &Project, name: SnapshotName, gone: usize, of: usize) -> Result<()> {
+    let most = project.section.schedule.max_gone_share;
+    if gone as f64 <= most * of as f64 {
+        return Ok(());
+    }
+    Err(Error::new(format!("{gone} of the {of} customers of {name} are no longer in the log: it has most likely been cut"))
+        .at(project.plan.data.paths.join(", "))
+        .advice(format!(
+            "bring the missing files back; if they are gone on purpose, raise lifecycle.schedule.max_gone_share ({most}) for this run \
+             with --set"
+        )))
 }
 
 fn previous(project: &Project, name: SnapshotName) -> Result<Option<Previous>> {
@@ -260,7 +302,7 @@ fn previous(project: &Project, name: SnapshotName) -> Result<Option<Previous>> {
     let path = project.predictions_file(name, "parquet");
     // Pruned predictions take the movements with them, not the names of the clusters.
     let lenses = if path.exists() { Some(read_lenses(&path)?) } else { None };
-    Ok(Some(Previous { name, lenses, clusters: record.behaviour.for_next }))
+    Ok(Some(Previous { name, lenses, clusters: record.behaviour.for_next, data_digest: record.data_digest }))
 }
 
 /// What both lenses show.

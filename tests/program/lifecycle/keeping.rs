@@ -116,6 +116,9 @@ fn a_change_of_behaviour_raises_an_alarm() {
     let before = super::world::state_of(&world.root());
     let loose = ["--set", "lifecycle.schedule.max_data_lag_days=30"];
     world.succeed("2023-07-01", &[&["pipeline"][..], &loose].concat());
+    // It stands: who tries the failed run again is told the same.
+    let again = world.ends(1, "2023-07-01", &[&["pipeline", "--fail-on-alert"][..], &loose].concat());
+    assert!(again.contains("stands"), "{again}");
     world.ends(1, "2023-07-01", &["monitor", "--fail-on-alert"]);
     assert_eq!(before, super::world::state_of(&world.root()));
 }

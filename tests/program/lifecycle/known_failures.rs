@@ -102,6 +102,14 @@ fn late_data_are_waited_for() {
     assert!(world.has("outputs/2022-12-23_pred3m/snapshot.json") && !world.has("outputs/2023-01-22_pred3m"));
     let said = world.ends(2, "2023-02-01", &["score", "--cutoff", "2023-01-22"]);
     assert!(said.contains("would take silence for lost customers"), "{said}");
+    // For so long, and then it is a failure.
+    let said = world.ends(2, "2023-02-06", &["pipeline"]);
+    assert!(said.contains("the data have not arrived for 15 days"), "{said}");
+    // A log that was cut is no log of lost customers.
+    world.arrive("2023-01-31", |line| (line < "C00150").then(|| line.to_owned()));
+    let said = world.ends(2, "2023-02-01", &["pipeline"]);
+    assert!(said.contains("are no longer in the log: it has most likely been cut"), "{said}");
+    assert!(!world.has("outputs/2023-01-22_pred3m"));
     world.arrive("2023-01-31", |line| Some(line.to_owned()));
     let plan = world.json("2023-02-01", &["pipeline"]);
     assert_eq!(plan["done"]["waiting"], serde_json::Value::Null);
