@@ -11,6 +11,7 @@ struct Made {
     actual: Vec<f64>,
     counts: Vec<u32>,
     quantiles: [Vec<u32>; 5],
+    crps: Vec<f64>,
 }
 
 impl Made {
@@ -28,6 +29,8 @@ impl Made {
         let quantile = |share: f64| predicted.iter().map(|p| (p * share) as u32).collect();
         Self {
             quantiles: [0.0, 0.3, 0.8, 1.4, 2.5].map(quantile),
+            // Of a single certain prediction it is the absolute error.
+            crps: counts.iter().zip(&predicted).map(|(&k, p): (_, &f64)| (f64::from(k) - p.round()).abs()).collect(),
             actual: counts.iter().map(|&k| f64::from(k)).collect(),
             block,
             predicted,
@@ -46,6 +49,7 @@ impl Made {
             actual: pick(&self.actual, rows),
             counts: pick(&self.counts, rows),
             quantiles: self.quantiles.each_ref().map(|q| pick(q, rows)),
+            crps: pick(&self.crps, rows),
         }
     }
 
@@ -57,7 +61,7 @@ impl Made {
             block: &self.block,
             predicted: &self.predicted,
             actual: &self.actual,
-            purchases: Some(PurchaseOutcomes { actual: &self.counts, q05, q25, q50, q75, q95, crps: None }),
+            purchases: Some(PurchaseOutcomes { actual: &self.counts, q05, q25, q50, q75, q95, crps: Some(&self.crps) }),
         }
     }
 }
@@ -218,7 +222,8 @@ fn nobody_buying_leaves_shares_of_nothing_undefined() {
             "coverage_50",
             "coverage_90",
             "above_q95",
-            "quantile_score"
+            "quantile_score",
+            "crps_skill"
         ]
     );
     assert_eq!(found.get(Metric::CalibrationSlope).value, Some(0.0));

@@ -23,13 +23,14 @@ pub(super) fn of(r: &Recommendation, by: Metric) -> String {
     };
     text.push_str(&match r.why {
         Why::Alone if r.compared == 1 => "There is nothing to compare it with.".to_owned(),
+        Why::Alone if r.compared == 2 => "The other is worse by more than chance.".to_owned(),
         Why::Alone => format!("All {} others are worse by more than chance.", r.compared - 1),
         Why::Configured => format!(
             "The best of {} is indistinguishable from {others}, and among these is what the project does now: there is no reason to change.",
             r.compared
         ),
         Why::MostData => format!(
-            "The best of {} is indistinguishable from {others}; of these it is one that learns from most.",
+            "The best of {} is indistinguishable from {others}; none of these learns from more than this one.",
             r.compared
         ),
     });
