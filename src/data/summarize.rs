@@ -388,7 +388,7 @@ impl Customer {
         if date <= windows.calibration_end {
             // Purchases of one day stay together, so that a day's rows are forgotten all or none. A clock that is restarted had no
             // repeat purchase yet, so that none has to be taken back.
-            if self.first.is_some() && self.began <= windows.calibration_start && date > self.began {
+            if self.first.is_some() && self.began < windows.calibration_start && date > self.began {
                 *self = Self { id: std::mem::take(&mut self.id), ..Self::default() };
             }
             match self.first {

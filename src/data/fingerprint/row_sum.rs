@@ -46,7 +46,7 @@ pub(super) fn canonical<'a>(
     out.clear();
     out.extend((customer.len() as u64).to_le_bytes());
     out.extend(customer.as_bytes());
-    let _ = day;
+    out.extend(day.to_le_bytes());
     out.push(u8::from(units.is_some()));
     out.extend(units.unwrap_or(0).to_le_bytes());
     out.extend(lines.to_le_bytes());

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::html::lay_out;
 use super::plots::{self, Size, grid_map, responsive};
+use super::words::upper_first;
 use super::{ink, numbers};
 use crate::error::{Error, Result};
 use crate::evaluate::Better;
@@ -162,7 +163,7 @@ fn part(map: &HeatMap, chosen: Option<(&str, &str)>) -> MapPart {
     };
     MapPart {
         title: map.title.clone(),
-        metric: map.metric.clone(),
+        metric: upper_first(&map.metric),
         better: side(map.better),
         found,
         empty: (empty > 0).then(|| match empty {

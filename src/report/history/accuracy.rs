@@ -109,12 +109,11 @@ fn measure(h: &Horizon<'_>, metric: Metric, names: &Names<'_>, money: Option<&st
         with(Said::Breach),
         with(Said::Unjudged)
     );
-    let level = |class, name, of: fn(&HistoryRow, Metric) -> Option<f64>| Level {
-        class,
-        name,
-        at: h.each(|row| or_nan(of(row, metric))),
-    };
-    let levels = [level("baseline", "baseline", baseline), level("reference", "limit", limit)];
+    let mut levels =
+        vec![Level { class: "baseline", name: "baseline", at: h.each(|row| or_nan(baseline(row, metric))) }];
+    let limits = h.each(|row| or_nan(limit(row, metric)));
+    let limits = if metric == Metric::CalibrationSlope { both_sides(&limits) } else { vec![limits] };
+    levels.extend(limits.into_iter().map(|at| Level { class: "reference", name: "limit", at }));
     let drawing = plots::watch(&Watch {
         title: &title,
         description: &description,
@@ -142,6 +141,18 @@ fn measure(h: &Horizon<'_>, metric: Metric, names: &Names<'_>, money: Option<&st
         Better::Neither => String::new(),
     };
     Figure { caption: upper_first(metric.label()), rule, drawing }
+}
+
+/// The slope is judged on the side where it lies, above 1 or below; both limits hold all the time. One line each, over every judged
+/// cutoff, with the side's nearest known limit where a value lay on the other.
+fn both_sides(limits: &[f64]) -> Vec<Vec<f64>> {
+    let side = |is_above: bool| {
+        let known = |i: usize| Some(limits[i]).filter(|v| v.is_finite() && (*v > 1.0) == is_above);
+        let nearest =
+            |i: usize| (0..limits.len()).filter(|&j| known(j).is_some()).min_by_key(|j| j.abs_diff(i)).and_then(known);
+        (0..limits.len()).map(|i| or_nan(nearest(i).filter(|_| limits[i].is_finite()))).collect::<Vec<f64>>()
+    };
+    [side(true), side(false)].into_iter().filter(|line| line.iter().any(|v| v.is_finite())).collect()
 }
 
 fn tip(row: &HistoryRow, metric: Metric, names: &Names<'_>, money: Option<&str>) -> String {

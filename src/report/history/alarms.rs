@@ -20,7 +20,7 @@ pub(super) struct Alarms {
     folded: Vec<Alarm>,
 }
 
-/// One alarm; `file` is its page beside this one.
+/// One alarm; `file` is its page beside this one, a day and a number.
 #[derive(Debug, Serialize)]
 struct Alarm {
     title: String,

@@ -4,7 +4,7 @@ use super::example::{empty, history, history_of};
 use super::history_page;
 use crate::evaluate::{Measure, Metric};
 use crate::lifecycle::{History, PromotionRow};
-use crate::report::tests::{assert_heard, assert_sound, visible};
+use crate::report::tests::{assert_heard, assert_sound};
 
 fn page(history: &History) -> String {
     let html = history_page(history).expect("the page is laid out");
@@ -92,7 +92,7 @@ fn a_project_is_shown_however_little_has_happened() {
     // Only windows that run.
     let html = page(&history(3));
     assert!(html.contains("No window has passed yet.") && html.contains("3 snapshots; no window has passed yet."));
-    assert!(!visible(&html).contains("class=\"breach\""));
+    assert!(!html.contains(">RMSE</span>") && html.contains("What was predicted, and what happened"));
 }
 
 #[test]
@@ -228,6 +228,24 @@ fn commands_are_marked_and_nothing_else_is_markup() {
     ] {
         assert_eq!(super::marked(text), wanted);
     }
+}
+
+/// The calibration slope has a limit on either side. Each is one line, however often values change sides.
+#[test]
+fn both_limits_of_the_slope_are_whole_lines() {
+    let h = history(26);
+    let sides = |row: &crate::lifecycle::HistoryRow| {
+        let j = row.monitor.as_ref()?.judgements.iter().find(|j| j.metric == Metric::CalibrationSlope)?;
+        j.threshold_value
+    };
+    let seen: Vec<f64> = h.snapshots.iter().filter_map(sides).collect();
+    assert!(seen.windows(2).filter(|pair| pair[0] != pair[1]).count() > 2, "values change sides: {seen:?}");
+    let html = page(&h);
+    let panel = html.split("<figure").find(|part| part.contains("<title>calibration slope")).expect("the panel");
+    let lines: Vec<&str> =
+        panel.split("class=\"reference\" d=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines.iter().all(|line| line.matches('M').count() == 1), "{lines:?}");
 }
 
 #[test]

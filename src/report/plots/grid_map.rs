@@ -1,5 +1,5 @@
-//! A measure over calibration and prediction windows: a cell each, darker the better, with its figure and interval written in. The best
-//! cell has a frame; those that cannot be told from it have a dashed one. Knows nothing of how the figures came to be.
+//! A measure over calibration and prediction windows: a cell each, its colour the stronger the better, with its figure and interval written
+//! in. The best cell has a frame; those that cannot be told from it have a dashed one. Knows nothing of how the figures came to be.
 
 use super::super::grid::{Cell, HeatMap};
 use super::super::numbers;
