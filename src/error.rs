@@ -25,7 +25,16 @@ pub struct Error {
     seen: Option<String>,
     advice: Option<String>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
-    is_busy: bool,
+    standing: Standing,
+}
+
+/// Whether something is wrong.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Standing {
+    #[default]
+    Failed,
+    Busy,
+    Stopped,
 }
 
 /// `Result` with the crate's [`Error`].
@@ -68,13 +77,31 @@ impl Error {
     /// Marks that nothing is wrong but the moment: another process is at work.
     #[must_use]
     pub fn busy(mut self) -> Self {
-        self.is_busy = true;
+        self.standing = Standing::Busy;
         self
     }
 
-    /// Whether the same command may do later.
+    /// Whether the same command may do later, because another process is at work.
     pub fn is_busy(&self) -> bool {
-        self.is_busy
+        self.stands(Standing::Busy)
+    }
+
+    /// Marks that nothing is wrong: the work was asked to stop, and can be taken up again.
+    #[must_use]
+    pub fn stopped(mut self) -> Self {
+        self.standing = Standing::Stopped;
+        self
+    }
+
+    /// Whether the work was asked to stop, and the same command takes it up again.
+    pub fn is_stopped(&self) -> bool {
+        self.stands(Standing::Stopped)
+    }
+
+    /// Whether this error or one underneath it is marked so.
+    fn stands(&self, wanted: Standing) -> bool {
+        let beneath = || self.cause.as_deref()?.downcast_ref::<Self>();
+        self.standing == wanted || beneath().is_some_and(|error| error.stands(wanted))
     }
 
     /// An input or output failure on `path`.

@@ -32,6 +32,8 @@ enum Described {
     Card,
     /// An alert.
     Alert,
+    /// How a night ended, nightly/status.json.
+    Night,
 }
 
 pub(super) fn config(command: &ConfigCommand, terminal: Terminal) -> Result<Ending> {
@@ -52,6 +54,7 @@ pub(super) fn config(command: &ConfigCommand, terminal: Terminal) -> Result<Endi
             Described::Config => config::json_schema(),
             Described::Card => crate::lifecycle::card_schema(),
             Described::Alert => crate::lifecycle::alert_schema(),
+            Described::Night => crate::nightly::night_schema(),
         })?,
         ConfigCommand::Show(args) => {
             let plan = run::plan(&args.config, &args.set)?;

@@ -58,11 +58,14 @@ pub(super) struct GridArgs {
 const PRINTED: usize = 10;
 
 pub(super) fn grid(args: &GridArgs, terminal: Terminal) -> Result<Ending> {
+    args.project.on_with(&args.sets(), Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &GridArgs, terminal: Terminal) -> Result<Ending> {
     let by = metric(&args.by)?;
     let bars = Bars::new(terminal);
-    let project = args.project.open_with(&args.sets(), Access::Write)?;
     if args.dry_run {
-        let plan = plan_grid(&project, &bars)?;
+        let plan = plan_grid(project, &bars)?;
         bars.clear();
         if terminal.json {
             print_json(&plan)?;
@@ -71,7 +74,7 @@ pub(super) fn grid(args: &GridArgs, terminal: Terminal) -> Result<Ending> {
         }
         return Ok(Ending::Healthy);
     }
-    let record = search(&project, by, &bars)?;
+    let record = search(project, by, &bars)?;
     let page = report::grid_page(&report::GridView::of(&project.plan.output.title, &record))?;
     let last = record.plan.cutoffs.last().map_or_else(String::new, ToString::to_string);
     let page = project.write_page(&format!("grid/{last}/grid.html"), &page)?;
@@ -80,7 +83,7 @@ pub(super) fn grid(args: &GridArgs, terminal: Terminal) -> Result<Ending> {
         (true, true) => print_json(&GridView::of(&record))?,
         (true, false) => print_json(&record)?,
         (false, _) => {
-            print(&record, &project);
+            print(&record, project);
             println!("maps     {}", page.display());
         }
     }

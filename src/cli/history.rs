@@ -7,7 +7,7 @@ use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::Result;
 use crate::evaluate::Metric;
-use crate::lifecycle::{Access, history as collect};
+use crate::lifecycle::{Access, Project, history as collect};
 use crate::report::{history_page, whole};
 
 /// Writes history.html into the project (accuracy over time with its limits, changes of champion, who moved between tiers and clusters,
@@ -19,8 +19,11 @@ pub(super) struct HistoryArgs {
 }
 
 pub(super) fn history(args: &HistoryArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Read)?;
-    let history = collect(&project)?;
+    args.project.on(Access::Read, |project| in_project(project, terminal))
+}
+
+fn in_project(project: &Project, terminal: Terminal) -> Result<Ending> {
+    let history = collect(project)?;
     let page = project.write_page("history.html", &history_page(&history)?)?;
     if terminal.json {
         return print_json(&history).map(|()| Ending::Healthy);

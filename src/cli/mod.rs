@@ -12,8 +12,10 @@ mod grid;
 mod history;
 mod imported;
 mod init;
+mod journal;
 mod maximum;
 mod monitor;
+mod nightly;
 mod outcome;
 mod pipeline;
 mod prior;
@@ -60,7 +62,7 @@ Begin with:
   longrun simulate --output data/demo     make a small shop to play with
   longrun run configs/demo.toml           fit it, predict every customer, write the report
 
-Exit codes: 0 the result is healthy; 1 finished, but the diagnostics refuse the result; 2 failed;\n3 another process is working on the project.";
+Exit codes: 0 the result is healthy; 1 finished, but the diagnostics refuse the result; 2 failed;\n3 another process is working on the project; 4 stopped as asked, and 5 at the deadline of a night, to be taken up again.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -69,9 +71,9 @@ enum Command {
     /// Continue a run that was interrupted; its draws come out as if it never had been.
     Resume(resume::ResumeArgs),
     /// Turn transactions into one row per customer (step 1).
-    Summarize(step::StepArgs),
+    Summarize(step::SummarizeArgs),
     /// Sample the posteriors of the population's parameters (step 2).
-    Fit(step::StepArgs),
+    Fit(step::FitArgs),
     /// Judge the draws: R-hat, effective sample sizes, divergences, verdict (step 3).
     ///
     /// Also draws that other programs made: `--draws` reads CmdStan's CSV files.
@@ -128,6 +130,10 @@ enum Command {
     Prune(prune::PruneArgs),
     /// Project: what has happened, as a page and as JSON.
     History(history::HistoryArgs),
+    /// Project: an unattended night, on a machine that may be taken away; what a spot VM calls.
+    Nightly(nightly::NightlyArgs),
+    /// Project: how its nights are doing.
+    Status(nightly::StatusArgs),
     /// Check a configuration, or print its JSON Schema or its resolved form.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -151,6 +157,8 @@ enum Ending {
     Healthy,
     /// Finished, but the diagnostics refuse the result.
     Refused,
+    /// Otherwise, as this exit code says.
+    Coded(u8),
 }
 
 /// What every subcommand may need to know of the terminal.
@@ -168,9 +176,14 @@ pub fn main() -> ExitCode {
     match dispatch(cli.command, terminal) {
         Ok(Ending::Healthy) => ExitCode::SUCCESS,
         Ok(Ending::Refused) => ExitCode::from(1),
+        Ok(Ending::Coded(code)) => ExitCode::from(code),
         Err(error) => {
             print_error(&error, terminal);
-            ExitCode::from(if error.is_busy() { 3 } else { 2 })
+            ExitCode::from(match &error {
+                error if error.is_busy() => 3,
+                error if error.is_stopped() => 4,
+                _ => 2,
+            })
         }
     }
 }
@@ -192,8 +205,8 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
     match command {
         Command::Run(args) => run::run(&args, terminal),
         Command::Resume(args) => resume::resume(&args, terminal),
-        Command::Summarize(args) => step::step(&args, Step::Summarize, terminal),
-        Command::Fit(args) => step::step(&args, Step::Fit, terminal),
+        Command::Summarize(args) => step::summarize(&args, terminal),
+        Command::Fit(args) => step::fit(&args, terminal),
         Command::Diagnose(args) => imported::diagnose(&args, terminal),
         Command::Import(args) => imported::import(&args, terminal),
         Command::Predict(args) => step::step(&args, Step::Predict, terminal),
@@ -221,6 +234,8 @@ fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {
         Command::Reproduce(args) => reproduce::reproduce(&args, terminal),
         Command::Prune(args) => prune::prune(&args, terminal),
         Command::History(args) => history::history(&args, terminal),
+        Command::Nightly(args) => nightly::nightly(&args, terminal),
+        Command::Status(args) => nightly::status(&args, terminal),
         Command::Config(command) => config::config(&command, terminal),
     }
 }

@@ -8,7 +8,7 @@ use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::{Error, Result};
 use crate::evaluate::State;
-use crate::lifecycle::{Access, SnapshotName, watch};
+use crate::lifecycle::{Access, Project, SnapshotName, watch};
 
 /// Judges labelled snapshots against the baseline in their model's card and raises alarms: all of them, in order, or those named. Nothing is
 /// scored or labelled here; `longrun pipeline` does that.
@@ -26,7 +26,10 @@ pub(super) struct MonitorArgs {
 }
 
 pub(super) fn monitor(args: &MonitorArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &MonitorArgs, terminal: Terminal) -> Result<Ending> {
     let mut names: Vec<SnapshotName> = if args.snapshots.is_empty() {
         let mut labelled = Vec::new();
         for name in project.snapshots()? {
@@ -46,14 +49,14 @@ pub(super) fn monitor(args: &MonitorArgs, terminal: Terminal) -> Result<Ending> 
     }
     let mut records = Vec::new();
     for name in names {
-        records.push(watch(&project, name)?.0);
+        records.push(watch(project, name)?.0);
     }
     let alarmed = records.iter().any(|record| record.breach);
     if terminal.json {
         print_json(&records)?;
     } else {
         for record in &records {
-            print_monitored(record, &project);
+            print_monitored(record, project);
             for j in &record.judgements {
                 let number = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.3}"));
                 let state = match &j.state {

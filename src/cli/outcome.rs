@@ -99,6 +99,7 @@ impl Outcome {
     fn json(&self, dir: &RunDir) -> serde_json::Value {
         serde_json::json!({
             "run_dir": dir.root(),
+            "kept_in": dir.shown().to_string(),
             "report": dir.path("report.html"),
             "verdict": self.diagnostics.verdict,
             "reasons": self.diagnostics.reasons,
@@ -148,6 +149,9 @@ impl Outcome {
         println!();
         println!("customers  {}", dir.path("customers.csv").display());
         println!("report     {}", dir.path("report.html").display());
+        if dir.is_away() {
+            println!("kept in    {}", dir.shown());
+        }
     }
 }
 
@@ -168,7 +172,8 @@ fn how(plan: &Plan) -> String {
             format!("Pathfinder approximation, {} paths, {drawn} draws of it, not samples of the posterior", s.chains)
         }
     };
-    format!("{work}, on {place} ({reason})")
+    let begun = plan.warm_start.as_ref().map_or(String::new(), |warm| format!("; {}", run::warm_words(warm)));
+    format!("{work}, on {place} ({reason}){begun}")
 }
 
 fn interval(i: &Interval, show: impl Fn(f64) -> String) -> String {

@@ -7,7 +7,7 @@ use super::progress::Bars;
 use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::{Error, Result};
-use crate::lifecycle::{Access, Agenda, MonitorRecord, agenda, pipeline as run};
+use crate::lifecycle::{Access, Agenda, MonitorRecord, Project, agenda, pipeline as run};
 
 /// Does whatever is due: scores the cutoffs that have come, labels the snapshots whose window has passed, judges them, raises alarms.
 /// Calling it twice does nothing twice; a run that was missed is caught up; one that was killed goes on where it stopped.
@@ -30,10 +30,13 @@ pub(super) struct PipelineArgs {
 }
 
 pub(super) fn pipeline(args: &PipelineArgs, terminal: Terminal) -> Result<Ending> {
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &PipelineArgs, terminal: Terminal) -> Result<Ending> {
     let bars = Bars::new(terminal);
-    let project = args.project.open(Access::Write)?;
     if args.dry_run {
-        let plan = agenda(&project, &project.log(false, &bars)?)?;
+        let plan = agenda(project, &project.log(false, &bars)?)?;
         bars.clear();
         if terminal.json {
             print_json(&plan)?;
@@ -42,7 +45,7 @@ pub(super) fn pipeline(args: &PipelineArgs, terminal: Terminal) -> Result<Ending
         }
         return Ok(Ending::Healthy);
     }
-    let done = run(&project, &bars)?;
+    let done = run(project, &bars)?;
     bars.clear();
     if terminal.json {
         let alarms: Vec<_> = done.monitored.iter().filter(|record| record.breach).map(|record| record.cutoff).collect();
@@ -51,7 +54,7 @@ pub(super) fn pipeline(args: &PipelineArgs, terminal: Terminal) -> Result<Ending
         }))?;
     } else {
         print(&done.agenda, "");
-        done.monitored.iter().for_each(|record| print_monitored(record, &project));
+        done.monitored.iter().for_each(|record| print_monitored(record, project));
         if let Some(name) = done.standing.filter(|_| done.monitored.is_empty()) {
             println!("the alarm of {name} stands: {}", project.path(&format!("alerts/{name}.md")).display());
         }
@@ -59,7 +62,7 @@ pub(super) fn pipeline(args: &PipelineArgs, terminal: Terminal) -> Result<Ending
             println!("told {}: {}", delivery.host, delivery.outcome);
         }
     }
-    if let Some((days, waiting)) = done.overdue(&project).zip(done.agenda.waiting.as_ref()) {
+    if let Some((days, waiting)) = done.overdue(project).zip(done.agenda.waiting.as_ref()) {
         return Err(Error::new(format!("the data have not arrived for {days} days"))
             .at(project.plan.data.paths.join(", "))
             .seen(format!("{} is due, the last purchase is of {}", waiting.cutoff, waiting.last_date))

@@ -8,7 +8,9 @@ use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::{Error, Result};
 use crate::evaluate::{Difference, Verdict};
-use crate::lifecycle::{Access, Comparison, PromoteSettings, compare, previous_champion, promote as make_champion};
+use crate::lifecycle::{
+    Access, Comparison, Project, PromoteSettings, compare, previous_champion, promote as make_champion,
+};
 
 /// Makes a model the champion and appends a row to champion_manifest.csv. Beforehand both are compared on the same customers, over the
 /// window of the model's evaluation.
@@ -39,15 +41,18 @@ pub(super) struct PromoteArgs {
 }
 
 pub(super) fn promote(args: &PromoteArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &PromoteArgs, terminal: Terminal) -> Result<Ending> {
     let id = match &args.model {
         Some(model) => project.resolve(model)?,
-        None => previous_champion(&project)?,
+        None => previous_champion(project)?,
     };
     let bars = Bars::new(terminal);
     if args.dry_run {
         let champion = project.champion()?;
-        let comparison = compare(&project, &champion.id, &project.card(&id)?, &bars)?;
+        let comparison = compare(project, &champion.id, &project.card(&id)?, &bars)?;
         bars.clear();
         let comparison = comparison.map_err(|why| Error::new("the models cannot be compared").seen(why))?;
         if terminal.json {
@@ -59,7 +64,7 @@ pub(super) fn promote(args: &PromoteArgs, terminal: Terminal) -> Result<Ending> 
     }
     let settings =
         PromoteSettings { note: args.note.clone(), without_baseline: args.without_baseline, rollback: args.rollback };
-    let done = make_champion(&project, &id, &settings, &bars)?;
+    let done = make_champion(project, &id, &settings, &bars)?;
     bars.clear();
     if terminal.json {
         print_json(&serde_json::json!({

@@ -6,7 +6,7 @@ use super::config::print_json;
 use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::Result;
-use crate::lifecycle::{Access, prune as remove, removals};
+use crate::lifecycle::{Access, Project, prune as remove, removals};
 
 /// Removes what lifecycle.retention says has been kept long enough: old models' draws (cards stay longer), labelled predictions, finished
 /// work. Never the champion, the challenger or the ledger, and never predictions that wait for their label. Says what it would do
@@ -26,11 +26,14 @@ pub(super) struct PruneArgs {
 }
 
 pub(super) fn prune(args: &PruneArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
-    let found = removals(&project)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &PruneArgs, terminal: Terminal) -> Result<Ending> {
+    let found = removals(project)?;
     let do_it = args.yes && !args.dry_run;
     if do_it {
-        remove(&project, &found)?;
+        remove(project, &found)?;
     }
     if terminal.json {
         return print_json(&serde_json::json!({ "removed": do_it, "removals": found })).map(|()| Ending::Healthy);

@@ -7,7 +7,7 @@ use super::progress::Bars;
 use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::Result;
-use crate::lifecycle::{Access, Match, reproduce as again};
+use crate::lifecycle::{Access, Match, Project, reproduce as again};
 
 /// Makes a model again from its card alone, at the same cutoff, and compares: program, data, every draw, every figure. Exit code 1 when
 /// they do not match, with what differs. On the same machine and backend, draws are equal to the last bit.
@@ -29,10 +29,13 @@ pub(super) struct ReproduceArgs {
 }
 
 pub(super) fn reproduce(args: &ReproduceArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &ReproduceArgs, terminal: Terminal) -> Result<Ending> {
     let id = project.resolve(&args.model)?;
     let bars = Bars::new(terminal);
-    let found = again(&project, &id, args.anyway, args.keep, &bars)?;
+    let found = again(project, &id, args.anyway, args.keep, &bars)?;
     bars.clear();
     if terminal.json {
         print_json(&found)?;

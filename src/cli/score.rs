@@ -8,7 +8,7 @@ use super::progress::Bars;
 use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::Result;
-use crate::lifecycle::{Access, SnapshotName, SnapshotRecord, score as make};
+use crate::lifecycle::{Access, Project, SnapshotName, SnapshotRecord, score as make};
 use crate::report::{count, money, percent, whole};
 use crate::segment::cluster_label;
 
@@ -25,10 +25,13 @@ pub(super) struct ScoreArgs {
 }
 
 pub(super) fn score(args: &ScoreArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &ScoreArgs, terminal: Terminal) -> Result<Ending> {
     let bars = Bars::new(terminal);
     let log = project.log(false, &bars)?;
-    let (record, is_new) = make(&project, args.cutoff.unwrap_or(log.last_date), &log, &bars)?;
+    let (record, is_new) = make(project, args.cutoff.unwrap_or(log.last_date), &log, &bars)?;
     bars.clear();
     let name = SnapshotName { cutoff: record.cutoff, months: record.prediction_months };
     if terminal.json {

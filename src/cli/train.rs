@@ -9,7 +9,7 @@ use super::project::ProjectArgs;
 use super::{Ending, Terminal};
 use crate::error::Result;
 use crate::evaluate::Metric;
-use crate::lifecycle::{Access, Card, Evaluated, Trained, train as make};
+use crate::lifecycle::{Access, Card, Evaluated, Project, TrainOptions, Trained, WarmStart, train as make};
 
 /// Fits the project's configuration to everything up to a cutoff and evaluates it on a window that it has not seen: the one after the
 /// cutoff, or, where the data do not go on for so long, by fitting the same configuration one window earlier. Training the same again
@@ -22,12 +22,34 @@ pub(super) struct TrainArgs {
     /// Last day to learn from, YYYY-MM-DD [default: the last day of the data].
     #[arg(long, value_name = "DATE")]
     cutoff: Option<NaiveDate>,
+
+    /// Begin the chains where those of an earlier model ended: an id, `champion` or `challenger`.
+    #[arg(long, value_name = "MODEL")]
+    warm_start: Option<String>,
+
+    /// Where that makes no sense (other groups, other priors, no such model), begin cold instead of giving up; the card says why.
+    #[arg(long, requires = "warm_start")]
+    or_cold: bool,
+}
+
+impl TrainArgs {
+    fn options(&self) -> TrainOptions {
+        let warm_start = match &self.warm_start {
+            None => WarmStart::No,
+            Some(model) if self.or_cold => WarmStart::IfPossible(model.clone()),
+            Some(model) => WarmStart::From(model.clone()),
+        };
+        TrainOptions { warm_start }
+    }
 }
 
 pub(super) fn train(args: &TrainArgs, terminal: Terminal) -> Result<Ending> {
-    let project = args.project.open(Access::Write)?;
+    args.project.on(Access::Write, |project| in_project(project, args, terminal))
+}
+
+fn in_project(project: &Project, args: &TrainArgs, terminal: Terminal) -> Result<Ending> {
     let bars = Bars::new(terminal);
-    let trained = make(&project, args.cutoff, &bars)?;
+    let trained = make(project, args.cutoff, &args.options(), &bars)?;
     bars.clear();
     let (card, is_new) = match &trained {
         Trained::Made(card) => (card, true),

@@ -57,6 +57,7 @@ pub fn check(source: &Source, today: NaiveDate, compute: ComputePlan) -> Result<
         },
         spend,
         spend_left_out: None,
+        warm_start: None,
     })
 }
 
@@ -229,6 +230,12 @@ impl Checker<'_> {
                 .at(self.source.place("data.holdout_end"))
                 .advice("the holdout begins the day after the calibration ends"));
         }
+        let forget = d.forget.as_ref().map(OneOrMany::to_vec).unwrap_or_default();
+        let named = forget.iter().all(|path| !path.trim().is_empty());
+        self.require(named, "data.forget", "a file, or a list of files", "nothing", "e.g. forget = \"forget.txt\"")?;
+        let known = forget.is_empty() || d.kind == Kind::Transactions;
+        let advice = "leave the customers' lines out of the file";
+        self.require(known, "data.forget", "left out unless data.kind is \"transactions\"", "a list", advice)?;
         Ok(DataPlan {
             kind: d.kind,
             paths,
@@ -248,6 +255,7 @@ impl Checker<'_> {
             negative_amounts: d.negative_amounts,
             time_zone: self.time_zone()?,
             sample_customers: d.sample_customers,
+            forget,
             max_reject_share: d.max_reject_share,
             currency: d.currency.clone(),
         })

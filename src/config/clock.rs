@@ -3,8 +3,9 @@
 use chrono::{Days, NaiveDate};
 
 use super::check::Checker;
+use super::data::TimeUnit;
 use super::plan::DataPlan;
-use super::sections::{GroupBy, PurchaseModel, SpendModel, TimeUnit};
+use super::sections::{GroupBy, PurchaseModel, SpendModel};
 use crate::data::{Kind, Resolution};
 use crate::error::{Error, Result};
 

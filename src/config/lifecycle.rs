@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::day::Day;
+use super::nightly::NightlySection;
 use super::sections::{PurchaseModel, SamplerKind};
 
 /// The life of a model in a project: when it is trained on what, scored, judged and replaced. Only `longrun` commands that work on a
@@ -34,6 +35,8 @@ pub struct LifecycleSection {
     pub grid: GridSection,
     /// How long things are kept.
     pub retention: RetentionSection,
+    /// The unattended night.
+    pub nightly: NightlySection,
 }
 
 impl Default for LifecycleSection {
@@ -48,6 +51,7 @@ impl Default for LifecycleSection {
             webhook: None,
             grid: GridSection::default(),
             retention: RetentionSection::default(),
+            nightly: NightlySection::default(),
         }
     }
 }

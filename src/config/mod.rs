@@ -12,24 +12,30 @@ mod check;
 mod clock;
 mod columns;
 mod covariates;
+mod data;
 mod day;
 mod lifecycle;
+mod nightly;
 mod one_or_many;
 mod plan;
 mod sections;
 mod source;
 
 pub use check::check;
+pub use data::{Columns, DataSection, Delimiter, NamedTimeUnit, TimeUnit};
 pub use day::Day;
 pub use lifecycle::{
     BehaviourSection, GridSection, LifecycleSection, MonitorSection, RetentionSection, ScheduleSection, Segmentation,
     WebhookSection,
 };
+pub use nightly::{NightlySection, Notify};
 pub use one_or_many::OneOrMany;
-pub use plan::{Backend, ComputePlan, CovariatesPlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan};
+pub use plan::{
+    Backend, ComputePlan, CovariatesPlan, DataPlan, GroupsPlan, Layout, ModelPlan, OutputPlan, Plan, WarmStartPlan,
+};
 pub use sections::{
-    BackendChoice, ClvConfig, Columns, ComputeSection, CovariatesSection, DataSection, Delimiter, DiagnoseSection,
-    GroupBy, GroupsSection, LayoutChoice, NamedTimeUnit, OutputSection, PredictSection, PurchaseModel, PurchaseSection,
-    SamplerKind, SamplerSection, SpendModel, SpendSection, TimeUnit,
+    BackendChoice, ClvConfig, ComputeSection, CovariatesSection, DiagnoseSection, GroupBy, GroupsSection, LayoutChoice,
+    OutputSection, PredictSection, PurchaseModel, PurchaseSection, SamplerKind, SamplerSection, SpendModel,
+    SpendSection,
 };
 pub use source::{Source, json_schema};

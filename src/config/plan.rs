@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Day;
@@ -44,6 +45,24 @@ pub struct Plan {
     /// The spend model that was asked for, where no customer has spend to learn from.
     #[serde(default)]
     pub spend_left_out: Option<ModelPlan>,
+    /// The earlier run that chains begin from, if any; what it gave lies beside the plan, in `warm_start.json`.
+    // Left out of a plan where there is none: draws belong to the plan as it is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStartPlan>,
+}
+
+/// The earlier run that chains begin from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WarmStartPlan {
+    /// What the earlier run is called: its folder, or a model's id.
+    pub from: String,
+    /// Digest of what it gave.
+    pub sha256: String,
+    /// How many runs in a row began warm, this one included.
+    pub generation: u32,
+    /// Whether the earlier run's own diagnostics refuse it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
 }
 
 /// Where results go.
@@ -98,6 +117,9 @@ pub struct DataPlan {
     /// Fit about this many customers; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sample_customers: Option<u64>,
+    /// Files that list customers to forget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forget: Vec<String>,
     /// Largest share of rejected lines.
     pub max_reject_share: f64,
     /// Sign or code shown before amounts.

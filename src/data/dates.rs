@@ -62,7 +62,7 @@ impl DateReader {
             return Err(format!("lies before {EARLIEST_YEAR}"));
         }
         match self.latest {
-            Some(latest) if date > latest => Err(format!("lies in the future (after {latest})")),
+            Some(latest) if date > latest => Err(in_the_future(latest)),
             _ => Ok(date),
         }
     }
@@ -100,6 +100,11 @@ impl DateReader {
                 _ => format!("does not match date_format {pattern:?}"),
             })
     }
+}
+
+/// Why a date after `latest` is rejected.
+pub(super) fn in_the_future(latest: NaiveDate) -> String {
+    format!("lies in the future (after {latest})")
 }
 
 /// A date with what is written behind it.

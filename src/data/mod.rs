@@ -1,8 +1,8 @@
 //! Transactions become one row per customer, and rows become cells. Nothing here knows which model reads them.
 //!
 //! ```text
-//! transactions ─ ingest ─▶ transactions/part-NNN.parquet ─ TransactionTable::summarize_into ─┐
-//!                          rejects.csv                                                       ├▶ PendingSummary ─ publish ─▶
+//! transactions ─ fold ─▶ transactions/MONTH/part-NNN-….parquet ─ TransactionTable::summarize_into ─┐
+//!                        rejects.csv                                                             ├▶ PendingSummary ─ publish ─▶
 //! cohorts ─ expand_cohorts ─▶ contracts.csv ─┬ ingest_summary_into ──────────────────────────┘
 //! summaries, contracts ──────────────────────┘
 //!   summary.parquet, holdout.parquet, weekly.parquet ─▶ Summary, Holdout, WeeklyRepeats    (predictions, evaluation)
@@ -24,6 +24,8 @@ mod customer_rows;
 mod dates;
 mod field;
 mod fingerprint;
+mod fold;
+mod forgotten;
 mod group_tree;
 mod grouping;
 mod holdout;
@@ -31,6 +33,9 @@ mod ids;
 mod ingest;
 mod labels;
 mod line_blocks;
+mod log_files;
+mod month;
+mod month_merge;
 mod netting;
 mod observation_files;
 mod observations;
@@ -68,11 +73,14 @@ pub use covariates::{
     COVARIATES_FILE, CovariateFacts, CovariateTable, Design, DesignColumn, MissingValues, read_covariates,
 };
 pub use fingerprint::{Fingerprint, MonthPrint};
+pub use fold::{Folded, LogToRead, fold, take_over_table};
+pub use forgotten::Forgotten;
 pub use group_tree::{GroupLevel, prefix as group_prefix};
 pub use grouping::Grouping;
 pub use holdout::Holdout;
 pub use ids::Ids;
 pub use ingest::{IngestReport, ingest};
+pub use log_files::{LocalFiles, LogFile, LogFiles};
 pub use observations::Observations;
 pub use resolution::Resolution;
 pub use roles::{Column, Columns, ExtraColumn, Kind, RESERVED_COLUMNS};

@@ -5,10 +5,12 @@
 //! On a day without a purchase there is nothing to take off, and they are left out. All of it is whole ten-thousandths of the
 //! currency, so the order of lines does not matter.
 
+use serde::{Deserialize, Serialize};
+
 use super::shuffle::Line;
 
 /// What became of returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Netted {
     /// Negative lines that reduced purchases of their day.
     pub(super) returns: u64,

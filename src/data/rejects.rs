@@ -27,14 +27,20 @@ pub(super) struct Reject {
 }
 
 /// Collects rejected rows from any number of threads and keeps the first ones in the order of files and lines.
-#[derive(Debug, Default)]
-pub(super) struct RejectLog {
-    kept: Mutex<Vec<Reject>>,
+#[derive(Debug)]
+pub(super) struct RejectLog<R = Reject> {
+    kept: Mutex<Vec<R>>,
 }
 
-impl RejectLog {
+impl<R> Default for RejectLog<R> {
+    fn default() -> Self {
+        Self { kept: Mutex::default() }
+    }
+}
+
+impl<R: Ord> RejectLog<R> {
     /// Adds the rejected rows of one block.
-    pub(super) fn extend(&self, rejects: Vec<Reject>) {
+    pub(super) fn extend(&self, rejects: Vec<R>) {
         if rejects.is_empty() {
             return;
         }
@@ -46,31 +52,50 @@ impl RejectLog {
         }
     }
 
-    /// Writes `rejects.csv` (also when it has no rows, so that nobody reads an older one) and stops when more than `max_share`
-    /// of `rows` were rejected.
-    pub(super) fn settle(self, path: &Path, files: &[PathBuf], rejected: u64, rows: u64, max_share: f64) -> Result<()> {
+    /// The first ones, in order.
+    pub(super) fn into_first(self) -> Vec<R> {
         let mut kept = self.kept.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         kept.sort();
         kept.truncate(WRITTEN);
-        write(path, files, &kept)?;
-        let share = rejected as f64 / rows.max(1) as f64;
-        if share <= max_share {
-            return Ok(());
-        }
-        let first: Vec<String> = kept
-            .iter()
-            .take(3)
-            .map(|r| format!("{}:{}: {} {:?} {}", files[r.file].display(), r.line, r.column, r.value, r.reason))
-            .collect();
-        Err(Error::new(format!(
-            "{rejected} of {rows} rows were rejected ({:.3} %), more than max_reject_share allows ({:.3} %)",
-            100.0 * share,
-            100.0 * max_share
-        ))
-        .at(path.display())
-        .seen(first.join("; "))
-        .advice("the file lists every rejected row with its reason; mend the data or its description, or raise data.max_reject_share"))
+        kept
     }
+}
+
+impl RejectLog {
+    /// Writes `rejects.csv` and stops where too many rows were rejected, as [`settle`] does.
+    pub(super) fn settle(self, path: &Path, files: &[PathBuf], rejected: u64, rows: u64, max_share: f64) -> Result<()> {
+        settle(&self.into_first().iter().collect::<Vec<_>>(), path, files, rejected, rows, max_share)
+    }
+}
+
+/// Writes `rejects.csv` (also when it has no rows, so that nobody reads an older one) and stops when more than `max_share` of `rows` were
+/// rejected.
+pub(super) fn settle(
+    kept: &[&Reject],
+    path: &Path,
+    files: &[PathBuf],
+    rejected: u64,
+    rows: u64,
+    max_share: f64,
+) -> Result<()> {
+    write(path, files, kept)?;
+    let share = rejected as f64 / rows.max(1) as f64;
+    if share <= max_share {
+        return Ok(());
+    }
+    let first: Vec<String> = kept
+        .iter()
+        .take(3)
+        .map(|r| format!("{}:{}: {} {:?} {}", files[r.file].display(), r.line, r.column, r.value, r.reason))
+        .collect();
+    Err(Error::new(format!(
+        "{rejected} of {rows} rows were rejected ({:.3} %), more than max_reject_share allows ({:.3} %)",
+        100.0 * share,
+        100.0 * max_share
+    ))
+    .at(path.display())
+    .seen(first.join("; "))
+    .advice("the file lists every rejected row with its reason; mend the data or its description, or raise data.max_reject_share"))
 }
 
 /// Locks a mutex; a thread that panicked while it held the lock has already ended the work whose data this is.
@@ -87,7 +112,7 @@ pub(super) fn shown(value: &str) -> String {
     shown
 }
 
-fn write(path: &Path, files: &[PathBuf], rejects: &[Reject]) -> Result<()> {
+fn write(path: &Path, files: &[PathBuf], rejects: &[&Reject]) -> Result<()> {
     let io = |e: csv::Error| {
         let cause = match e.into_kind() {
             csv::ErrorKind::Io(cause) => cause,

@@ -136,12 +136,16 @@ impl Columns {
     }
 }
 
+/// The column of the transactions table that says which file a line came from.
+pub(super) const FILE_COLUMN: &str = "file_digest";
+
 /// Names that the project's own tables use; an extra column may not take one of them.
 pub const RESERVED_COLUMNS: &[&str] = &[
     "customer_id",
     "date",
     "amount",
     "purchases",
+    FILE_COLUMN,
     "first_purchase",
     "frequency",
     "recency",

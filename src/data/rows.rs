@@ -95,8 +95,6 @@ pub(super) struct Reading<'a> {
     /// Bytes of text in one block.
     pub(super) block_bytes: usize,
     pub(super) bytes_total: u64,
-    /// Whom progress is told.
-    pub(super) progress: &'a (dyn Fn(IngestProgress) + Sync),
     meter: Meter<'a>,
 }
 
@@ -124,10 +122,21 @@ impl<'a> Reading<'a> {
             bytes_total += std::fs::metadata(file).map_err(|e| Error::io("read the input file", file, e))?.len();
         }
         if bytes_total == 0 {
-            let place = files.first().map_or_else(|| source.paths.join(", "), |f| f.display().to_string());
-            return Err(Error::new("the input is empty (0 bytes)").at(place).advice("check how the file was exported"));
+            return Err(nothing_in(source, files.first().map(|f| f.display().to_string())));
         }
-        Ok(Self { source, files, wanted, block_bytes, bytes_total, progress, meter: Meter::new(bytes_total, progress) })
+        Ok(Self::over(source, files, bytes_total, wanted, block_bytes, progress))
+    }
+
+    /// A reading of `files`, which have `bytes_total` bytes and are laid out as the source says.
+    pub(super) fn over(
+        source: &'a Source,
+        files: Vec<PathBuf>,
+        bytes_total: u64,
+        wanted: Vec<Wanted>,
+        block_bytes: usize,
+        progress: &'a (dyn Fn(IngestProgress) + Sync),
+    ) -> Self {
+        Self { source, files, wanted, block_bytes, bytes_total, meter: Meter::new(bytes_total, progress) }
     }
 
     /// Reads every row; `consumer` makes the consumer of one block.
@@ -209,6 +218,12 @@ enum FileLayout {
     Empty,
     Parquet,
     Text { gzip: bool },
+}
+
+/// What to say of a source without a byte.
+pub(super) fn nothing_in(source: &Source, first: Option<String>) -> Error {
+    let place = first.unwrap_or_else(|| source.paths.join(", "));
+    Error::new("the input is empty (0 bytes)").at(place).advice("check how the file was exported")
 }
 
 fn first_bytes(path: &Path) -> Result<Vec<u8>> {

@@ -1,30 +1,38 @@
-//! Brings all rows of a customer together: rows are scattered over partitions by a hash of the customer, held in memory or
-//! spilled to disk, and gathered partition by partition in one order that no thread can change.
+//! Brings all rows of a customer and a month together: rows are scattered over cells by month and by a hash of the customer, held in
+//! memory or spilled to disk, and gathered cell by cell in one order that no thread can change.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::customer_rows::prefix;
+use super::month::Month;
 use super::rejects::lock;
-use super::rows::Address;
 use super::spill::{Extent, Spill};
 use crate::error::Result;
 
-/// All partitions together hold about so much in memory; beyond it the largest go to disk.
+/// All cells together hold about so much in memory; beyond it the largest go to disk.
 pub(super) const HELD_BYTES: usize = 256 << 20;
 
-/// The partition of a customer: FNV-1a, 64 bits, mixed so that all bits count. Fixed for ever: it decides file contents.
-pub(super) fn partition_of(customer: &str, partitions: usize) -> usize {
+/// One month of one part of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cell {
+    pub(super) month: Month,
+    pub(super) part: usize,
+}
+
+/// The part of a customer: FNV-1a, 64 bits, mixed so that all bits count. Fixed for ever: it decides file contents.
+pub(super) fn part_of(customer: &str, parts: usize) -> usize {
     let mut hash =
         customer.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     hash ^= hash >> 32;
     hash = hash.wrapping_mul(0xd6e8_feb8_6659_fd93);
     hash ^= hash >> 32;
-    (hash % partitions as u64) as usize
+    (hash % parts as u64) as usize
 }
 
-/// One purchase line of one customer, pointing into the bytes of its partition.
+/// One purchase line of one customer, pointing into the bytes of its cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line<'a> {
     /// The first bytes of the customer's identifier, by which most comparisons are decided.
@@ -33,9 +41,9 @@ pub(super) struct Line<'a> {
     pub(super) customer: &'a str,
     /// Days since 1970-01-01.
     pub(super) day: i32,
-    /// Index of the file.
+    /// Place of the file among the source's files.
     pub(super) file: u32,
-    /// Place in the file.
+    /// Grows with the place in the file.
     pub(super) place: u64,
     /// Ten-thousandths of the currency.
     pub(super) units: i64,
@@ -43,47 +51,56 @@ pub(super) struct Line<'a> {
     pub(super) extra: &'a [u8],
 }
 
-/// The rows of one block, by partition.
+/// The rows of one block, by cell.
 pub(super) struct Scattered {
-    partitions: Vec<Vec<u8>>,
+    parts: usize,
+    months: BTreeMap<Month, Vec<Vec<u8>>>,
 }
 
 impl Scattered {
-    /// Room for `partitions` partitions.
-    pub(super) fn new(partitions: usize) -> Self {
-        Self { partitions: vec![Vec::new(); partitions] }
+    /// Room for the rows of `parts` parts.
+    pub(super) fn new(parts: usize) -> Self {
+        Self { parts, months: BTreeMap::new() }
     }
 
     /// Adds one row.
     pub(super) fn push<'v>(
         &mut self,
-        customer: &str,
-        day: i32,
-        units: i64,
-        at: Address,
+        month: Month,
+        row: (&str, i32, i64),
+        at: (u32, u64),
         extra: impl Iterator<Item = Option<&'v str>>,
     ) {
-        let partition = partition_of(customer, self.partitions.len());
-        let out = &mut self.partitions[partition];
-        put(out, customer.len() as u64);
-        out.extend(customer.as_bytes());
-        out.extend(day.to_le_bytes());
-        put(out, at.file as u64);
-        put(out, at.place);
-        // Small amounts of either sign make small numbers.
-        put(out, (units << 1 ^ units >> 63) as u64);
-        let mut values = Vec::new();
-        for value in extra {
-            // Nothing is told apart from an empty value.
-            put(&mut values, value.map_or(0, |v| v.len() as u64 + 1));
-            values.extend(value.unwrap_or_default().as_bytes());
-        }
-        put(out, values.len() as u64);
-        out.extend(values);
+        let cells = self.months.entry(month).or_insert_with(|| vec![Vec::new(); self.parts]);
+        encode_line(&mut cells[part_of(row.0, self.parts)], row, at, extra);
     }
 }
 
-/// One partition while rows arrive.
+/// Appends a line of a cell to its bytes: (customer, day, ten-thousandths), (file, place), the values of the extra columns.
+pub(super) fn encode_line<'v>(
+    out: &mut Vec<u8>,
+    (customer, day, units): (&str, i32, i64),
+    (file, place): (u32, u64),
+    extra: impl Iterator<Item = Option<&'v str>>,
+) {
+    put(out, customer.len() as u64);
+    out.extend(customer.as_bytes());
+    out.extend(day.to_le_bytes());
+    put(out, file.into());
+    put(out, place);
+    // Small amounts of either sign make small numbers.
+    put(out, (units << 1 ^ units >> 63) as u64);
+    let mut values = Vec::new();
+    for value in extra {
+        // Nothing is told apart from an empty value.
+        put(&mut values, value.map_or(0, |v| v.len() as u64 + 1));
+        values.extend(value.unwrap_or_default().as_bytes());
+    }
+    put(out, values.len() as u64);
+    out.extend(values);
+}
+
+/// One cell while rows arrive.
 #[derive(Default)]
 struct Bucket {
     memory: Vec<Vec<u8>>,
@@ -94,11 +111,16 @@ impl Bucket {
     fn held(&self) -> usize {
         self.memory.iter().map(Vec::capacity).sum()
     }
+
+    fn bytes(&self) -> u64 {
+        self.held() as u64 + self.spilled.iter().map(|e| e.length).sum::<u64>()
+    }
 }
 
-/// All partitions while rows arrive, from any number of threads.
+/// All cells while rows arrive, from any number of threads.
 pub(super) struct Shuffle {
-    buckets: Vec<Mutex<Bucket>>,
+    parts: usize,
+    buckets: Mutex<BTreeMap<Cell, Bucket>>,
     held: AtomicUsize,
     budget_bytes: usize,
     /// Held by the thread that spills: one is enough.
@@ -107,10 +129,11 @@ pub(super) struct Shuffle {
 }
 
 impl Shuffle {
-    /// `partitions` empty partitions that hold about `budget_bytes` together and spill into `folder`.
-    pub(super) fn new(partitions: usize, budget_bytes: usize, folder: PathBuf) -> Self {
+    /// No cells yet; those of `parts` parts will hold about `budget_bytes` together and spill into `folder`.
+    pub(super) fn new(parts: usize, budget_bytes: usize, folder: PathBuf) -> Self {
         Self {
-            buckets: (0..partitions).map(|_| Mutex::default()).collect(),
+            parts,
+            buckets: Mutex::default(),
             held: AtomicUsize::new(0),
             budget_bytes,
             spilling: Mutex::default(),
@@ -118,17 +141,20 @@ impl Shuffle {
         }
     }
 
-    /// Number of partitions.
-    pub(super) fn partitions(&self) -> usize {
-        self.buckets.len()
+    /// Number of parts.
+    pub(super) fn parts(&self) -> usize {
+        self.parts
     }
 
     /// Takes over the rows of one block.
     pub(super) fn add(&self, rows: Scattered) -> Result<()> {
-        for (bucket, bytes) in self.buckets.iter().zip(rows.partitions) {
-            if !bytes.is_empty() {
-                self.held.fetch_add(bytes.capacity(), Ordering::Relaxed);
-                lock(bucket).memory.push(bytes);
+        {
+            let mut buckets = lock(&self.buckets);
+            for (month, parts) in rows.months {
+                for (part, bytes) in parts.into_iter().enumerate().filter(|(_, bytes)| !bytes.is_empty()) {
+                    self.held.fetch_add(bytes.capacity(), Ordering::Relaxed);
+                    buckets.entry(Cell { month, part }).or_default().memory.push(bytes);
+                }
             }
         }
         if self.held.load(Ordering::Relaxed) > self.budget_bytes {
@@ -137,39 +163,35 @@ impl Shuffle {
         Ok(())
     }
 
-    /// Spills the largest partitions until half of the budget is free.
+    /// Spills the largest cells until half of the budget is free.
     fn spill_largest(&self) -> Result<()> {
         let _alone = lock(&self.spilling);
         if self.held.load(Ordering::Relaxed) <= self.budget_bytes {
             return Ok(());
         }
-        let mut by_size: Vec<(usize, usize)> =
-            self.buckets.iter().enumerate().map(|(i, bucket)| (lock(bucket).held(), i)).collect();
+        let mut by_size: Vec<(usize, Cell)> =
+            lock(&self.buckets).iter().map(|(cell, bucket)| (bucket.held(), *cell)).collect();
         by_size.sort_unstable_by(|a, b| b.cmp(a));
-        for (_, partition) in by_size {
+        for (_, cell) in by_size {
             if self.held.load(Ordering::Relaxed) <= self.budget_bytes / 2 {
                 break;
             }
-            let memory = std::mem::take(&mut lock(&self.buckets[partition]).memory);
+            let memory = std::mem::take(&mut lock(&self.buckets).entry(cell).or_default().memory);
             let extent = self.spill.append(&memory.concat())?;
             self.held.fetch_sub(memory.iter().map(Vec::capacity).sum(), Ordering::Relaxed);
-            lock(&self.buckets[partition]).spilled.push(extent);
+            lock(&self.buckets).entry(cell).or_default().spilled.push(extent);
         }
         Ok(())
     }
 
-    /// Bytes of the largest partition.
-    pub(super) fn largest_bytes(&self) -> u64 {
-        let size = |bucket: &Mutex<Bucket>| {
-            let bucket = lock(bucket);
-            bucket.held() as u64 + bucket.spilled.iter().map(|e| e.length).sum::<u64>()
-        };
-        self.buckets.iter().map(size).max().unwrap_or(0)
+    /// The cells that have rows, with their bytes.
+    pub(super) fn cells(&self) -> BTreeMap<Cell, u64> {
+        lock(&self.buckets).iter().map(|(cell, bucket)| (*cell, bucket.bytes())).collect()
     }
 
-    /// The bytes of one partition, which is empty afterwards.
-    pub(super) fn take(&self, partition: usize) -> Result<Vec<u8>> {
-        let bucket = std::mem::take(&mut *lock(&self.buckets[partition]));
+    /// The bytes of one cell, which is empty afterwards.
+    pub(super) fn take(&self, cell: Cell) -> Result<Vec<u8>> {
+        let bucket = lock(&self.buckets).remove(&cell).unwrap_or_default();
         let spilled: u64 = bucket.spilled.iter().map(|e| e.length).sum();
         let mut bytes = Vec::with_capacity(spilled as usize + bucket.memory.iter().map(Vec::len).sum::<usize>());
         for extent in bucket.spilled {
@@ -183,7 +205,7 @@ impl Shuffle {
     }
 }
 
-/// The rows of a partition, by customer, then day, then their place in the source.
+/// The rows of a cell, by customer, then day, then their place in the source.
 pub(super) fn sorted_lines(bytes: &[u8]) -> Vec<Line<'_>> {
     let mut lines = Vec::new();
     let mut rest = bytes;
@@ -194,7 +216,7 @@ pub(super) fn sorted_lines(bytes: &[u8]) -> Vec<Line<'_>> {
     lines
 }
 
-/// The bytes are ours (see [`Scattered::push`]), so a row that does not decode can only be the end.
+/// The bytes are ours (see [`encode_line`]), so a row that does not decode can only be the end.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Option<Line<'a>> {
     let customer = std::str::from_utf8(prefixed(rest)?).ok()?;
     let (day, after) = rest.split_first_chunk::<4>()?;
@@ -260,14 +282,11 @@ fn prefixed<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use super::*;
 
-    fn at(place: u64) -> Address {
-        Address { file: 0, place, line: place }
-    }
-
     #[test]
     fn rows_come_back_whole_and_in_order_from_memory_and_disk() {
         let long = "x".repeat(1000);
         let customers = ["short", "a much longer customer", "a much shorter one"];
+        let months: [Month; 3] = ["2020-01", "2020-02", "1999-12"].map(|month| month.parse().unwrap());
         for budget in [0, 1 << 20, 1 << 30] {
             let dir = tempfile::tempdir().unwrap();
             let shuffle = Shuffle::new(2, budget, dir.path().to_owned());
@@ -278,43 +297,47 @@ mod tests {
                     let customer = customers[place as usize % 3];
                     let units = (place as i64 - 4000) << 40;
                     let extra = [Some(long.as_str()), None, Some("")].into_iter();
-                    rows.push(customer, (place % 5) as i32 - 2, units, at(place), extra);
+                    rows.push(months[place as usize % 3], (customer, (place % 5) as i32 - 2, units), (0, place), extra);
                 }
                 shuffle.add(rows).unwrap();
             }
             assert_eq!(dir.path().join("spill-rows").exists(), budget < 1 << 30);
             assert!(shuffle.held.load(Ordering::Relaxed) <= budget);
-            let parts = [shuffle.take(0).unwrap(), shuffle.take(1).unwrap()];
-            assert_eq!(shuffle.held.load(Ordering::Relaxed), 0);
+            // A customer has one part, so each month has one cell.
+            let cells: Vec<Cell> = shuffle.cells().into_keys().collect();
+            assert_eq!(cells.iter().map(|cell| cell.month).collect::<Vec<_>>(), [months[2], months[0], months[1]]);
             let mut all = Vec::new();
-            for bytes in &parts {
-                let lines = sorted_lines(bytes);
+            for cell in cells {
+                let bytes = shuffle.take(cell).unwrap();
+                let lines = sorted_lines(&bytes);
                 let key = |l: &Line<'_>| (l.customer.to_owned(), l.day, l.file, l.place);
                 assert!(lines.is_sorted_by_key(key));
                 for line in &lines {
                     assert_eq!(line.customer, customers[line.place as usize % 3]);
+                    assert_eq!(cell.month, months[line.place as usize % 3]);
+                    assert_eq!(cell.part, part_of(line.customer, 2));
                     assert_eq!(line.day, (line.place % 5) as i32 - 2);
                     assert_eq!(line.units, (line.place as i64 - 4000) << 40);
                     assert!(extra_values(line.extra).eq([Some(long.as_str()), None, Some("")]));
                 }
                 all.extend(lines.iter().map(|l| l.place));
             }
+            assert_eq!(shuffle.held.load(Ordering::Relaxed), 0);
+            assert!(shuffle.cells().is_empty());
             all.sort_unstable();
             assert!(all.into_iter().eq(0..8000));
         }
     }
 
     #[test]
-    fn partitions_are_even_and_fixed() {
+    fn parts_are_even_and_fixed_and_halve_when_they_double() {
         let mut counts = [0; 16];
         for i in 0..16_000 {
-            counts[partition_of(&format!("{i:05}"), 16)] += 1;
+            let customer = format!("{i:05}");
+            counts[part_of(&customer, 16)] += 1;
+            assert_eq!(part_of(&customer, 64) % 16, part_of(&customer, 16));
         }
         // 1000 expected in each; six binomial standard deviations are 184.
         assert!(counts.iter().all(|c| (816..1184).contains(c)), "{counts:?}");
-        assert_eq!(
-            [partition_of("", 256), partition_of("00001", 256)],
-            [partition_of("", 256), partition_of("00001", 256)]
-        );
     }
 }

@@ -28,7 +28,7 @@ use super::holdout::Holdout;
 use super::resolution::Resolution;
 use super::rules::Rules;
 use super::summary::Summary;
-use super::transactions::TransactionTable;
+use super::transactions::{HashPart, TransactionTable};
 use super::weekly::{WeeklyRepeats, weeks_between};
 use crate::error::{Error, Result};
 
@@ -330,7 +330,7 @@ impl TransactionTable {
     /// identifiers.
     pub(super) fn fold_part(
         &self,
-        part: &std::path::Path,
+        part: &HashPart,
         windows: &Windows<'_>,
         columns: &[String],
         mut close: impl FnMut(&Customer) -> Result<()>,

@@ -18,7 +18,7 @@ use super::runs::{Merge, Runs};
 use super::summarize::{Customer, Folded, SummaryFacts, Window, Windows};
 use super::summary_files::{Budget, GroupOf, PendingSummary, SummaryFiles, groups_at_once, pending_folder};
 use super::table_file::days_of;
-use super::transactions::TransactionTable;
+use super::transactions::{HashPart, TransactionTable};
 use crate::error::{Error, Result};
 
 /// What the parts of a table share while they are folded.
@@ -79,9 +79,9 @@ impl TransactionTable {
         let labels = fixed_labels(grouping);
         let runs = Runs::new(shape, budget.runs_bytes, folder.join("spill-runs"));
         let rfm = (*grouping == Grouping::RfmClass).then(|| RfmCounts::new(budget.cells_bytes / 4, &folder));
-        let bytes = self.parts.iter().map(|p| std::fs::metadata(p).map_or(0, |m| m.len())).collect::<Vec<_>>();
+        let bytes: u64 = self.parts.iter().map(|part| part.bytes).sum();
         let sums = {
-            let meter = Meter::new(bytes.iter().sum(), progress);
+            let meter = Meter::new(bytes, progress);
             let folding = Folding {
                 table: self,
                 windows: &windows,
@@ -92,9 +92,9 @@ impl TransactionTable {
                 rfm: rfm.as_ref(),
                 sums: Mutex::default(),
             };
-            self.parts.par_iter().zip(&bytes).try_for_each(|(part, bytes)| {
+            self.parts.par_iter().try_for_each(|part| {
                 folding.fold(part)?;
-                meter.advance(*bytes);
+                meter.advance(part.bytes);
                 meter.tell();
                 Ok::<_, Error>(())
             })?;
@@ -110,7 +110,7 @@ impl TransactionTable {
             None => &|rows, i| rows.label[i],
         };
         let mut files = SummaryFiles::create(out_dir, folder, shape, grouping.column().as_deref(), budget)?;
-        let meter = Meter::new(bytes.iter().sum(), progress);
+        let meter = Meter::new(bytes, progress);
         let advanced = |rows| meter.tell_share(rows, sums.customers);
         write_merged(runs.merge()?, &mut files, &labels, group_of, budget, |_, _, _| {}, advanced)?;
         files.check_customers(sums.customers)?;
@@ -142,7 +142,7 @@ pub(super) fn fixed_labels(grouping: &Grouping) -> Labels {
 }
 
 impl Folding<'_> {
-    fn fold(&self, part: &Path) -> Result<()> {
+    fn fold(&self, part: &HashPart) -> Result<()> {
         let mut rows = CustomerRows::new(self.shape);
         let mut labels = PartLabels { reader: LabelReader::new(self.labels), cohorts: HashMap::new() };
         let mut conflicts = 0;

@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray};
+use arrow_array::{Array, ArrayRef, Date32Array, RecordBatch, StringArray, UInt32Array, UInt64Array};
 use arrow_schema::{Field as ArrowField, Schema as ArrowSchema, SchemaRef};
+use bytes::Bytes;
 use chrono::NaiveDate;
-use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -60,6 +63,33 @@ impl TableWriter {
         buffered.get_ref().sync_all().map_err(fail)?;
         std::fs::rename(&self.partial, &self.path).map_err(|e| Error::io("name the finished table", &self.path, e))
     }
+}
+
+/// Encodes one Parquet file in memory, batch by batch.
+pub(super) struct TableBytes {
+    writer: ArrowWriter<Vec<u8>>,
+}
+
+impl TableBytes {
+    /// Begins a table of these columns.
+    pub(super) fn new(version: &str, schema: SchemaRef) -> Result<Self> {
+        let writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties(version).build()));
+        Ok(Self { writer: writer.map_err(encoding)? })
+    }
+
+    /// Adds rows.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.writer.write(batch).map_err(encoding)
+    }
+
+    /// The file.
+    pub(super) fn finish(self) -> Result<Vec<u8>> {
+        self.writer.into_inner().map_err(encoding)
+    }
+}
+
+fn encoding(e: parquet::errors::ParquetError) -> Error {
+    Error::new("could not encode a table").because(e)
 }
 
 /// The settings of every table.
@@ -132,14 +162,16 @@ impl TableReader {
     pub(super) fn open(path: &Path, version: &str) -> Result<Self> {
         let file = File::open(path).map_err(|e| Error::io("open the table", path, e))?;
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(false);
-        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|e| {
-            Error::new("could not read the table").at(path.display()).advice("make it again").because(e)
-        })?;
-        let table = Self { path: path.to_owned(), metadata };
-        match table.fact(VERSION_KEY) {
-            Some(found) if found == version => Ok(table),
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(|e| damaged(path, e.into()))?;
+        Self { path: path.to_owned(), metadata }.of_version(version)
+    }
+
+    /// The table, if its schema version is `version`.
+    fn of_version(self, version: &str) -> Result<Self> {
+        match self.fact(VERSION_KEY) {
+            Some(found) if found == version => Ok(self),
             found => Err(Error::new(format!("the table is not of schema {version:?}"))
-                .at(path.display())
+                .at(self.path.display())
                 .seen(found.map_or_else(|| "no schema version".to_owned(), |f| format!("{f:?}")))
                 .advice("make it again with this version of longrun")),
         }
@@ -192,9 +224,7 @@ impl TableReader {
         mask: ProjectionMask,
         mut each: impl FnMut(&Rows<'_>) -> Result<()>,
     ) -> Result<()> {
-        let broken = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new("could not read the table").at(self.path.display()).advice("make it again").because(e)
-        };
+        let broken = |e: Box<dyn std::error::Error + Send + Sync>| damaged(&self.path, e);
         let file = File::open(&self.path).map_err(|e| Error::io("open the table", &self.path, e))?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
             .with_projection(mask)
@@ -209,6 +239,40 @@ impl TableReader {
         }
         Ok(())
     }
+}
+
+/// A small table that is held as it is stored and decoded a few rows at a time. It keeps no file open, since many are read at once.
+pub(super) struct HeldTable {
+    path: PathBuf,
+    batches: ParquetRecordBatchReader,
+}
+
+impl HeldTable {
+    /// Reads the named columns of a table whose schema version is `version`, `batch_rows` rows at a time.
+    pub(super) fn open(path: &Path, version: &str, columns: &[&str], batch_rows: usize) -> Result<Self> {
+        let bytes = Bytes::from(std::fs::read(path).map_err(|e| Error::io("open the table", path, e))?);
+        let metadata =
+            ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(|e| damaged(path, e.into()))?;
+        let TableReader { metadata, .. } = TableReader { path: path.to_owned(), metadata }.of_version(version)?;
+        let mask = ProjectionMask::columns(metadata.parquet_schema(), columns.iter().copied());
+        let batches = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata)
+            .with_projection(mask)
+            .with_batch_size(batch_rows)
+            .build()
+            .map_err(|e| damaged(path, e.into()))?;
+        Ok(Self { path: path.to_owned(), batches })
+    }
+
+    /// What `make` makes of the next rows; nothing at the end.
+    pub(super) fn next<T>(&mut self, make: impl FnOnce(&Rows<'_>) -> Result<T>) -> Result<Option<T>> {
+        let Some(batch) = self.batches.next() else { return Ok(None) };
+        let batch = batch.map_err(|e| damaged(&self.path, e.into()))?;
+        make(&Rows { batch: &batch, path: &self.path }).map(Some)
+    }
+}
+
+fn damaged(path: &Path, cause: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::new("could not read the table").at(path.display()).advice("make it again").because(cause)
 }
 
 /// Takes the rows of a table, batch by batch.
@@ -247,6 +311,16 @@ impl<'a> Rows<'a> {
     /// A column of decimal amounts.
     pub(super) fn decimals(&self, name: &str) -> Result<&'a arrow_array::Decimal128Array> {
         self.column(name, |a| a.as_primitive_opt())
+    }
+
+    /// A column of small counts, as it is stored.
+    pub(super) fn count_column(&self, name: &str) -> Result<&'a UInt32Array> {
+        self.column(name, |a| a.as_primitive_opt::<UInt32Type>())
+    }
+
+    /// A column of large counts, some of which are missing.
+    pub(super) fn some_large_counts(&self, name: &str) -> Result<&'a UInt64Array> {
+        self.column(name, |a| a.as_primitive_opt::<UInt64Type>())
     }
 
     /// A column of small counts.

@@ -49,5 +49,5 @@ pub use cmdstan::{Chains, read_cmdstan};
 pub use columns::Columns;
 pub use manifest::{CheckpointFile, FitEntry, Manifest, SCHEMA_VERSION, ShardFile};
 pub use reader::{FitDraws, thinned_rows};
-pub use store::{DrawStore, lock_patiently};
+pub use store::DrawStore;
 pub use writer::ShardWriter;

@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use super::manifest::{FitEntry, MANIFEST, Manifest};
 use super::shard;
 use super::writer::ShardWriter;
 use crate::error::{Error, Result};
+use crate::lock::lock_patiently;
 use crate::target::{Checkpoint, Schema};
 
 /// The file whose lock the writing process holds.
@@ -247,25 +247,6 @@ impl DrawStore {
     pub(super) fn fuse(&self) -> std::sync::Arc<super::disk::fuse::Fuse> {
         self.disk.fuse.clone()
     }
-}
-
-/// How often a held lock is tried again, and how long to wait in between: two seconds in all.
-const LOCK_TRIES: u32 = 20;
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
-
-/// Locks a file for this process alone. The lock of a process that was killed goes with its last thread, and one that was
-/// handed to a child goes when the child begins its own program, so that a held lock is tried again for two seconds.
-///
-/// # Errors
-/// As [`File::try_lock`].
-pub fn lock_patiently(file: &File) -> std::result::Result<(), TryLockError> {
-    for _ in 0..LOCK_TRIES {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
-            other => return other,
-        }
-    }
-    file.try_lock()
 }
 
 /// Whether `name` is `<fit><mark><digits><ending>`.

@@ -329,22 +329,6 @@ fn commits_until_killed() {
 }
 
 #[test]
-fn a_lock_that_is_let_go_in_time_is_taken() {
-    let scratch = tempfile::tempdir().unwrap();
-    let path = scratch.path().join("lock");
-    let open = || std::fs::File::create(&path).unwrap();
-    let (held, wanted) = (open(), open());
-    held.lock().unwrap();
-    assert!(wanted.try_lock().is_err());
-    let letting_go = std::thread::spawn(move || {
-        std::thread::sleep(std::time::Duration::from_millis(250));
-        drop(held);
-    });
-    super::lock_patiently(&wanted).unwrap();
-    letting_go.join().unwrap();
-}
-
-#[test]
 fn kill_9_leaves_a_commit() {
     let scratch = tempfile::tempdir().unwrap();
     for wait_ms in [5, 30, 90] {

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::WarmStartPlan;
 use crate::data::Fingerprint;
 use crate::evaluate::{Accuracy, ColumnReference};
 use crate::version::CodeVersion;
@@ -19,7 +20,8 @@ pub const CARD_VERSION: u32 = 1;
 pub struct Card {
     /// Version of this layout.
     pub schema_version: u32,
-    /// The model's name: its cutoff, and a digest of configuration, data and program. The same three always make the same name.
+    /// The model's name: its cutoff, and a digest of configuration, data, program, and what its chains began from if that was an earlier
+    /// model. The same always make the same name.
     pub id: String,
     /// When it was made.
     pub created: String,
@@ -43,6 +45,12 @@ pub struct Card {
     pub fits: Vec<FitCard>,
     /// Where and how the posterior was computed.
     pub compute: ComputeCard,
+    /// The earlier model that the chains began from; absent where the posterior was sought anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStartPlan>,
+    /// Why the posterior was sought anew although an earlier model was to be begun from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_because: Option<String>,
     /// What the diagnostics say.
     pub diagnostics: DiagnosticsCard,
     /// How it predicts customers' value over a window after its cutoff, never within its data; absent where there is no such window.

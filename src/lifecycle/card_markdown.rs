@@ -2,6 +2,7 @@
 
 use super::card::{Card, Evaluated};
 use crate::evaluate::Metric;
+use crate::run::warm_words;
 
 /// The card as Markdown.
 pub fn card_markdown(card: &Card) -> String {
@@ -102,10 +103,15 @@ pub fn card_markdown(card: &Card) -> String {
         section(&format!("Fit of {}", fit.fit), lines);
     }
     let c = &card.compute;
+    let begun = match (&card.warm_start, &card.cold_because) {
+        (Some(warm), _) => format!(" It {}.", warm_words(warm)),
+        (None, Some(why)) => format!(" It was to begin from an earlier model, and began cold: {why}."),
+        (None, None) => String::new(),
+    };
     section(
         "How it was computed",
         vec![format!(
-            "{} with {} chains of {} draws, seed {}, on {} ({}).",
+            "{} with {} chains of {} draws, seed {}, on {} ({}).{begun}",
             c.sampler,
             c.chains,
             c.draws,

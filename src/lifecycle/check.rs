@@ -7,7 +7,10 @@ use crate::error::{Error, Result};
 const MOST_MONTHS: u32 = 120;
 
 /// Checks a section; `place` tells where a key of it was written.
-pub(super) fn check(section: &LifecycleSection, place: &dyn Fn(&str) -> String) -> Result<()> {
+///
+/// # Errors
+/// The first rule that does not hold.
+pub fn check(section: &LifecycleSection, place: &dyn Fn(&str) -> String) -> Result<()> {
     let require = |holds: bool, key: &str, must: &str, seen: String, advice: &str| {
         if holds {
             return Ok(());
@@ -82,7 +85,27 @@ pub(super) fn check(section: &LifecycleSection, place: &dyn Fn(&str) -> String) 
         "between 20 and 65536",
         g.draws.to_string(),
         "200 is the default",
-    )
+    )?;
+    let n = &section.nightly;
+    for (key, value, range, usual) in [
+        ("train_every_days", n.train_every_days, 1..=366, "1 is the default"),
+        ("lock_minutes", n.lock_minutes, 1..=1440, "5 is the default"),
+        ("heartbeat_seconds", n.heartbeat_seconds, 1..=3600, "30 is the default"),
+        (
+            "grace_seconds",
+            n.grace_seconds,
+            0..=25,
+            "15 is the default; a spot VM is stopped 30 seconds after its notice",
+        ),
+        ("deadline_minutes", n.deadline_minutes.unwrap_or(1), 1..=100_000, "leave it out for none"),
+    ] {
+        let must = format!("between {} and {}", range.start(), range.end());
+        require(range.contains(&value), &format!("nightly.{key}"), &must, value.to_string(), usual)?;
+    }
+    let beat = u64::from(n.heartbeat_seconds) * 2 <= u64::from(n.lock_minutes) * 60;
+    let seen = format!("{} seconds with nightly.lock_minutes = {}", n.heartbeat_seconds, n.lock_minutes);
+    let advice = "or a holder that lives would lose its lock";
+    require(beat, "nightly.heartbeat_seconds", "at most half of nightly.lock_minutes", seen, advice)
 }
 
 #[cfg(test)]
@@ -105,6 +128,8 @@ mod tests {
             ("[monitor]\nslope_high = 0.5", "lifecycle.monitor.slope_high must be above 1 (found 0.5)"),
             ("[retention]\ncards_months = 8", "lifecycle.retention.cards_months must be at least"),
             ("[grid]\nprediction_months = []", "lifecycle.grid.prediction_months must be months between 1 and 120"),
+            ("[nightly]\nlock_minutes = 0", "lifecycle.nightly.lock_minutes must be between 1 and 1440 (found 0)"),
+            ("[nightly]\nheartbeat_seconds = 200", "lifecycle.nightly.heartbeat_seconds must be at most half of"),
             ("[grid]\ncutoffs = 0", "lifecycle.grid.cutoffs must be between 1 and 100"),
         ] {
             let said = checked(text).expect_err(text);

@@ -6,7 +6,7 @@ use super::Project;
 use super::today::window_start;
 use crate::config::Source;
 use crate::error::Result;
-use crate::run::{self, Log, Observer, RunDir, Step};
+use crate::run::{self, Log, Observer, RunDir, Step, WarmSource};
 
 /// The windows of one cutoff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,13 +65,47 @@ pub(super) fn fitted(
     log: &Log,
     observer: &dyn Observer,
 ) -> Result<RunDir> {
-    let mut dir = summarized(project, name, source, log, observer)?;
+    judged(summarized(project, name, source, log, observer)?, observer)
+}
+
+fn judged(mut dir: RunDir, observer: &dyn Observer) -> Result<RunDir> {
     for step in [Step::Fit, Step::Diagnose] {
         if !run::is_done(&dir, step)? {
             run::perform(&mut dir, step, observer)?;
         }
     }
     Ok(dir)
+}
+
+/// The same with chains that begin where an earlier run ended; or why they cannot. `cold` is what the work is called that begins cold:
+/// it is where the data are read, and it stays where it is then needed.
+pub(super) fn fitted_warm(
+    project: &Project,
+    (name, cold): (&str, &str),
+    source: [&Source; 2],
+    from: &WarmSource,
+    log: &Log,
+    observer: &dyn Observer,
+) -> Result<Result<RunDir, String>> {
+    let [source, cold_source] = source;
+    let refusal = from.refusal_as_written(source)?;
+    if let Some(reason) = refusal {
+        return Ok(Err(reason));
+    }
+    // What is there already has been found to go together.
+    let begun = project.path(&format!("runs/{name}/facts.json")).exists();
+    if !begun {
+        let dir = summarized(project, cold, cold_source, log, observer)?;
+        if let Some(reason) = run::cannot_begin(&dir, from)? {
+            return Ok(Err(reason));
+        }
+    }
+    let mut dir = project.work_from(name, source, Some(from))?;
+    if !run::is_done(&dir, Step::Summarize)? && !run::adopt(&mut dir, &project.path(&format!("runs/{cold}")))? {
+        run::summarize_log(&mut dir, log, observer)?;
+    }
+    project.forget_work(cold)?;
+    judged(dir, observer).map(Ok)
 }
 
 /// `runs/<name>` as an override.

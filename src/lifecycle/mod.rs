@@ -31,6 +31,7 @@ mod snapshot;
 mod state;
 mod today;
 mod train;
+mod warm;
 mod webhook;
 
 pub use alert::{Alert, alert_schema};
@@ -39,6 +40,7 @@ pub use card::{
     card_schema,
 };
 pub use card_markdown::card_markdown;
+pub use check::check as check_section;
 pub use grid::{
     Combination, DECIDES as GRID_DECIDES, GridPlan, GridRecord, GridRow, GridState, GridView, HeatMap, Recommendation,
     SCORES as GRID_SCORES, Standing, Why, grid, grid_schema, plan_grid,
@@ -49,14 +51,15 @@ pub use ledger::{Action as LedgerAction, Entry, Ledger, Row as LedgerRow};
 pub use models::Alias;
 pub use monitor::{Baseline, MonitorRecord, monitor};
 pub use pipeline::{Action, Agenda, PipelineDone, Waiting, agenda, pipeline, watch};
-pub use project::{Access, Project};
+pub use project::{Access, CONFIG, Project};
 pub use promote::{Comparison, PromoteSettings, Promotion, compare, previous_champion, promote};
 pub use prune::{Removal, prune, removals};
 pub use reproduce::{FigureRow, Match, Reproduction, reproduce};
 pub use snapshot::{IntervalRecord, SnapshotName, SnapshotRecord, score};
 pub use state::State;
 pub use today::Today;
-pub use train::{Trained, train};
+pub use train::{TrainOptions, Trained, train};
+pub use warm::WarmStart;
 pub use webhook::{Delivery, Webhook};
 
 /// A model's card, in its folder.

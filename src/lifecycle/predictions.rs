@@ -98,13 +98,13 @@ fn tiers() -> Labels {
 fn broken(path: &Path, e: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new("the predictions cannot be read")
         .at(path.display())
-        .advice("restore the file, or remove the snapshot's folder")
+        .advice("restore the file; where it was removed on purpose, remove the snapshot's whole folder")
         .because(e)
 }
 
 /// Reads some columns, batch by batch.
 fn read(path: &Path, wanted: &[&str], mut each: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-    let file = File::open(path).map_err(|e| Error::io("read the predictions", path, e))?;
+    let file = File::open(path).map_err(|e| broken(path, e))?;
     let metadata = ArrowReaderMetadata::load(&file, Default::default()).map_err(|e| broken(path, e))?;
     let mask = ProjectionMask::columns(metadata.parquet_schema(), wanted.iter().copied());
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata).with_projection(mask);

@@ -14,7 +14,7 @@
 //!      history.html            all of it for people to look at, made anew by `longrun history`
 //! ```
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -22,9 +22,10 @@ use serde::de::DeserializeOwned;
 
 use super::today::Today;
 use crate::config::{LifecycleSection, Plan, Source};
-use crate::draws::lock_patiently;
 use crate::error::{Error, Result};
-use crate::run::{self, Log, Observer, RunDir};
+use crate::lock::lock_folder;
+use crate::run::{self, Log, Observer, RunDir, WarmSource};
+use crate::storage::is_address;
 
 /// The project's configuration.
 pub const CONFIG: &str = "longrun.toml";
@@ -117,6 +118,9 @@ impl Project {
         }
         let mut sets = sets.to_vec();
         sets.push(format!("data.path={}", absolute(&root, &written.config.data.path.to_vec())));
+        if let Some(lists) = &written.config.data.forget {
+            sets.push(format!("data.forget={}", absolute(&root, &lists.to_vec())));
+        }
         if written.config.covariates.is_some() {
             return Err(Error::new(
                 "a project's models cannot have covariates: a model predicts customers whom it has not met",
@@ -168,13 +172,29 @@ impl Project {
     /// # Errors
     /// As [`run::create_from`].
     pub fn work(&self, name: &str, source: &Source) -> Result<RunDir> {
+        self.work_from(name, source, None)
+    }
+
+    /// The same of work whose chains begin where an earlier run ended.
+    ///
+    /// # Errors
+    /// As [`run::create_warm`].
+    pub fn work_from(&self, name: &str, source: &Source, warm: Option<&WarmSource>) -> Result<RunDir> {
         let root = self.path(&format!("runs/{name}"));
         let text = source.merged_text()?;
+        move_here(&root, &text)?;
         let same = fs::read_to_string(root.join("config.toml")).is_ok_and(|there| there == text);
         if same && root.join("plan.toml").exists() {
-            return RunDir::open(&root);
+            let dir = RunDir::open(&root)?;
+            let there = dir.plan.warm_start.as_ref().map(|warm| &warm.sha256);
+            if there == warm.map(|warm| &warm.plan().sha256) {
+                return Ok(dir);
+            }
         }
-        run::create_from(source, true)
+        match warm {
+            Some(warm) => run::create_warm(source, warm, true),
+            None => run::create_from(source, true),
+        }
     }
 
     /// Writes a page for people into the folder, whole. Needs no lock: two that write it at once each rename a file of their own.
@@ -189,6 +209,18 @@ impl Project {
         Ok(path)
     }
 
+    /// Writes a record for programs into the folder, whole.
+    ///
+    /// # Errors
+    /// A folder that cannot be written to.
+    pub fn write_record<T: Serialize>(&self, name: &str, record: &T) -> Result<()> {
+        let path = self.path(name);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|e| Error::io("make a folder", folder, e))?;
+        }
+        write_json(&path, record)
+    }
+
     /// Removes finished work.
     ///
     /// # Errors
@@ -198,28 +230,44 @@ impl Project {
     }
 }
 
+/// Work that was begun where the project lay before, on another disk, becomes work of this folder: its configuration and its plan name the
+/// folder, and nothing else of it does.
+fn move_here(work: &Path, wanted: &str) -> Result<()> {
+    let config = work.join("config.toml");
+    let dir = |text: &str| -> Option<String> {
+        let table: toml::Table = toml::from_str(text).ok()?;
+        let dir = table.get("output")?.get("dir")?.as_str()?;
+        Some(dir.rsplit_once("/runs/")?.0.to_owned())
+    };
+    let Ok(there) = fs::read_to_string(&config) else { return Ok(()) };
+    let Some((old, new)) = dir(&there).zip(dir(wanted)).filter(|(old, new)| old != new) else { return Ok(()) };
+    // With its slash, so that no folder is taken for another whose name begins alike.
+    let moved = |text: &str| text.replace(&format!("{old}/"), &format!("{new}/"));
+    if moved(&there) != wanted {
+        return Ok(());
+    }
+    let plan = work.join("plan.toml");
+    let text = fs::read_to_string(&plan).map_err(|e| Error::io("read", &plan, e))?;
+    write(&plan, moved(&text).as_bytes())?;
+    write(&config, wanted.as_bytes())
+}
+
 /// `["/project/data/a.csv"]`: relative paths start at the project.
 fn absolute(root: &Path, paths: &[String]) -> String {
-    let from = |path: &String| root.join(path).to_string_lossy().into_owned();
+    let from = |path: &String| match is_address(path) {
+        true => path.clone(),
+        false => root.join(path).to_string_lossy().into_owned(),
+    };
     serde_json::Value::from(paths.iter().map(from).collect::<Vec<_>>()).to_string()
 }
 
 fn lock(root: &Path) -> Result<File> {
-    let path = root.join(".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| Error::io("write to the project's folder", root, e))?;
-    match lock_patiently(&file) {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new("another longrun process is working on this project")
+    lock_folder(root)?.ok_or_else(|| {
+        Error::new("another longrun process is working on this project")
             .at(root.display())
             .advice("nothing was changed; run the command again when it is done")
-            .busy()),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock the project", root, e)),
-    }
+            .busy()
+    })
 }
 
 /// Writes a file beside its place and renames it there, so that a reader sees all of it or none.

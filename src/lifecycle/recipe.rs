@@ -68,6 +68,7 @@ pub(super) fn digest(source: &Source, data_digest: &str, program: &str) -> Resul
     config.lifecycle = None;
     config.output = OutputSection::default();
     config.data.path = crate::config::OneOrMany::One(String::new());
+    config.data.forget = None;
     config.data.holdout_end = None;
     let config =
         toml::to_string(&config).map_err(|e| Error::new("could not write the configuration as TOML").because(e))?;

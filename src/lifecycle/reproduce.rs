@@ -10,6 +10,7 @@ use super::fit::Windows;
 use super::project::copy_folder;
 use super::recipe::Recipe;
 use super::train::{Making, Trained};
+use super::warm::Beginning;
 use crate::error::Result;
 use crate::evaluate::Metric;
 use crate::run::Observer;
@@ -113,7 +114,9 @@ pub fn reproduce(
     if !same_data && !anyway {
         return Ok(Reproduction { id: id.to_owned(), outcome: Match::OtherData, differences, figures: Vec::new() });
     }
-    let made = Making { project, recipe: &recipe, windows, log: &log, fingerprint, evaluated, observer }.make(false)?;
+    let begin = Beginning::again(project, &card)?;
+    let made =
+        Making { project, recipe: &recipe, windows, log: &log, fingerprint, begin, evaluated, observer }.make(false)?;
     let again = match made {
         Trained::Made(again) | Trained::Existed(again) => again,
         Trained::Refused { reasons, .. } => {

@@ -11,11 +11,12 @@ use super::card::{
     CARD_VERSION, Card, ComputeCard, DataCard, DiagnosticsCard, Evaluated, Evaluation, FitCard, PosteriorRow,
 };
 use super::evaluate::outcomes_of;
-use super::fit::{Windows, fitted};
+use super::fit::{Windows, fitted, fitted_warm};
 use super::models::Alias;
 use super::project::{copy_folder, keep, make_folder, write, write_json};
 use super::recipe::{Recipe, digest, text_of};
 use super::today::{cutoff_of_window, window_end};
+use super::warm::{Beginning, GIVEN, WarmStart};
 use super::{CARD_FILE, Project, card_markdown};
 use crate::config::Backend;
 use crate::data::{Fingerprint, Summary};
@@ -24,7 +25,7 @@ use crate::draws::DrawStore;
 use crate::error::{Error, Result};
 use crate::evaluate::ColumnReference;
 use crate::model::{family, is_shared_dim};
-use crate::run::{DataFacts, Log, Observer, RunDir};
+use crate::run::{self, DataFacts, Log, Observer, RunDir, WarmSource};
 use crate::version::code_version;
 
 /// What came of a training.
@@ -50,22 +51,51 @@ const LEAST_DAYS: i64 = 30;
 const MOST_PARAMETERS: usize = 60;
 
 /// The part of a run that a model is: enough to predict with, to judge, and to see how it was made.
-const KEPT: [&str; 6] =
-    ["plan.toml", "config.toml", "facts.json", "diagnostics.json", "shrinkage.json", "sensitivity.json"];
+const KEPT: [&str; 8] = [
+    "plan.toml",
+    "config.toml",
+    "facts.json",
+    "diagnostics.json",
+    "shrinkage.json",
+    "sensitivity.json",
+    "warm.json",
+    GIVEN,
+];
+
+/// How a model is made, beside its configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrainOptions {
+    /// Which earlier model its chains begin from.
+    pub warm_start: WarmStart,
+}
 
 /// Trains at `cutoff`, by default the last day of the data.
 ///
 /// # Errors
-/// A cutoff outside the data, and whatever a run fails with. Interrupted work goes on where it stopped.
-pub fn train(project: &Project, cutoff: Option<NaiveDate>, observer: &dyn Observer) -> Result<Trained> {
+/// A cutoff outside the data, an earlier model that cannot be begun from, and whatever a run fails with. Interrupted work goes on where
+/// it stopped.
+pub fn train(
+    project: &Project,
+    cutoff: Option<NaiveDate>,
+    options: &TrainOptions,
+    observer: &dyn Observer,
+) -> Result<Trained> {
     let log = project.log(false, observer)?;
     let cutoff = cutoff.unwrap_or(log.last_date);
     check_cutoff(&log, cutoff)?;
     let windows = Windows::of(project, cutoff);
     let fingerprint = log.table.fingerprint(cutoff)?;
     let recipe = Recipe::of(project)?;
-    let made =
-        Making { project, recipe: &recipe, windows, log: &log, fingerprint, evaluated: None, observer }.make(true)?;
+    let (begin, earlier) = Beginning::of(project, &options.warm_start)?;
+    if let Beginning::Cold(Some(why)) = &begin {
+        observer.note(&format!("beginning cold: {why}"));
+    }
+    let making = Making { project, recipe: &recipe, windows, log: &log, fingerprint, begin, evaluated: None, observer };
+    let made = match earlier {
+        // Its name moved on to what was made of it: the same training, done again.
+        Some(card) if making.is_of_the_same(&card)? => Trained::Existed(Box::new(card)),
+        _ => making.make(true)?,
+    };
     if let Trained::Made(card) | Trained::Existed(card) = &made {
         let champion = project.alias(Alias::Champion)?;
         if champion.as_ref() != Some(&card.id) {
@@ -92,39 +122,90 @@ pub(super) struct Making<'a> {
     pub windows: Windows,
     pub log: &'a Log,
     pub fingerprint: Fingerprint,
+    /// Where its chains begin.
+    pub begin: Beginning,
     /// Whose predictions are to be evaluated; what the data allow when absent.
     pub evaluated: Option<Evaluated>,
     pub observer: &'a dyn Observer,
 }
 
 impl Making<'_> {
+    /// Whether a model was made of the same configuration, data and program, whatever its chains began from.
+    fn is_of_the_same(&self, card: &Card) -> Result<bool> {
+        let source = self.recipe.source(&self.windows, "train", self.log.last_date)?;
+        Ok(card.data.fingerprint.digest == self.fingerprint.digest
+            && card.program == code_version()
+            && card.config == text_of(&source)?)
+    }
+
+    /// The model's name when its chains begin so.
+    fn id(&self, warm: Option<&WarmSource>) -> Result<String> {
+        // The name of the work depends on what is made, so that work under way is never continued with other data.
+        let nameless = self.recipe.source(&self.windows, "train", self.log.last_date)?;
+        let of_program = serde_json::to_string(&code_version())
+            .map_err(|e| Error::new("could not write the program's version").because(e))?;
+        // Said only of a model that began warm, so that the others keep the names they have always had.
+        let of_beginning = warm.map_or(String::new(), |warm| format!("\n{}", warm.plan().sha256));
+        let made_of = format!("{of_program}{of_beginning}");
+        Ok(format!("{}-{}", self.windows.cutoff, digest(&nameless, &self.fingerprint.digest, &made_of)?))
+    }
+
     /// Makes the model, and puts it into `models/` if `keep`.
     pub fn make(&self, keep: bool) -> Result<Trained> {
+        let cold = self.id(None)?;
+        let (from, must) = match &self.begin {
+            Beginning::Cold(why) => return self.make_called(&cold, why.clone(), keep, None),
+            Beginning::Warm { source, must } => (source, must),
+        };
+        let id = self.id(Some(from))?;
+        if keep && self.project.model_folder(&id).join(CARD_FILE).exists() {
+            return Ok(Trained::Existed(Box::new(self.project.card(&id)?)));
+        }
+        let (name, cold_name) = (format!("train-{id}"), format!("train-{cold}"));
+        let source = |name: &str| self.recipe.source(&self.windows, name, self.log.last_date);
+        let sources = [&source(&name)?, &source(&cold_name)?];
+        let fitted = fitted_warm(self.project, (&name, &cold_name), sources, from, self.log, self.observer)?;
+        let why = match fitted {
+            Ok(dir) => match self.make_called(&id, None, keep, Some(dir))? {
+                Trained::Refused { reasons, .. } if !must => {
+                    let reason = reasons.first().cloned().unwrap_or_default();
+                    format!("begun from {}, the fit is refused: {reason}", from.plan().from)
+                }
+                made => return Ok(made),
+            },
+            Err(reason) if *must => return Err(run::cannot_begin_error(from, &reason)),
+            Err(reason) => reason,
+        };
+        self.observer.note(&format!("beginning cold: {why}"));
+        let made = self.make_called(&cold, Some(why), keep, None)?;
+        self.project.forget_work(&name)?;
+        Ok(made)
+    }
+
+    /// The same under its name, of a run that is fitted and judged already, if there is one.
+    fn make_called(&self, id: &str, cold_because: Option<String>, keep: bool, dir: Option<RunDir>) -> Result<Trained> {
         let (project, windows) = (self.project, &self.windows);
-        let program = code_version();
-        // The name of the work depends on what is made, so that work under way is never continued with other data.
-        let nameless = self.recipe.source(windows, "train", self.log.last_date)?;
-        let of_program = serde_json::to_string(&program)
-            .map_err(|e| Error::new("could not write the program's version").because(e))?;
-        let id = format!("{}-{}", windows.cutoff, digest(&nameless, &self.fingerprint.digest, &of_program)?);
-        if keep && project.model_folder(&id).join(CARD_FILE).exists() {
-            return Ok(Trained::Existed(Box::new(project.card(&id)?)));
+        if keep && project.model_folder(id).join(CARD_FILE).exists() {
+            return Ok(Trained::Existed(Box::new(project.card(id)?)));
         }
         let name = format!("train-{id}");
         let source = self.recipe.source(windows, &name, self.log.last_date)?;
-        let dir = fitted(project, &name, &source, self.log, self.observer)?;
+        let dir = match dir {
+            Some(dir) => dir,
+            None => fitted(project, &name, &source, self.log, self.observer)?,
+        };
         let diagnostics: Diagnostics = dir.read_json("diagnostics.json", "diagnose")?;
         if diagnostics.verdict == Verdict::Fail {
             return Ok(Trained::Refused { run: dir.root().to_owned(), reasons: diagnostics.reasons });
         }
-        let (evaluation, missing) = match self.evaluate(&dir, &id)? {
+        let (evaluation, missing) = match self.evaluate(&dir, id)? {
             Ok(evaluation) => (Some(evaluation), None),
             Err(why) => (None, Some(why)),
         };
         let card = Card {
             schema_version: CARD_VERSION,
             created: project.today.stamp.clone(),
-            program,
+            program: code_version(),
             cutoff: windows.cutoff,
             calibration_start: windows.calibration_start()?,
             calibration_months: windows.calibration_months,
@@ -133,6 +214,8 @@ impl Making<'_> {
             data: data_card(&dir, self.fingerprint.clone())?,
             fits: fit_cards(&dir, &diagnostics)?,
             compute: compute_card(&dir),
+            warm_start: dir.plan.warm_start.clone(),
+            cold_because,
             diagnostics: diagnostics_card(&diagnostics),
             evaluation,
             evaluation_missing: missing,
@@ -143,13 +226,13 @@ impl Making<'_> {
             ),
             limits: limits(&dir, windows)?,
             reproduce: format!("longrun reproduce {id}"),
-            id: id.clone(),
+            id: id.to_owned(),
         };
         if keep {
-            make_folder(&project.model_folder(&id), |folder| publish(folder, &dir, &card))?;
+            make_folder(&project.model_folder(id), |folder| publish(folder, &dir, &card))?;
             drop(dir);
             project.forget_work(&name)?;
-            project.forget_work(&backtest_name(&id))?;
+            project.forget_work(&backtest_name(id))?;
         }
         Ok(Trained::Made(Box::new(card)))
     }
@@ -203,6 +286,9 @@ fn publish(folder: &Path, dir: &RunDir, card: &Card) -> Result<()> {
         keep(&dir.path(name), &run.join(name))?;
     }
     copy_folder(&dir.path("draws"), &draws)?;
+    if dir.has(GIVEN) {
+        keep(&dir.path(GIVEN), &folder.join(GIVEN))?;
+    }
     write(&folder.join("card.md"), card_markdown(card).as_bytes())?;
     write_json(&folder.join(CARD_FILE), card)
 }

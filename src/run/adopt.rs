@@ -7,7 +7,7 @@ use std::path::Path;
 use super::facts::DataFacts;
 use super::{RunDir, Step, models};
 use crate::config::{DataPlan, Plan};
-use crate::data::Observations;
+use crate::data::{Observations, take_over_table};
 use crate::error::{Error, Result};
 
 /// Takes over the summary of the run in `from` where its plan reads the same data in the same way; says whether it did.
@@ -28,10 +28,8 @@ pub fn adopt(dir: &mut RunDir, from: &Path) -> Result<bool> {
     }
     let mut names: Vec<String> = Step::Summarize.files().iter().map(|name| (*name).to_owned()).collect();
     names.retain(|name| name != "facts.json");
-    if let Ok(parts) = fs::read_dir(from.join("transactions")) {
-        let folder = dir.path("transactions");
-        fs::create_dir_all(&folder).map_err(|e| Error::io("take over the summary", &folder, e))?;
-        names.extend(parts.flatten().map(|part| format!("transactions/{}", part.file_name().to_string_lossy())));
+    if from.join("transactions").exists() {
+        take_over_table(&from.join("transactions"), &dir.path("transactions"))?;
     }
     for name in &names {
         let (old, new) = (from.join(name), dir.path(name));

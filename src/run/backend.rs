@@ -3,8 +3,8 @@
 //! The rule never asks a stopwatch, so that equal runs are equal: it looks at the kind of adapter, the rows of the input files and
 //! the number of chains.
 
+use super::away;
 use crate::config::{Backend, BackendChoice, ComputePlan, ComputeSection, Layout, LayoutChoice};
-use crate::data::Source;
 use crate::error::{Error, Result};
 use crate::kernels::device::{self, Adapter, Choice, Device};
 use crate::kernels::{Arrangement, Options};
@@ -44,7 +44,7 @@ pub fn decide(compute: &ComputeSection, chains: usize, paths: &[String]) -> Resu
         }
         BackendChoice::Auto => {
             // Small work is settled without waking any driver.
-            let rows = Source { paths: paths.to_vec(), ..Source::default() }.rough_rows();
+            let rows = away::rough_rows(paths)?;
             let work = rows.saturating_mul(chains as u64);
             if work < AUTO_GPU_ROW_CHAINS {
                 let reason = format!("auto: input rows × chains are about {work}, below {AUTO_GPU_ROW_CHAINS}");

@@ -3,7 +3,7 @@
 use super::fit::open_store;
 use super::shrinkage::{self, ShrinkageFacts};
 use super::summarize::read_observations;
-use super::{RunDir, models, sensitivity, telemetry};
+use super::{RunDir, models, sensitivity, telemetry, warm};
 use crate::diagnose::{
     ApproximationInput, FitDiagnostics, FitLayout, Method, Nearness, Thresholds, diagnose_approximation,
     diagnose_fit_by_blocks, verdict,
@@ -47,7 +47,14 @@ pub(super) fn diagnose(dir: &RunDir) -> Result<()> {
         }
         let columns = store.columns(name)?;
         let per_group = |variable: &str| group_dim(columns.schema(), variable).is_some();
-        let fit = judge_columns(&columns, name, &per_group, chains_per_superchain, &thresholds)?;
+        let mut fit = judge_columns(&columns, name, &per_group, chains_per_superchain, &thresholds)?;
+        fit.facts.notes.extend(dir.plan.warm_start.as_ref().map(|warm| {
+            format!(
+                "{name} {}: its chains were as far apart as that run's posterior is wide when they began, so R-hat cannot tell whether there \
+                 is a place that no chain of that run ever saw",
+                warm::words(warm)
+            )
+        }));
         let least = fit.parameters.iter().map(|p| p.ess_bulk).fold(f64::INFINITY, f64::min);
         telemetry::record_ess(dir, name, least.is_finite().then_some(least))?;
         judged.push(fit);

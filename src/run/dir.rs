@@ -1,21 +1,25 @@
 //! One run directory: what lies where, made and opened safely. What the files mean is documented in
 //! `docs/guide/run_directory.md`; how they are computed is the business of the steps.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::away::Away;
+use super::warm;
 use crate::config::Plan;
-use crate::draws::lock_patiently;
 use crate::error::{Error, Result};
+use crate::lock::lock_folder;
 
 /// An open run directory, locked against a second process for as long as it lives.
 #[derive(Debug)]
 pub struct RunDir {
     root: PathBuf,
+    /// The bucket that keeps it, if one does.
+    away: Option<Away>,
     /// The plan this run follows.
     pub plan: Plan,
     _lock: File,
@@ -47,25 +51,31 @@ const OWN_FILES: &[&str] = &[
     "holdout.json",
     "telemetry.json",
     "report.html",
+    warm::KEPT,
+    warm::GIVEN,
 ];
 const OWN_FOLDERS: &[&str] = &["export", "transactions", "transactions.partial", "summary.partial"];
 
 impl RunDir {
     /// Makes the directory of a new run and writes its `plan.toml`, before any data is read.
     ///
+    /// `given` is what an earlier run gave to begin from, as the plan says.
+    ///
     /// Errors: the directory holds a run already (unless `overwrite`), holds something else, or cannot be written.
-    pub fn create(plan: Plan, config_text: &str, overwrite: bool) -> Result<Self> {
-        let root = plan.output.dir.clone();
+    pub fn create(plan: Plan, config_text: &str, given: Option<&[u8]>, overwrite: bool) -> Result<Self> {
+        let away = Away::of(&plan.output.dir)?;
+        let root = away.as_ref().map_or(plan.output.dir.as_path(), Away::folder).to_owned();
         fs::create_dir_all(&root).map_err(|e| Error::io("make the run directory", &root, e))?;
         let lock = lock(&root)?;
+        let taken = away.as_ref().map_or(Ok(false), |away| away.is_taken(overwrite))?;
         let foreign = first_foreign_entry(&root)?;
-        if root.join("plan.toml").exists() {
+        if taken || root.join("plan.toml").exists() {
             // An attempt that never got past its data holds nothing worth keeping.
             let worthless = !root.join("facts.json").exists() && !root.join("draws").exists();
-            if !overwrite && !worthless {
-                return Err(Error::new("the run directory holds a run already").at(root.display()).advice(format!(
-                    "continue it with `longrun resume {0}`, replace it with --overwrite, or choose another with --set output.dir=…",
-                    root.display()
+            if !overwrite && (taken || !worthless) {
+                let shown = plan.output.dir.display();
+                return Err(Error::new("the run directory holds a run already").at(&shown).advice(format!(
+                    "continue it with `longrun resume {shown}`, replace it with --overwrite, or choose another with --set output.dir=…",
                 )));
             }
             remove_own(&root)?;
@@ -76,18 +86,35 @@ impl RunDir {
                 .advice("choose another with --set output.dir=…"));
         }
         limit_threads(&plan);
-        let dir = Self { root, plan, _lock: lock };
+        let dir = Self { root, away, plan, _lock: lock };
         dir.write("config.toml", config_text.as_bytes())?;
+        if let Some(given) = given {
+            dir.write(warm::GIVEN, given)?;
+        }
         dir.write_plan()?;
         Ok(dir)
     }
 
     /// Opens the directory of an existing run.
     pub fn open(root: &Path) -> Result<Self> {
+        let Some(away) = Away::of(root)? else { return Self::open_here(root, None) };
+        let folder = away.folder().to_owned();
+        fs::create_dir_all(&folder).map_err(|e| Error::io("make the run directory", &folder, e))?;
+        let lock = lock(&folder)?;
+        away.bring()?;
+        drop(lock);
+        let mut dir = Self::open_here(&folder, Some(root))?;
+        root.clone_into(&mut dir.plan.output.dir);
+        dir.away = Some(away);
+        Ok(dir)
+    }
+
+    /// Opens a folder of this machine; messages call it `shown`.
+    fn open_here(root: &Path, shown: Option<&Path>) -> Result<Self> {
         let path = root.join("plan.toml");
         let none = |e| {
             Error::new("this is not a run directory (it has no plan.toml)")
-                .at(root.display())
+                .at(shown.unwrap_or(root).display())
                 .advice("give the folder that `longrun run` printed, or start a run from its configuration")
                 .because(e)
         };
@@ -98,12 +125,27 @@ impl RunDir {
         let mut plan = Plan::from_toml(&text, &path)?;
         root.clone_into(&mut plan.output.dir);
         limit_threads(&plan);
-        Ok(Self { root: root.to_owned(), plan, _lock: lock })
+        Ok(Self { root: root.to_owned(), away: None, plan, _lock: lock })
     }
 
     /// The directory itself.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What people call it: the address of a run in a bucket, or the directory.
+    pub fn shown(&self) -> std::path::Display<'_> {
+        if self.away.is_some() { self.plan.output.dir.display() } else { self.root.display() }
+    }
+
+    /// Whether a bucket keeps it.
+    pub fn is_away(&self) -> bool {
+        self.away.is_some()
+    }
+
+    /// Sends what is new to the bucket that keeps the run, if one does.
+    pub fn send(&self) -> Result<()> {
+        self.away.as_ref().map_or(Ok(()), Away::send)
     }
 
     /// The path of one of the run's files.
@@ -167,7 +209,7 @@ impl RunDir {
         Ok(())
     }
 
-    /// Removes the draws, their manifest first: without it what remains is no store.
+    /// Removes the draws and what is kept of them for a successor, the manifest first of the store: without it what remains is none.
     pub fn forget_draws(&self) -> Result<()> {
         remove_draws(&self.root)
     }
@@ -182,20 +224,11 @@ fn limit_threads(plan: &Plan) {
 }
 
 fn lock(root: &Path) -> Result<File> {
-    let path = root.join(".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| Error::io("write to the run directory", root, e))?;
-    match lock_patiently(&file) {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::new("another longrun process is working in this run directory")
+    lock_folder(root)?.ok_or_else(|| {
+        Error::new("another longrun process is working in this run directory")
             .at(root.display())
-            .advice("wait for it, or choose another directory with --set output.dir=…")),
-        Err(TryLockError::Error(e)) => Err(Error::io("lock the run directory", root, e)),
-    }
+            .advice("wait for it, or choose another directory with --set output.dir=…")
+    })
 }
 
 fn first_foreign_entry(root: &Path) -> Result<Option<String>> {
@@ -204,14 +237,16 @@ fn first_foreign_entry(root: &Path) -> Result<Option<String>> {
     names.sort();
     // A run killed before its plan was renamed into place leaves only these.
     let own = |n: &String| {
-        n == ".lock" || n.strip_suffix(".partial").unwrap_or(n) == "config.toml" || n == "plan.toml.partial"
+        let whole = n.strip_suffix(".partial").unwrap_or(n);
+        n == ".lock" || n == ".longrun" || whole == "config.toml" || whole == warm::GIVEN || n == "plan.toml.partial"
     };
     Ok(names.into_iter().find(|n| !own(n)))
 }
 
 fn remove_draws(root: &Path) -> Result<()> {
     let folder = root.join("draws");
-    for path in [folder.join("manifest.json"), folder] {
+    // What a successor would begin from is made of the draws.
+    for path in [root.join(warm::KEPT), folder.join("manifest.json"), folder] {
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         match removed {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io("remove old draws", &path, e)),

@@ -7,13 +7,13 @@ use super::backend;
 use super::facts::DataFacts;
 use super::summarize::read_observations;
 use super::telemetry::{self, FitCost};
-use super::{Observer, RunDir, floor, models};
+use super::{Observer, RunDir, Wish, floor, models, warm};
 use crate::config::{Plan, SamplerKind};
 use crate::dist::{CovariateSpec, Prior, PriorSpec};
 use crate::draws::DrawStore;
 use crate::error::{Error, Result};
 use crate::model::{Place, Posterior, family};
-use crate::sampler::{self, ApproximateSettings, Approximation, Kind, ModeSearch, Settings, Start, Watch};
+use crate::sampler::{self, ApproximateSettings, Approximation, Kind, ModeSearch, Settings, Start, WarmStart, Watch};
 use crate::target::{Checkpoint, LogDensity};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,7 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
     let observed = read_observations(dir)?;
     let place = backend::open(&dir.plan.compute)?;
     let mut store = store(dir)?;
+    let beginnings = warm::Beginnings::of(dir)?;
     for (name, model) in models::fits(&dir.plan) {
         if store.is_complete(name) {
             continue;
@@ -29,8 +30,16 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
         let started = Instant::now();
         let mut posterior = models::posterior(model, &observed, &place)?;
         let checkpoint = store.checkpoint(name)?;
+        let begin = match &beginnings {
+            // A fit under way has begun already.
+            Some(beginnings) if checkpoint.is_none() => {
+                let begin = beginnings.of_fit(&dir.plan, name, posterior.schema());
+                Some(begin.map_err(|reason| warm::refuse(&beginnings.plan().from, &reason))?)
+            }
+            _ => None,
+        };
         let Fitted { report, notes, warmup, gradients } =
-            explore(&dir.plan, name, &mut posterior, &mut store, checkpoint.as_ref(), observer)?;
+            explore(&dir.plan, name, &mut posterior, &mut store, (checkpoint.as_ref(), begin), observer)?;
         let wall_s = started.elapsed().as_secs_f64();
         let work = posterior.work();
         store.finish(name, report)?;
@@ -58,6 +67,11 @@ pub(super) fn fit(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
             },
         )?;
     }
+    if dir.plan.sampler.kind.samples() && !dir.has(warm::KEPT) {
+        // A fit stands without it: whoever wants to begin from this run is told then.
+        warm::keep(dir, &store)
+            .unwrap_or_else(|e| observer.note(&format!("no later run can begin from this one: {e}")));
+    }
     Ok(())
 }
 
@@ -69,25 +83,33 @@ struct Fitted {
     gradients: u64,
 }
 
-/// Samples or approximates one posterior, as the plan says.
+/// Samples or approximates one posterior, as the plan says: from a checkpoint, from where an earlier run ended, or anew.
 fn explore(
     plan: &Plan,
     name: &str,
     posterior: &mut Posterior,
     store: &mut DrawStore,
-    checkpoint: Option<&Checkpoint>,
+    (checkpoint, warm): (Option<&Checkpoint>, Option<WarmStart>),
     observer: &dyn Observer,
 ) -> Result<Fitted> {
     let (schema, dim, start) = (posterior.schema().clone(), posterior.dim(), posterior.start());
+    let mut goes_on = checkpoint.is_some() && plan.sampler.kind.samples();
     let mut watch = |progress: &sampler::Progress| {
+        if std::mem::take(&mut goes_on) {
+            observer.resumed(name, progress.gradient_evaluations);
+        }
         observer.sampling(name, progress);
-        Watch::Continue
+        match observer.wish() {
+            Wish::GoOn => Watch::Continue,
+            Wish::StopWhenSaved => Watch::StopWhenSaved,
+            Wish::StopNow => Watch::Stop,
+        }
     };
     let unwritten = |e: serde_json::Error| Error::new("could not write the sampler's report").because(e);
     match way(plan, name) {
         Way::Sample(settings) => {
             let mut sink = store.writer(name, &schema, settings.chains, dim)?;
-            let start = Start::at(start);
+            let start = Start { warm, ..Start::at(start) };
             let outcome = sampler::sample(posterior, &settings, &start, checkpoint, &mut sink, &mut watch)?;
             let counts = &outcome.pooled;
             Ok(Fitted {
@@ -169,6 +191,10 @@ fn identity(dir: &RunDir, summary_sha256: &str, covariates_sha256: Option<&str>)
     // Said only of a sample, so that draws of everyone keep the identity they have always had.
     if let Some(customers) = plan.data.sample_customers {
         identity["sample_customers"] = customers.into();
+    }
+    // And only of a run that began warm: of what, not of what that was called.
+    if let Some(warm) = &plan.warm_start {
+        identity["warm_start_sha256"] = warm.sha256.clone().into();
     }
     identity
 }

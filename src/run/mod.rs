@@ -5,6 +5,7 @@
 
 mod adopt;
 mod alive_grid;
+mod away;
 mod backend;
 mod checks;
 mod compare;
@@ -35,11 +36,13 @@ mod sensitivity;
 mod shrinkage;
 mod summarize;
 mod telemetry;
+mod warm;
 mod watch;
 
 pub use crate::model::{Words, is_shared_dim};
 pub use adopt::adopt;
 pub use alive_grid::{AliveGrid, alive_grid};
+pub use away::{cache, configuration, storage};
 pub use backend::{AUTO_GPU_ROW_CHAINS, AUTO_RULE, decide as decide_backend};
 pub use compare::{Compared, Comparison, compare};
 pub use dir::RunDir;
@@ -57,17 +60,20 @@ pub use log::{Log, read_log};
 pub use meaning::Meaning;
 pub use models::{PURCHASE, SPEND, model_name, posterior_on_cpu};
 pub use pictures::{FitPicture, PairPicture, ParameterPicture, Pictures, pictures};
-pub use prepare::{create, create_from, plan, plan_of};
+pub use prepare::{create, create_from, create_warm, plan, plan_of};
 pub use prior::{PriorCheck, PriorRow, prior};
 pub use rehearsal::{Rehearsal, RehearsalOptions, rehearse};
 pub use score::{Scoring, summarize_log};
 pub use shrinkage::{FitShrinkage, GroupShrinkage, ShrinkageFacts};
 pub use telemetry::{FitCost, FloorCost, PredictionCost, ResourceSample, StepCost, Telemetry, read as read_telemetry};
+pub use warm::{WarmSource, cannot_begin, cannot_begin_error, words as warm_words};
+
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::data::COVARIATES_FILE;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sampler::Progress;
 
 /// One step of a run, ordered as they follow one another.
@@ -138,6 +144,8 @@ pub trait Observer: Sync {
     fn reading(&self, _done: u64, _total: u64) {}
     /// The sampler moved on, in the fit of this name.
     fn sampling(&self, _fit: &str, _progress: &Progress) {}
+    /// The fit of this name goes on where an earlier attempt stopped, which had made so many gradients.
+    fn resumed(&self, _fit: &str, _gradients: u64) {}
     /// Customers predicted, of how many.
     fn predicting(&self, _done: u64, _total: u64) {}
     /// Runs compared, of how many.
@@ -148,6 +156,23 @@ pub trait Observer: Sync {
     fn exporting(&self, _fit: &str, _done: u64, _total: u64) {}
     /// Something worth a line.
     fn note(&self, _text: &str) {}
+    /// What is wanted of the work. Asked between steps, and while a posterior is explored; what was written before stays, and the same
+    /// command takes the work up again.
+    fn wish(&self) -> Wish {
+        Wish::GoOn
+    }
+}
+
+/// What an observer wants of the work that it observes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// To go on.
+    #[default]
+    GoOn,
+    /// To stop where nothing is lost: between two steps, or when draws and the state to continue from are next saved.
+    StopWhenSaved,
+    /// To stop at once; what was done since the last save is done again.
+    StopNow,
 }
 
 /// An observer that does not look.
@@ -159,7 +184,7 @@ impl Observer for Unobserved {}
 /// Performs one step; [`Step::Report`] is the caller's, through [`timed`].
 pub fn perform(dir: &mut RunDir, step: Step, observer: &dyn Observer) -> Result<()> {
     timed(dir, step, observer, |dir, observer| match step {
-        Step::Summarize => summarize::summarize(dir, observer),
+        Step::Summarize => summarize::summarize(dir, None, observer),
         Step::Fit => fit::fit(dir, observer),
         Step::Diagnose => diagnose::diagnose(dir),
         Step::Predict => predict::predict(dir, observer),
@@ -169,6 +194,15 @@ pub fn perform(dir: &mut RunDir, step: Step, observer: &dyn Observer) -> Result<
     })
 }
 
+/// Performs the first step, going on from the table of purchases of another run (or of this one): only files that are new or changed since
+/// are read. The result is what [`perform`] makes.
+///
+/// # Errors
+/// As [`perform`]; a run without a table.
+pub fn summarize_since(dir: &mut RunDir, since: &Path, observer: &dyn Observer) -> Result<()> {
+    timed(dir, Step::Summarize, observer, |dir, observer| summarize::summarize(dir, Some(since), observer))
+}
+
 /// Performs `work` as `step`: announces it, measures what it costs and records that in `telemetry.json`.
 pub fn timed(
     dir: &mut RunDir,
@@ -176,15 +210,24 @@ pub fn timed(
     observer: &dyn Observer,
     work: impl FnOnce(&mut RunDir, &dyn Observer) -> Result<()>,
 ) -> Result<()> {
+    if observer.wish() != Wish::GoOn {
+        return Err(Error::new(format!("stopped before `{}`, as asked", step.name()))
+            .advice("nothing is lost: the same command takes it up again")
+            .stopped());
+    }
     observer.step(step);
     // What was made of this step's last result is stale. Summarising forgets only once it knows that it can write anew.
     if step > Step::Summarize {
         files_of(|later| later != step && follows(later, step)).into_iter().try_for_each(|file| dir.forget(file))?;
     }
     let meter = meter::Meter::start(dir.plan.compute.adapter.as_deref());
-    work(dir, observer)?;
+    if let Err(error) = work(dir, observer) {
+        // What was saved before it stopped is worth as much elsewhere.
+        return Err(if error.is_stopped() { dir.send().err().unwrap_or(error) } else { error });
+    }
     let (cost, samples) = meter.finish();
-    telemetry::record_step(dir, step, cost, samples)
+    telemetry::record_step(dir, step, cost, samples)?;
+    dir.send()
 }
 
 /// Whether a step's results stand in the directory.

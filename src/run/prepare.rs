@@ -2,27 +2,43 @@
 
 use std::path::Path;
 
-use super::{RunDir, backend, models};
+use super::{RunDir, WarmSource, away, backend, models, warm};
 use crate::config::{Plan, Source, check};
-use crate::data;
 use crate::error::Result;
+use crate::storage::is_address;
 
 /// Reads, overrides and checks a configuration.
 pub fn plan(config: &Path, overrides: &[String]) -> Result<Plan> {
-    plan_of(&Source::read(config, overrides)?)
+    plan_of(&away::configuration(config, overrides)?)
 }
 
 /// Makes the directory of a new run: plan, configuration, lock. The input files must exist, so that no old run is replaced for a
 /// misspelt path.
 pub fn create(config: &Path, overrides: &[String], overwrite: bool) -> Result<RunDir> {
-    create_from(&Source::read(config, overrides)?, overwrite)
+    create_from(&away::configuration(config, overrides)?, overwrite)
 }
 
 /// The same of a configuration in hand.
 pub fn create_from(source: &Source, overwrite: bool) -> Result<RunDir> {
-    let plan = plan_of(source)?;
-    data::Source { paths: plan.data.paths.clone(), ..data::Source::default() }.files()?;
-    RunDir::create(plan, &source.merged_text()?, overwrite)
+    make(plan_of(source)?, source, None, overwrite)
+}
+
+/// The same of a run whose chains begin where an earlier one ended.
+///
+/// # Errors
+/// As [`create`], and what the two configurations alone say against it. Whether the groups are the same is known once the data are read.
+pub fn create_warm(source: &Source, from: &WarmSource, overwrite: bool) -> Result<RunDir> {
+    let mut plan = plan_of(source)?;
+    if let Some(reason) = from.refusal(&plan, source) {
+        return Err(warm::refuse(&from.plan().from, &reason));
+    }
+    plan.warm_start = Some(from.plan().clone());
+    make(plan, source, Some(from.bytes()), overwrite)
+}
+
+fn make(plan: Plan, source: &Source, given: Option<&[u8]>, overwrite: bool) -> Result<RunDir> {
+    away::must_exist(&plan.data.paths)?;
+    RunDir::create(plan, &source.merged_text()?, given, overwrite)
 }
 
 /// Checks a configuration in hand.
@@ -34,7 +50,7 @@ pub fn plan_of(source: &Source) -> Result<Plan> {
     let mut plan = check(source, today, compute)?;
     models::check_priors(&plan, &|key| source.place(key))?;
     // A run can be resumed from anywhere.
-    for path in &mut plan.data.paths {
+    for path in plan.data.paths.iter_mut().chain(&mut plan.data.forget).filter(|path| !is_address(path)) {
         if let Ok(absolute) = std::path::absolute(&*path) {
             *path = absolute.to_string_lossy().into_owned();
         }

@@ -1,31 +1,43 @@
 //! Step 1: the log becomes the transactions table and the summary; the plan learns the data's scale.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::facts::DataFacts;
-use super::{Log, Observer, RunDir, Step, fit, models, words};
+use super::{Log, Observer, RunDir, Step, Unobserved, away, fit, log, models, words};
 use crate::config::{DataPlan, GroupsPlan, Plan};
 use crate::data::{
     self, CovariateTable, DesignColumn, IngestProgress, IngestReport, Kind, Observations, PendingSummary, Rules,
-    Source, Summary, TransactionTable, Window,
+    Source, Summary, Window,
 };
 use crate::error::{Error, Result};
 use crate::model::family;
 
-/// Reads the data and writes the summary; results that other data led to are forgotten once the new summary is certain.
-pub(super) fn summarize(dir: &mut RunDir, observer: &dyn Observer) -> Result<()> {
+/// Reads the data and writes the summary; results that other data led to are forgotten once the new summary is certain. Of a log, only
+/// what the table `since` does not know is read, where there is one to go on from.
+pub(super) fn summarize(dir: &mut RunDir, since: Option<&Path>, observer: &dyn Observer) -> Result<()> {
     let plan = &dir.plan;
-    let (source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
+    if since.is_some() && plan.data.kind != Kind::Transactions {
+        return Err(Error::new("only a log of transactions can be read since another run")
+            .at("--since")
+            .advice("leave it out: summaries are read as a whole"));
+    }
+    let (mut source, rules) = (source(&plan.data, &plan.groups)?, rules(&plan.data));
+    if plan.data.kind != Kind::Transactions {
+        source.paths = away::here(&source.paths, observer)?;
+    }
     let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
     let grouping = plan.groups.grouping();
     let (report, made) = match plan.data.kind {
         Kind::Transactions => {
-            let report = data::ingest(&source, &rules, dir.root(), &reading)?;
-            let table = TransactionTable::open(&dir.path("transactions"))?;
-            (report, table.summarize_into(&window(plan), &rules, &grouping, dir.root(), &reading)?)
+            if let Some(since) = since {
+                data::take_over_table(&table_in(since)?, &dir.path("transactions"))?;
+            }
+            let folded = log::fold_log(plan, dir.root(), since.is_none(), observer)?;
+            let made = folded.table.summarize_into(&window(plan), &rules, &grouping, dir.root(), &reading)?;
+            (folded.report, made)
         }
         Kind::Cohorts => {
             let contracts = data::expand_cohorts(&source, dir.root(), &reading)?;
@@ -46,6 +58,17 @@ pub(super) fn summarize_log(dir: &mut RunDir, log: &Log, observer: &dyn Observer
     let reading = |p: IngestProgress| observer.reading(p.bytes_done, p.bytes_total);
     let made = log.table.summarize_into(&window(plan), &rules, &plan.groups.grouping(), dir.root(), &reading)?;
     conclude(dir, &log.report, made, observer)
+}
+
+/// The table of purchases of a run, or of the folder that a project keeps its log's table in.
+fn table_in(since: &Path) -> Result<PathBuf> {
+    let folder = since.join("transactions");
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    Err(Error::new("there is no table of purchases to go on from")
+        .at(since.display())
+        .advice("name a run that was summarised, or a project's runs/log"))
 }
 
 fn window(plan: &Plan) -> Window {
@@ -112,6 +135,9 @@ fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, obser
     if report.unmatched_returns > 0 {
         notes.push(format!("{} returns on days without a purchase were left out", report.unmatched_returns));
     }
+    if report.forgotten > 0 {
+        notes.push(format!("{} lines of forgotten customers were left out (data.forget)", report.forgotten));
+    }
     if report.rounded_amounts > 0 {
         notes.push(format!("{} amounts with more than four decimals were rounded to four", report.rounded_amounts));
     }
@@ -147,7 +173,11 @@ fn conclude(dir: &mut RunDir, report: &IngestReport, made: PendingSummary, obser
             schema_version: 1,
             lines: report.rows,
             rejected: report.rejected,
-            dropped: report.dropped_negative + report.dropped_zero + report.netted_returns + report.unmatched_returns,
+            dropped: report.dropped_negative
+                + report.dropped_zero
+                + report.netted_returns
+                + report.unmatched_returns
+                + report.forgotten,
             customers: facts.customers,
             repeat_purchases: facts.repeat_purchases,
             one_time_customers: facts.one_time_customers,
@@ -234,7 +264,7 @@ fn covariates(
     let Some(plan) = &dir.plan.covariates else { return Ok(None) };
     let table = CovariateTable {
         source: Source {
-            paths: plan.paths.clone(),
+            paths: away::here(&plan.paths, &Unobserved)?,
             format: plan.format,
             delimiter: delimiter(&plan.delimiter),
             ..Source::default()

@@ -1,4 +1,4 @@
-//! The state a run begins with: from the mode of the density, or handed over by an earlier run.
+//! The state a run begins with, from the mode of the density. (What an earlier run hands over is `warm`'s.)
 //!
 //! Finds places and scales to start from; what happens afterwards is `run`'s.
 
@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::target::{Evaluation, LogDensity};
 
 /// A chain at every row of an evaluation in u, in the coordinates that chains move in.
-fn chains_at(whitening: Option<&Whitening>, points: &Array2<f64>, at: &Evaluation) -> Vec<Chain> {
+pub(super) fn chains_at(whitening: Option<&Whitening>, points: &Array2<f64>, at: &Evaluation) -> Vec<Chain> {
     let rows = points.outer_iter().zip(at.gradient.outer_iter()).zip(&at.log_density);
     rows.map(|((u, g), &log_density)| {
         let (mut q, mut gradient) = (u.to_vec(), g.to_vec());
@@ -112,51 +112,6 @@ pub(super) fn begin_cold(
         mode: Some(approximation.mode),
         notes,
     })
-}
-
-pub(super) fn begin_warm(
-    density: &mut dyn LogDensity,
-    settings: &Settings,
-    start: &Start,
-) -> Result<State, SampleError> {
-    let dim = density.dim();
-    let Some(warm) = &start.warm else { return Err(SampleError::Start(Error::new("there is no warm start"))) };
-    let rows = warm.positions.nrows();
-    let scales_fit = warm.inverse_mass.len() == dim && warm.inverse_mass.iter().all(|d| *d > 0.0 && d.is_finite());
-    if rows == 0
-        || warm.positions.ncols() != dim
-        || !scales_fit
-        || !(warm.step_size > 0.0 && warm.step_size.is_finite())
-    {
-        return Err(SampleError::Start(
-            Error::new(format!("a warm start needs positions and a positive inverse mass in {dim} coordinates, and a positive step size"))
-                .seen(format!("positions {:?}, {} masses, step size {}", warm.positions.dim(), warm.inverse_mass.len(), warm.step_size))
-                .advice("warm-start only from a run of the same model on the same groups"),
-        ));
-    }
-    let reference = warm.positions.mean_axis(ndarray::Axis(0)).unwrap_or_else(|| start.at.clone());
-    density.recentre(reference.view()).map_err(SampleError::Density)?;
-    let per_start = settings.chains_per_start();
-    let points = Array2::from_shape_fn((settings.chains, dim), |(c, i)| warm.positions[[c / per_start % rows, i]]);
-    let mut at = Evaluation::new(settings.chains, dim);
-    density.evaluate(points.view(), &mut at).map_err(SampleError::Density)?;
-    let whitening = (dim <= MAX_HESSIAN_DIM).then(|| Whitening::scales(&reference, &warm.inverse_mass)).flatten();
-    let mut state = State {
-        transitions: 0,
-        chains: chains_at(whitening.as_ref(), &points, &at),
-        inverse_mass: if whitening.is_some() { vec![1.0; dim] } else { warm.inverse_mass.clone() },
-        step_size: warm.step_size,
-        warmup: warmup::Progress::default(),
-        whitening,
-        reference: reference.to_vec(),
-        trajectory: (settings.kind == Kind::Chees)
-            .then(|| TrajectoryLength::new(warm.trajectory_length.unwrap_or(std::f64::consts::FRAC_PI_2))),
-        mode: None,
-        other_gradients: settings.chains as u64,
-        notes: vec!["This run began warm: positions, metric and step size come from an earlier run.".to_owned()],
-    };
-    relocate_impossible(&mut state)?;
-    Ok(state)
 }
 
 /// Moves chains at impossible points to the next chain that stands at a possible one.

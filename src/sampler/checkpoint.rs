@@ -131,23 +131,18 @@ impl State {
         })
     }
 
+    /// Reads the state alone, whatever run it is to serve.
+    pub(super) fn read(checkpoint: &Checkpoint) -> Result<Self, SampleError> {
+        saved(checkpoint).map(|saved| saved.state)
+    }
+
+    /// Whether chains began where an earlier run ended: only then was no mode sought.
+    pub(super) fn began_warm(&self) -> bool {
+        self.mode.is_none()
+    }
+
     pub(super) fn decode(checkpoint: &Checkpoint, settings: &Settings, dim: usize) -> Result<Self, SampleError> {
-        let damaged = |e: postcard::Error| {
-            SampleError::Checkpoint(
-                Error::new("the checkpoint's bytes are damaged")
-                    .because(e)
-                    .advice("restore the run directory from a copy, or fit again"),
-            )
-        };
-        let (version, rest) = postcard::take_from_bytes::<u32>(&checkpoint.state).map_err(damaged)?;
-        if version != VERSION {
-            return Err(SampleError::Checkpoint(
-                Error::new(format!("the checkpoint must be of version {VERSION}"))
-                    .seen(version)
-                    .advice("continue with the version of longrun that began the run"),
-            ));
-        }
-        let saved: Saved = postcard::from_bytes(rest).map_err(damaged)?;
+        let saved = saved(checkpoint)?;
         if let Some((name, here, there)) = Fingerprint::of(settings, dim).difference(&saved.fingerprint) {
             return Err(SampleError::Checkpoint(
                 Error::new(format!("{name} must be {there}, as when the run began"))
@@ -166,4 +161,23 @@ impl State {
         }
         Ok(state)
     }
+}
+
+fn saved(checkpoint: &Checkpoint) -> Result<Saved, SampleError> {
+    let damaged = |e: postcard::Error| {
+        SampleError::Checkpoint(
+            Error::new("the checkpoint's bytes are damaged")
+                .because(e)
+                .advice("restore the run directory from a copy, or fit again"),
+        )
+    };
+    let (version, rest) = postcard::take_from_bytes::<u32>(&checkpoint.state).map_err(damaged)?;
+    if version != VERSION {
+        return Err(SampleError::Checkpoint(
+            Error::new(format!("the checkpoint must be of version {VERSION}"))
+                .seen(version)
+                .advice("continue with the version of longrun that began the run"),
+        ));
+    }
+    postcard::from_bytes(rest).map_err(damaged)
 }

@@ -6,7 +6,8 @@
 //!
 //! The road through a run: mode search (`optimise`) → curvature and overdispersed starts (`laplace`) → coordinates in which that curvature is
 //! round (`whitening`) → warm-up windows (`warmup`, `metric`, `step_size`) until nothing is left to learn (`settled`) → blocks of draws
-//! (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge. Beside it stand quick answers that are not samples, and say
+//! (`block`), with `async_nuts` or `chees` moving the chains and `run` in charge. A run that begins where another ended (`warm`) enters that
+//! road at its windows. Beside it stand quick answers that are not samples, and say
 //! so (`approximate`).
 
 mod approximate;
@@ -29,6 +30,7 @@ mod step_size;
 mod symmetric;
 mod trajectory_length;
 mod uturn;
+mod warm;
 mod warmup;
 mod whitening;
 mod window_draws;
@@ -40,11 +42,13 @@ mod proofs;
 #[cfg(test)]
 mod recursive_nuts;
 #[cfg(test)]
+mod succession;
+#[cfg(test)]
 mod targets;
 
 use std::fmt;
 
-use ndarray::{Array1, Array2};
+use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 pub use approximate::{
@@ -55,6 +59,7 @@ pub use optimise::{Mode, ModeSearch, find_mode};
 pub use outcome::{Facts, Outcome};
 pub use progress::{Phase, Progress, Watch};
 pub use run::sample;
+pub use warm::{Metric, WarmStart, hand_over};
 
 use crate::error::Error;
 use crate::kernels::rng::{Purpose, Stream};
@@ -194,7 +199,7 @@ pub struct Start {
     pub at: Array1<f64>,
     /// How hard to look for the mode.
     pub search: ModeSearch,
-    /// Begin from an earlier run of the same density instead of searching; the outcome's notes say so.
+    /// Begin from an earlier run of a density in the same coordinates instead of searching; the outcome's notes say so.
     pub warm: Option<WarmStart>,
 }
 
@@ -203,19 +208,6 @@ impl Start {
     pub fn at(at: Array1<f64>) -> Self {
         Self { at, search: ModeSearch::default(), warm: None }
     }
-}
-
-/// What an earlier run hands over. Warm-up still runs; it is only shorter to get there.
-#[derive(Debug, Clone)]
-pub struct WarmStart {
-    /// `[any number ≥ 1, dim]`: unconstrained draws; chain c starts at row c modulo the number of rows.
-    pub positions: Array2<f64>,
-    /// `[dim]`: diagonal inverse mass.
-    pub inverse_mass: Vec<f64>,
-    /// Step size.
-    pub step_size: f64,
-    /// ChEES trajectory length.
-    pub trajectory_length: Option<f64>,
 }
 
 /// Why sampling ended without an outcome. Draws committed before stay committed, and a run can be resumed from them.
@@ -264,7 +256,7 @@ impl From<SampleError> for Error {
         match error {
             SampleError::Settings(e) | SampleError::Start(e) | SampleError::Checkpoint(e) | SampleError::Stuck(e) => e,
             SampleError::Density(EvalError(e)) | SampleError::Storage(SinkError(e)) => e,
-            stopped @ SampleError::Stopped => Self::new(stopped.to_string()),
+            stopped @ SampleError::Stopped => Self::new(stopped.to_string()).stopped(),
         }
     }
 }

@@ -44,6 +44,8 @@ pub struct Progress {
 pub enum Watch {
     /// Go on.
     Continue,
+    /// End at the next commit, so that nothing is done twice.
+    StopWhenSaved,
     /// End now; everything committed so far stays.
     Stop,
 }
@@ -139,6 +141,7 @@ pub(super) struct Report<'a> {
     pub(super) divergences: u64,
     pub(super) gradients: u64,
     pub(super) running: Option<Running>,
+    stops_when_saved: bool,
 }
 
 impl<'a> Report<'a> {
@@ -148,7 +151,7 @@ impl<'a> Report<'a> {
 
     /// At the beginning of a phase.
     pub(super) fn of(phase: Phase, total: u64, watch: &'a mut dyn FnMut(&Progress) -> Watch) -> Self {
-        Self { watch, phase, done: 0, total, divergences: 0, gradients: 0, running: None }
+        Self { watch, phase, done: 0, total, divergences: 0, gradients: 0, running: None, stops_when_saved: false }
     }
 
     pub(super) fn enter(&mut self, phase: Phase, done: u64, total: u64, divergences: u64) {
@@ -160,8 +163,17 @@ impl<'a> Report<'a> {
         self.gradients += points;
         match self.tell() {
             Watch::Continue => Ok(()),
+            Watch::StopWhenSaved => {
+                self.stops_when_saved = true;
+                Ok(())
+            }
             Watch::Stop => Err(SampleError::Stopped),
         }
+    }
+
+    /// After a commit that is not the last: ends the run where that was asked for.
+    pub(super) fn saved(&self) -> Result<(), SampleError> {
+        if self.stops_when_saved { Err(SampleError::Stopped) } else { Ok(()) }
     }
 
     pub(super) fn tell(&mut self) -> Watch {

@@ -290,6 +290,38 @@ fn a_run_stopped_anywhere_is_the_same_run() {
     }
 }
 
+/// Asked to stop when it has saved, a run ends with a commit, and goes on from there. Chains of ChEES move together, so that nothing is
+/// computed again; of NUTS only what some chains were ahead of the slowest.
+#[test]
+fn a_run_that_stops_when_saved_ends_with_a_commit() {
+    for kind in BOTH {
+        let settings = small(kind);
+        let (whole, outcome) = run(&mut drifting(), &settings);
+        let start = Start::at(Array1::from_elem(4, 0.1));
+        let (mut memory, mut gradients, mut stops) = (Memory::default(), 0, 0);
+        loop {
+            let last = memory.commits.last().map(|commit| commit.checkpoint.clone());
+            let before = memory.commits.len();
+            let mut first = true;
+            let end = sample(&mut drifting(), &settings, &start, last.as_ref(), &mut memory, &mut |progress| {
+                if std::mem::take(&mut first) && kind == Kind::Chees {
+                    assert!(progress.gradient_evaluations >= gradients, "{kind}: gradients are lost");
+                }
+                gradients = progress.gradient_evaluations;
+                Watch::StopWhenSaved
+            });
+            assert!(memory.commits.len() > before, "{kind}: stopped without a commit");
+            match end {
+                Err(SampleError::Stopped) => stops += 1,
+                ended => break assert_eq!(ended.expect("it finishes"), outcome, "{kind}"),
+            }
+        }
+        assert!(memory.commits == whole.commits, "{kind}: another run");
+        // Every window of warm-up and every block but the last is a place to stop at.
+        assert!(stops + 1 >= whole.commits.len() - 1, "{kind}: {stops} stops, {} commits", whole.commits.len());
+    }
+}
+
 /// How draws are cut into blocks changes no draw, and a finished run can be made longer.
 #[test]
 fn blocks_and_extensions_do_not_change_draws() {
@@ -332,6 +364,17 @@ fn blocks_say_what_they_hold() {
     }
 }
 
+/// Positions with a unit metric and a step size of 0.8.
+fn handed_over(positions: Array2<f64>, trajectory_length: Option<f64>) -> WarmStart {
+    WarmStart {
+        reference: positions.mean_axis(ndarray::Axis(0)).expect("there are positions").to_vec(),
+        metric: Metric::diagonal(vec![1.0; positions.ncols()]),
+        positions: positions.outer_iter().map(|row| row.to_vec()).collect(),
+        step_size: 0.8,
+        trajectory_length,
+    }
+}
+
 /// A spike from which no step leads away holds chain 3. It is named; the others keep their step size and their moments.
 #[test]
 fn a_stuck_chain_is_named_and_does_not_spoil_the_rest() {
@@ -348,8 +391,7 @@ fn a_stuck_chain_is_named_and_does_not_spoil_the_rest() {
         let mut start = Start::at(Array1::zeros(2));
         let positions =
             Array2::from_shape_fn((8, 2), |(c, i)| if c == 3 { 50.0 } else { 0.3 * (c as f64 - 4.0) + i as f64 });
-        start.warm =
-            Some(WarmStart { positions, inverse_mass: vec![1.0; 2], step_size: 0.8, trajectory_length: Some(1.5) });
+        start.warm = Some(handed_over(positions, Some(1.5)));
         let settings = settings(kind, 8, 400, 400);
         let mut memory = Memory::default();
         let outcome =
@@ -377,7 +419,7 @@ fn too_many_stuck_chains_fail_the_run() {
     });
     let mut start = Start::at(Array1::zeros(1));
     let positions = Array2::from_shape_fn((8, 1), |(c, _)| if c < 3 { 50.0 } else { 0.1 });
-    start.warm = Some(WarmStart { positions, inverse_mass: vec![1.0], step_size: 0.8, trajectory_length: None });
+    start.warm = Some(handed_over(positions, None));
     let end = sample(&mut toy, &settings(Kind::Chees, 8, 400, 10), &start, None, &mut Memory::default(), &mut |_| {
         Watch::Continue
     });

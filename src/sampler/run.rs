@@ -11,15 +11,16 @@
 use ndarray::{Array2, ArrayView1};
 
 use super::async_nuts::{Fixed, Fleet};
-use super::begin::{begin_cold, begin_warm, relocate_impossible};
+use super::begin::{begin_cold, relocate_impossible};
 use super::block::{Blocks, Stat, commit_checkpoint};
 use super::checkpoint::{Chain, State};
 use super::metric::Contribution;
 use super::nuts::Ending;
 use super::outcome::{Facts, Outcome};
 use super::progress::{Phase, Progress, Report, Running, Watch};
-use super::settled::{Change, settled};
+use super::settled::{self, Change, draws_wanted, recognised, settled};
 use super::step_size::{DualAveraging, pool, speaks};
+use super::warm::begin_warm;
 use super::warmup::{self, Window};
 use super::whitening::{Remade, Whitened};
 use super::window_draws::WindowDraws;
@@ -63,11 +64,13 @@ pub fn sample(
             let state = State::decode(checkpoint, settings, density.dim())?;
             density.recentre(ArrayView1::from(&state.reference)).map_err(SampleError::Density)?;
             report.gradients = state.gradients();
+            // What earlier attempts came to, before anything is added to it.
+            report.tick(0)?;
             state
         }
         None => {
             let state = match &start.warm {
-                Some(_) => begin_warm(density, settings, start)?,
+                Some(warm) => begin_warm(density, settings, warm)?,
                 None => begin_cold(density, settings, start, &mut report)?,
             };
             report.gradients = state.gradients();
@@ -111,7 +114,10 @@ impl Run<'_> {
         let (chains, most) = (self.settings.chains as u64, self.settings.warmup as u64);
         let divergences = self.state.divergences(Phase::Warmup);
         self.report.enter(Phase::Warmup, chains * self.state.transitions.min(most), chains * most, divergences);
-        while let Some(window) = warmup::next(most, self.state.transitions, self.state.warmup) {
+        let dense = self.state.whitening.is_some();
+        let wanted = draws_wanted(self.density.dim(), dense);
+        let recognising = self.state.began_warm().then(|| warmup::recognising(self.settings.chains, wanted));
+        while let Some(window) = warmup::next(most, self.state.transitions, self.state.warmup, recognising) {
             if window.last {
                 self.report.total = chains * window.end;
             }
@@ -120,6 +126,7 @@ impl Run<'_> {
                 Kind::Chees => self.chees_window(&window)?,
             };
             draws.commit(self.density, self.settings, &window, &self.state, self.sink)?;
+            self.report.saved()?;
         }
         Ok(())
     }
@@ -152,7 +159,8 @@ impl Run<'_> {
             lane.averaging = Some(DualAveraging::new(self.state.step_size, settings.target()));
             lane.contribution = Contribution::new(dim, self.rows_kept());
         }
-        let opening = if window.first == 0 { OPENING_DEPTH } else { settings.max_treedepth };
+        let far_out = window.first == 0 && !window.recognises;
+        let opening = if far_out { OPENING_DEPTH } else { settings.max_treedepth };
         let fixed = Fixed {
             inverse_mass: &self.state.inverse_mass,
             step_size: self.state.step_size,
@@ -176,7 +184,8 @@ impl Run<'_> {
                 // `transitions` already counts this one.
                 if lane.transitions > window.learn_from {
                     lane.contribution.push(&lane.chain.q, &lane.chain.gradient, lane.chain.log_density);
-                    diverged += u64::from(ended.ending == Ending::Diverged);
+                    diverged +=
+                        u64::from(ended.ending == Ending::Diverged && window.counts(step_size, fixed.step_size));
                 }
                 report.done += 1;
                 report.divergences += u64::from(ended.ending == Ending::Diverged);
@@ -225,11 +234,23 @@ impl Run<'_> {
         state.warmup.length = window.end - window.first;
         state.warmup.settled = false;
         if window.moves_metric {
+            let handed_over = window.recognises.then(|| state.clone());
             let change = closed.move_metric(state, healthy, &pooled);
             let transitions = pooled.draws.count().max(1.0);
             let change = Change { divergence_share: diverged as f64 / transitions, ..change };
-            state.warmup.settled = steady && settled(healthy, &change);
-            state.step_size *= closed.rescale;
+            let share = window.end as f64 / self.settings.warmup as f64;
+            let run = settled::Run { warm: state.began_warm(), share };
+            state.warmup.settled = steady && settled(healthy, &change, run);
+            match handed_over {
+                Some(before) if state.warmup.settled && recognised(healthy, &change, &before.inverse_mass) => {
+                    // Nothing has moved: the metric stays what it was, and the step size found under it is final.
+                    *state = before;
+                    closed = Closed { rescale: 1.0, remade: None };
+                    state.warmup.settled = true;
+                    state.warmup.used = Some(window.end);
+                }
+                _ => state.step_size *= closed.rescale,
+            }
         }
         if window.last {
             state.warmup.used = Some(window.end);
@@ -286,6 +307,9 @@ impl Run<'_> {
             })?;
             while blocks.ready() {
                 blocks.commit(density.plain(), settings, &mut self.state, self.sink)?;
+                if blocks.committed() < draws {
+                    self.report.saved()?;
+                }
             }
             self.report.tick(points as u64)?;
         }

@@ -46,7 +46,8 @@ impl Run<'_> {
         let settings = self.settings;
         let (chains, dim) = (settings.chains, self.density.dim());
         let mut ensemble = Ensemble::new(chains, dim);
-        let mut averaging = DualAveraging::new(self.state.step_size, settings.target());
+        let handed_over = self.state.step_size;
+        let mut averaging = DualAveraging::new(handed_over, settings.target());
         let mut contributions = vec![Contribution::new(dim, self.rows_kept()); chains];
         let mut rows: VecDeque<Vec<f64>> = VecDeque::new();
         let keep = (ROWS_KEPT / (chains * dim)).max(2);
@@ -56,7 +57,7 @@ impl Run<'_> {
             whitening.enter(&self.state.reference, &mut reference);
         }
         centre.push(&reference);
-        let singles = SINGLE_STEPS.min(settings.warmup as u64 / 10);
+        let singles = if self.state.began_warm() { 0 } else { SINGLE_STEPS.min(settings.warmup as u64 / 10) };
         let mut diverged = 0;
         let mut draws = WindowDraws::new(settings);
         let length_before = self.state.trajectory.as_ref().map_or(1.0, TrajectoryLength::settled);
@@ -87,7 +88,8 @@ impl Run<'_> {
                 for (c, chain) in self.state.chains.iter().enumerate() {
                     contributions[c].push(&chain.q, &chain.gradient, chain.log_density);
                 }
-                diverged += steps.iter().filter(|s| s.diverged).count() as u64;
+                let counts = window.counts(step_size, handed_over);
+                diverged += steps.iter().filter(|s| s.diverged && counts).count() as u64;
                 if rows.len() == keep {
                     rows.pop_front();
                 }
@@ -112,10 +114,15 @@ impl Run<'_> {
         }
         let (step_size, cap) = (self.state.step_size, settings.max_leapfrogs);
         if let Some(t) = &mut self.state.trajectory {
-            if window.moves_metric {
-                t.restart(closed.rescale, whitened_largest_eigenvalue(&healthy, &self.state.inverse_mass));
+            let widest = || whitened_largest_eigenvalue(&healthy, &self.state.inverse_mass);
+            let is_over = self.state.warmup.used.is_some();
+            if is_over && window.recognises {
+                // The metric is the one that the length was learnt under.
+                t.confine(widest());
+            } else if window.moves_metric {
+                t.restart(closed.rescale, widest());
             }
-            if window.last {
+            if is_over {
                 t.freeze(step_size, cap);
                 if let Some(floor) = t.floor_above_cap(step_size, cap) {
                     self.state.notes.push(format!(
@@ -210,6 +217,9 @@ impl Run<'_> {
             }
             if blocks.ready() {
                 blocks.commit(self.density, settings, &mut self.state, self.sink)?;
+                if blocks.committed() < settings.draws as u64 {
+                    self.report.saved()?;
+                }
             }
         }
         Ok(())

@@ -18,6 +18,16 @@ const DRAWS_PER_COORDINATE: f64 = 3.0;
 /// Draws pooled, at least.
 const FEWEST_DRAWS: f64 = 60.0;
 
+/// Most ln of a factor by which a metric that was handed over may be off in any direction (1.5 in variance, 1.2 in scale): one learnt from a
+/// window as short is no better.
+const SMALL_CHANGE: f64 = 0.4;
+/// The mean gradient of a coordinate in which the density is round says how many standard deviations the draws' centre lies off the
+/// density's. Most of that.
+const FARTHEST_OFF: f64 = 0.5;
+/// Where coordinates are too many to hear a slow one, a run that began warm has slow ones where they belong, or as far off as one
+/// posterior is from the next: it may settle after this share of the most transitions.
+const WARM_SHARE_OF_MANY: f64 = 0.2;
+
 /// What a window changed.
 pub(super) struct Change {
     /// Largest |ln| of the factors by which the metric moved.
@@ -28,14 +38,35 @@ pub(super) struct Change {
     pub(super) divergence_share: f64,
 }
 
+/// Draws that a window must pool for its metric to be judged.
+pub(super) fn draws_wanted(dim: usize, dense: bool) -> f64 {
+    if dense { (DRAWS_PER_COORDINATE * dim as f64).max(FEWEST_DRAWS) } else { FEWEST_DRAWS }
+}
+
+/// What is known of a warm-up beside its last window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// Whether it began where an earlier run ended.
+    pub(super) warm: bool,
+    /// Transitions made, as a share of the most.
+    pub(super) share: f64,
+}
+
+/// Whether a metric that was handed over still holds, and the chains stand where the density is: of a window that has settled.
+pub(super) fn recognised(chains: &[Contribution], change: &Change, inverse_mass: &[f64]) -> bool {
+    let pooled = Contribution::pool(chains, inverse_mass.len());
+    let off = |i: usize| pooled.gradients.mean()[i].abs() * inverse_mass[i].sqrt();
+    let near = (0..inverse_mass.len()).filter(|&i| off(i) < FARTHEST_OFF).count();
+    change.metric < SMALL_CHANGE && near >= inverse_mass.len() - inverse_mass.len() / 100
+}
+
 /// Whether nothing is left to learn. Where coordinates are too many for a dense metric, a few slow ones (the spread of ten thousand groups,
-/// say) cannot be heard among the calm: such a warm-up runs its full length.
-pub(super) fn settled(chains: &[Contribution], change: &Change) -> bool {
+/// say) cannot be heard among the calm: such a warm-up runs its full length, or a good part of it where it began warm.
+pub(super) fn settled(chains: &[Contribution], change: &Change, run: Run) -> bool {
     let draws: f64 = chains.iter().map(|c| c.draws.count()).sum();
     let dim = chains.first().map_or(0, |c| c.draws.mean().len());
-    let wanted = if change.dense { DRAWS_PER_COORDINATE * dim as f64 } else { 0.0 };
-    dim <= MAX_HESSIAN_DIM
-        && draws >= wanted.max(FEWEST_DRAWS)
+    (dim <= MAX_HESSIAN_DIM || run.warm && run.share >= WARM_SHARE_OF_MANY)
+        && draws >= draws_wanted(dim, change.dense)
         && change.metric < LARGEST_CHANGE
         && change.divergence_share <= LARGEST_DIVERGENCE_SHARE
         && levels_agree(chains)
@@ -79,6 +110,7 @@ mod tests {
     use super::*;
     use crate::sampler::{Purpose, Stream};
 
+    const COLD: Run = Run { warm: false, share: 0.1 };
     const STILL: Change = Change { metric: 0.2, dense: true, divergence_share: 0.0 };
 
     /// Four chains of 32 draws in three coordinates, moved by `shift(chain, draw)`; the level is that of a standard normal.
@@ -99,7 +131,7 @@ mod tests {
 
     #[test]
     fn independent_draws_have_settled() {
-        assert!(settled(&chains(|_, _| 0.0, |_| 0.0), &STILL));
+        assert!(settled(&chains(|_, _| 0.0, |_| 0.0), &STILL, COLD));
     }
 
     /// As calm as can be, in one coordinate more than a dense metric takes.
@@ -117,18 +149,18 @@ mod tests {
             };
             (0..4).map(one).collect()
         };
-        assert!(settled(&of(MAX_HESSIAN_DIM), &STILL));
-        assert!(!settled(&of(MAX_HESSIAN_DIM + 1), &Change { dense: false, ..STILL }));
+        assert!(settled(&of(MAX_HESSIAN_DIM), &STILL, COLD));
+        assert!(!settled(&of(MAX_HESSIAN_DIM + 1), &Change { dense: false, ..STILL }, COLD));
     }
 
     #[test]
     fn every_doubt_counts() {
         let calm = chains(|_, _| 0.0, |_| 0.0);
-        assert!(!settled(&calm, &Change { metric: 2.0, ..STILL }));
-        assert!(!settled(&calm, &Change { metric: f64::NAN, ..STILL }));
-        assert!(!settled(&calm, &Change { divergence_share: 0.02, ..STILL }));
-        assert!(!settled(&calm[..1], &STILL), "32 draws are too few");
-        assert!(!settled(&chains(|c, _| c as f64, |_| 0.0), &STILL), "chains in different places");
-        assert!(!settled(&chains(|_, _| 0.0, |t| 0.2 * t as f64), &STILL), "a level that drifts");
+        assert!(!settled(&calm, &Change { metric: 2.0, ..STILL }, COLD));
+        assert!(!settled(&calm, &Change { metric: f64::NAN, ..STILL }, COLD));
+        assert!(!settled(&calm, &Change { divergence_share: 0.02, ..STILL }, COLD));
+        assert!(!settled(&calm[..1], &STILL, COLD), "32 draws are too few");
+        assert!(!settled(&chains(|c, _| c as f64, |_| 0.0), &STILL, COLD), "chains in different places");
+        assert!(!settled(&chains(|_, _| 0.0, |t| 0.2 * t as f64), &STILL, COLD), "a level that drifts");
     }
 }

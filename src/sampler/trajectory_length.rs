@@ -57,13 +57,21 @@ impl TrajectoryLength {
     /// (π/2) · √λmax, where λmax is the largest variance in the new coordinates.
     pub(super) fn restart(&mut self, rescale: f64, largest_variance: f64) {
         self.log_t += rescale.ln();
-        if largest_variance.is_finite() && largest_variance > 0.0 {
-            self.floor = std::f64::consts::FRAC_PI_2 * largest_variance.sqrt();
+        if self.confine(largest_variance) {
             self.log_t = self.log_t.clamp(self.floor.ln(), (2.0 * self.floor).ln());
         }
         self.log_averaged = self.log_t;
         self.second_moment = 0.0;
         self.updates = 0.0;
+    }
+
+    /// Sets the floor (π/2) · √λmax, for what is learnt from here on. A variance that says nothing leaves it as it is; says whether it spoke.
+    pub(super) fn confine(&mut self, largest_variance: f64) -> bool {
+        let speaks = largest_variance.is_finite() && largest_variance > 0.0;
+        if speaks {
+            self.floor = std::f64::consts::FRAC_PI_2 * largest_variance.sqrt();
+        }
+        speaks
     }
 
     /// Takes the average as final.

@@ -7,6 +7,10 @@
 //! A short opening window leaves the overdispersed starts behind, windows that double learn the metric, a closing window tunes the step
 //! size (and trajectory length) to the final metric. The division follows Stan's; the windows are shorter because they pool chains and
 //! because the coordinates are already those of the mode.
+//!
+//! A run that began warm has neither an overdispersed start to leave nor a metric to find. Its first window *recognises*: it asks whether
+//! what was handed over still holds, tunes the step size meanwhile, and is the whole of warm-up if the answer is yes. If it is no, windows
+//! follow as they do after a cold start.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +26,16 @@ pub(super) struct Window {
     pub(super) moves_metric: bool,
     /// Whether warm-up is over when it closes.
     pub(super) last: bool,
+    /// Whether warm-up is over when it closes and nothing has moved from where it was handed over.
+    pub(super) recognises: bool,
+}
+
+impl Window {
+    /// Whether a divergence under `step_size` is a doubt about the metric, when `began` was the step size at the window's beginning. Under a
+    /// longer one than was handed over it only says that such a step is too long, which is what the window finds out anyway.
+    pub(super) fn counts(&self, step_size: f64, began: f64) -> bool {
+        !self.recognises || step_size <= began
+    }
 }
 
 /// How far warm-up has come.
@@ -43,14 +57,23 @@ const OPENING: u64 = 24;
 const FIRST: u64 = 28;
 /// The closing window, at most.
 const CLOSING: u64 = 50;
+/// The window that recognises, at least: after the first quarter twenty-four transitions of each chain are looked at.
+const RECOGNISING: u64 = 32;
 
-/// The window that begins after `done` transitions, of at most `most`; none when warm-up is over.
-pub(super) fn next(most: u64, done: u64, progress: Progress) -> Option<Window> {
+/// Length of the first window of a run that began warm, in which `chains` show what was handed over in `draws` draws or more.
+pub(super) fn recognising(chains: usize, draws: f64) -> u64 {
+    let looked_at = (draws / chains.max(1) as f64).ceil() as u64;
+    (looked_at + looked_at.div_ceil(3)).max(RECOGNISING)
+}
+
+/// The window that begins after `done` transitions, of at most `most`; none when warm-up is over. `recognising` is the length of the first
+/// one of a run that began warm.
+pub(super) fn next(most: u64, done: u64, progress: Progress, recognising: Option<u64>) -> Option<Window> {
     if done >= most || progress.used.is_some() {
         return None;
     }
     let window = |end: u64, learn_from: u64, moves_metric: bool, last: bool| {
-        Some(Window { first: done, end, learn_from, moves_metric, last })
+        Some(Window { first: done, end, learn_from, moves_metric, last, recognises: false })
     };
     if most < SHORTEST {
         return window(most, done, false, true);
@@ -59,6 +82,10 @@ pub(super) fn next(most: u64, done: u64, progress: Progress) -> Option<Window> {
     let slow_end = most - closing;
     if progress.settled || done >= slow_end {
         return window((done + closing).min(most), done, false, true);
+    }
+    if let (0, Some(length)) = (done, recognising) {
+        let end = length.min(slow_end);
+        return window(end, end / 4, true, false).map(|window| Window { recognises: true, ..window });
     }
     if done == 0 {
         // Its second half already improves on the curvature at the mode.
@@ -74,9 +101,9 @@ mod tests {
     use super::*;
 
     /// Every window of a warm-up that settles after `settles` windows.
-    fn all(most: u64, settles: usize) -> Vec<Window> {
+    fn all(most: u64, settles: usize, recognising: Option<u64>) -> Vec<Window> {
         let (mut progress, mut done, mut out) = (Progress::default(), 0, Vec::new());
-        while let Some(w) = next(most, done, progress) {
+        while let Some(w) = next(most, done, progress, recognising) {
             out.push(w);
             done = w.end;
             progress.length = w.end - w.first;
@@ -89,8 +116,10 @@ mod tests {
     #[test]
     fn windows_cover_every_transition_once() {
         for most in 0..2500 {
-            for settles in [1, 2, 4, usize::MAX] {
-                let windows = all(most, settles);
+            let cases =
+                [1, 2, 4, usize::MAX].map(|settles| [(settles, None), (settles, Some(32)), (settles, Some(400))]);
+            for (settles, recognising) in cases.into_iter().flatten() {
+                let windows = all(most, settles, recognising);
                 let mut at = 0;
                 for w in &windows {
                     assert_eq!(w.first, at, "gap in {most}");
@@ -99,6 +128,7 @@ mod tests {
                     at = w.end;
                 }
                 assert!(at == most || (at < most && settles < usize::MAX), "{at} of {most}");
+                assert!(windows.iter().skip(1).all(|w| !w.recognises));
                 assert!(windows.last().is_none_or(|w| !w.moves_metric), "the last window must not move the metric");
             }
         }
@@ -106,8 +136,21 @@ mod tests {
 
     #[test]
     fn windows_double_until_nothing_is_left_to_learn() {
-        let ends = |settles| -> Vec<u64> { all(1000, settles).iter().map(|w| w.end).collect() };
+        let ends = |settles| -> Vec<u64> { all(1000, settles, None).iter().map(|w| w.end).collect() };
         assert_eq!(ends(usize::MAX), [24, 52, 108, 220, 444, 950, 1000]);
         assert_eq!(ends(2), [24, 52, 102]);
+    }
+
+    /// What was handed over is looked at for as long as its size asks; where it does not hold, windows double from there.
+    #[test]
+    fn a_warm_start_is_recognised_or_windows_follow() {
+        assert_eq!([recognising(4, 60.0), recognising(4, 300.0), recognising(64, 300.0)], [32, 100, 32]);
+        let ends = |settles| -> Vec<u64> { all(1000, settles, Some(32)).iter().map(|w| w.end).collect() };
+        assert_eq!(ends(1), [32, 82]);
+        assert_eq!(ends(usize::MAX), [32, 96, 224, 950, 1000]);
+        let first = all(1000, 1, Some(32))[0];
+        assert!(first.recognises && first.learn_from == 8 && !first.last);
+        let later = all(1000, 2, Some(32))[1];
+        assert!([first.counts(0.9, 1.0), first.counts(1.1, 1.0), later.counts(1.1, 1.0)] == [true, false, true]);
     }
 }

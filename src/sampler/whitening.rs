@@ -56,6 +56,14 @@ impl Whitening {
         Self::new(centre, &Array2::from_diag(&variance.iter().map(|v| v.sqrt()).collect::<Array1<f64>>()))
     }
 
+    /// Whether these are coordinates of `dim` numbers, as they must be that someone has read from a file.
+    pub(super) fn is_sound(&self, dim: usize) -> bool {
+        self.centre.len() == dim
+            && self.factor.len() == dim * (dim + 1) / 2
+            && self.centre.iter().chain(&self.factor).all(|f| f.is_finite())
+            && self.rows().all(|(_, row)| row[0] > 0.0)
+    }
+
     fn rows(&self) -> impl Iterator<Item = (usize, &[f64])> {
         let dim = self.centre.len();
         let mut rest = self.factor.as_slice();

@@ -4,6 +4,8 @@ mod approximations;
 mod arviz_export;
 mod arviz_figures;
 mod bad_inputs;
+#[cfg(feature = "cloud")]
+mod buckets;
 mod cdnow;
 mod counted;
 mod covariates;
@@ -17,5 +19,7 @@ mod pipeline;
 mod report;
 mod rerun;
 mod resume;
+mod since;
 mod support;
 mod tune;
+mod warm;

@@ -17,9 +17,9 @@ fn draws(run: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Kills a run each time after `commits` more commits, resumes it, and so on to its end.
-fn killed_after_every(commits: usize, shop: &Shop, sets: &[String], run: &str) -> usize {
+fn killed_after_every(commits: usize, shop: &Shop, (sets, more): (&[String], &[&str]), run: &str) -> usize {
     let dir = format!("output.dir={run}");
-    let mut arguments = vec!["run", "shop.toml", "--quiet", "--set", &dir];
+    let mut arguments = [&["run", "shop.toml", "--quiet", "--set", &dir], more].concat();
     for set in sets {
         arguments.extend(["--set", set]);
     }
@@ -69,8 +69,11 @@ fn resumes_to_the_same_bits(sets: &[String]) {
 }
 
 fn resumes_after(sets: &[String], every: &[usize]) {
-    let shop = Shop::new(300);
-    let mut arguments = vec!["run", "shop.toml", "--quiet", "--set", "output.dir=whole"];
+    continues(&Shop::new(300), sets, &[], every);
+}
+
+fn continues(shop: &Shop, sets: &[String], more: &[&str], every: &[usize]) {
+    let mut arguments = [&["run", "shop.toml", "--quiet", "--set", "output.dir=whole"], more].concat();
     for set in sets {
         arguments.extend(["--set", set]);
     }
@@ -78,7 +81,7 @@ fn resumes_after(sets: &[String], every: &[usize]) {
     assert!(whole.status.success(), "{}", crate::support::stderr(&whole));
     for &commits in every {
         let run = format!("killed-{commits}");
-        let kills = killed_after_every(commits, &shop, sets, &run);
+        let kills = killed_after_every(commits, shop, (sets, more), &run);
         assert!(kills > 0, "the run ended before it could be killed");
         let (expected, seen) = (draws(&shop.file("whole")), draws(&shop.file(&run)));
         assert_eq!(expected.keys().collect::<Vec<_>>(), seen.keys().collect::<Vec<_>>());
@@ -140,6 +143,36 @@ fn with_warmup_kept() {
     }
     let plan = std::fs::read_to_string(shop.file("keep-false/plan.toml")).expect("a plan");
     assert!(!plan.contains("save_warmup"), "draws of older runs belong to plans without it");
+}
+
+/// A run that began where another ended continues like any other, whatever has become of that one.
+#[test]
+fn begun_warm() {
+    for (kind, sets) in [("nuts", Some(on_cpu("nuts"))), ("chees", Some(on_cpu("chees"))), ("nuts", on_gpu("nuts"))] {
+        let (shop, Some(sets)) = (Shop::new(300), sets) else { continue };
+        let kind = format!("sampler.kind={kind}");
+        let earlier = ["run", "shop.toml", "--quiet", "--set", "output.dir=earlier", "--set", &kind];
+        let earlier = [&earlier[..], &["--set", "data.calibration_end=2024-05-31"]].concat();
+        assert!(shop.longrun(&earlier).status.success());
+        continues(&shop, &sets, &["--warm-start", "earlier"], &[1, 2]);
+        // With its draws and the earlier run gone it still has its own copy of where it began.
+        let made = shop.longrun(&[
+            "fit",
+            "shop.toml",
+            "--warm-start",
+            "earlier",
+            "--set",
+            "output.dir=copied",
+            "--set",
+            &kind,
+        ]);
+        assert!(made.status.success(), "{}", crate::support::stderr(&made));
+        let expected = draws(&shop.file("copied"));
+        std::fs::remove_dir_all(shop.file("copied/draws")).expect("draws");
+        std::fs::remove_dir_all(shop.file("earlier")).expect("the earlier run");
+        assert!(shop.longrun(&["resume", "copied", "--quiet"]).status.success());
+        assert!(expected == draws(&shop.file("copied")), "{kind}: other draws from the same copy");
+    }
 }
 
 /// Approximations begin again rather than continue, to the same bits.

@@ -8,10 +8,8 @@ mod differences;
 mod row_sum;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use arrow_array::Array;
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,8 +18,8 @@ use sha2::{Digest, Sha256};
 use self::row_sum::RowSum;
 use super::amount::AMOUNT_PLACES;
 use super::field::{date_of, decimal_text};
-use super::table_file::TableReader;
-use super::transactions::{TransactionTable, VERSION};
+use super::month::Month;
+use super::transactions::{HashPart, TransactionTable};
 use crate::error::{Error, Result};
 
 /// The way in which rows become digests. Goes up with every change of it.
@@ -74,7 +72,7 @@ pub struct MonthPrint {
 
 /// Sums of one month while rows arrive.
 #[derive(Debug, Clone, Default)]
-struct Month {
+struct MonthSums {
     rows: u64,
     lines: u64,
     customers: u64,
@@ -87,8 +85,7 @@ struct Month {
 struct Sums {
     customers: u64,
     days: Option<(i32, i32)>,
-    /// By months since the year 0.
-    months: BTreeMap<i32, Month>,
+    months: BTreeMap<Month, MonthSums>,
 }
 
 impl TransactionTable {
@@ -124,50 +121,40 @@ impl TransactionTable {
     }
 
     /// A part's customers are in no other part, and its rows stand by customer and day.
-    fn sums(&self, part: &Path, through: NaiveDate) -> Result<Sums> {
+    fn sums(&self, part: &HashPart, through: NaiveDate) -> Result<Sums> {
         let mut sums = Sums::default();
-        let (mut customer, mut latest_month) = (None::<String>, i32::MIN);
+        let (mut customer, mut latest_month) = (None::<String>, None);
         let mut bytes = Vec::new();
-        TableReader::open(part, VERSION)?.read(|rows| {
-            let customers = rows.texts("customer_id")?;
-            let days = rows.dates("date")?.values();
-            let amounts = rows.decimals("amount")?;
-            let lines = rows.counts("purchases")?;
-            let extras = self.extra.iter().map(|name| rows.texts(name)).collect::<Result<Vec<_>>>()?;
-            for i in 0..rows.len() {
-                let (id, day) = (customers.value(i), days[i]);
-                // The table's dates were dates when it was written.
-                let date = date_of(day.into()).unwrap_or_default();
-                if date > through {
-                    continue;
-                }
-                if customer.as_deref() != Some(id) {
-                    customer = Some(id.to_owned());
-                    latest_month = i32::MIN;
-                    sums.customers += 1;
-                }
-                let number = 12 * date.year() + date.month0() as i32;
-                let month = sums.months.entry(number).or_default();
-                month.customers += u64::from(number != latest_month);
-                latest_month = number;
-                month.rows += 1;
-                month.lines += u64::from(lines[i]);
-                let units = amounts.is_valid(i).then(|| amounts.value(i));
-                month.units += units.unwrap_or(0);
-                let extra = extras.iter().map(|column| column.is_valid(i).then(|| column.value(i)));
-                row_sum::canonical(&mut bytes, id, day, units, lines[i], extra);
-                month.sum.add(&RowSum::of(&bytes));
-                let (first, last) = sums.days.unwrap_or((day, day));
-                sums.days = Some((first.min(day), last.max(day)));
+        self.read_rows(part, &self.extra, |row| {
+            // The table's dates were dates when it was written.
+            let date = date_of(row.day.into()).unwrap_or_default();
+            if date > through {
+                return;
             }
-            Ok(())
+            if customer.as_deref() != Some(row.customer) {
+                row.customer.clone_into(customer.get_or_insert_default());
+                latest_month = None;
+                sums.customers += 1;
+            }
+            let of = Month::of(date);
+            let month = sums.months.entry(of).or_default();
+            month.customers += u64::from(latest_month != Some(of));
+            latest_month = Some(of);
+            month.rows += 1;
+            month.lines += u64::from(row.lines);
+            let units = row.units.map(i128::from);
+            month.units += units.unwrap_or(0);
+            row_sum::canonical(&mut bytes, row.customer, row.day, units, row.lines, row.extra());
+            month.sum.add(&RowSum::of(&bytes));
+            let (first, last) = sums.days.unwrap_or((row.day, row.day));
+            sums.days = Some((first.min(row.day), last.max(row.day)));
         })?;
         Ok(sums)
     }
 
-    fn print(&self, number: i32, month: &Month) -> MonthPrint {
+    fn print(&self, of: Month, month: &MonthSums) -> MonthPrint {
         MonthPrint {
-            month: format!("{:04}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
+            month: of.to_string(),
             rows: month.rows,
             lines: month.lines,
             customers: month.customers,
@@ -184,8 +171,8 @@ impl Sums {
             (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
             (one, other) => one.or(other),
         };
-        for (number, other) in other.months {
-            let month = self.months.entry(number).or_default();
+        for (of, other) in other.months {
+            let month = self.months.entry(of).or_default();
             month.rows += other.rows;
             month.lines += other.lines;
             month.customers += other.customers;

@@ -179,5 +179,5 @@ fn an_output_folder_that_cannot_be_made_is_told() {
     let desk = Desk::csv("a,2020-01-01,1\n");
     std::fs::write(desk.out(), "a file where the folder should be").unwrap();
     let told = refused(&desk);
-    assert!(told.contains("out/transactions.partial: could not make the folder of the transactions table"), "{told}");
+    assert!(told.contains("out/transactions: could not make the folder of the transactions table"), "{told}");
 }

@@ -3,6 +3,7 @@
 mod bad_inputs;
 mod counted;
 mod fingerprints;
+mod folding;
 mod layouts;
 mod returns;
 mod simulated;
@@ -73,13 +74,37 @@ fn until(calibration_end: NaiveDate) -> Window {
     Window { calibration_end: Some(calibration_end), ..Window::default() }
 }
 
-/// Every byte of a table, by file.
+/// Every byte of a folder and those in it, by file.
 fn bytes_of(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|e| e.unwrap())
-        .map(|e| (e.file_name().to_string_lossy().into_owned(), std::fs::read(e.path()).unwrap()))
-        .collect();
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            files.extend(bytes_of(&path).into_iter().map(|(below, bytes)| (format!("{name}/{below}"), bytes)));
+        } else {
+            files.push((name, std::fs::read(&path).unwrap()));
+        }
+    }
     files.sort();
     files
+}
+
+/// A row of the table: customer, day, ten-thousandths, lines, extra columns.
+type Row = (String, NaiveDate, Option<i64>, u32, Vec<Option<String>>);
+
+/// The rows of the table, part by part: all of it but what tells from which files it was made.
+fn rows_of(desk: &Desk) -> Vec<Vec<Row>> {
+    let table = desk.table();
+    let read = |part| {
+        let mut rows = Vec::new();
+        let each = |row: &super::transactions::TableRow<'_>| {
+            let date = super::field::date_of(row.day.into()).unwrap();
+            let extra = row.extra().map(|value| value.map(str::to_owned)).collect();
+            rows.push((row.customer.to_owned(), date, row.units, row.lines, extra));
+        };
+        table.read_rows(part, &table.extra, each).unwrap();
+        rows
+    };
+    table.parts.iter().map(read).collect()
 }

@@ -78,7 +78,7 @@ fn any_order_of_lines_threads_and_blocks_nets_the_same() {
         let report = pool.install(|| ingest_sized(&desk.source(), &net(), &desk.out(), &|_| {}, sizes)).unwrap();
         let counts = (report.netted_returns, report.netted_away_days, report.unmatched_returns, report.purchases);
         assert!(counts.0 > 500 && counts.1 > 50 && counts.2 > 50, "{counts:?}");
-        (counts, bytes_of(&desk.out().join("transactions")))
+        (counts, rows_of(&desk))
     };
     let expected = read(&|i| i, 1, 1 << 20);
     assert!(read(&|i| 3_999 - i, 2, 700) == expected);

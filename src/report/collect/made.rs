@@ -61,6 +61,7 @@ pub(super) fn facts(
         .collect();
     let mut other = vec![("platform".to_owned(), format!("{}, {} processors", telemetry.platform, telemetry.cpus))];
     other.push(("why this backend".to_owned(), plan.compute.reason.clone()));
+    other.extend(plan.warm_start.as_ref().map(|warm| ("beginning".to_owned(), run::warm_words(warm))));
     other.extend(left_out.iter().map(|part| ("left out".to_owned(), part.clone())));
     other.extend(data.notes.iter().map(|note| ("note".to_owned(), note.clone())));
     view::Facts {

@@ -2,5 +2,7 @@
 
 mod keeping;
 mod known_failures;
+mod nights;
 mod replay;
+mod succession;
 mod world;

@@ -41,7 +41,7 @@ fn undisturbed(world: &World, play: &Play) {
 type Moment = (&'static str, fn(&Path) -> bool);
 
 const MOMENTS: [Moment; 7] = [
-    ("reading the log", |root| root.join("runs/log/transactions.partial").exists()),
+    ("reading the log", folding),
     ("summarising", |root| any(&root.join("runs"), &["score-"])),
     ("writing predictions", |root| any(&root.join("outputs"), &[".partial"])),
     ("moving on to the next cutoff", not_moved_on),
@@ -49,6 +49,14 @@ const MOMENTS: [Moment; 7] = [
     ("writing labels", |root| half_done(root, "clv_labelled", "outcome.json")),
     ("judging", |root| half_done(root, "outcome.json", "monitor.json")),
 ];
+
+/// Whether the log's table is being written: a month of it, or its manifest.
+fn folding(root: &Path) -> bool {
+    let table = root.join("runs/log/transactions");
+    let half_written = |folder: &Path| any(folder, &[".partial"]);
+    half_written(&table)
+        || std::fs::read_dir(&table).is_ok_and(|months| months.flatten().any(|month| half_written(&month.path())))
+}
 
 /// Whether a snapshot has a file whose successor is not there yet.
 fn half_done(root: &Path, done: &str, missing: &str) -> bool {
