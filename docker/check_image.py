@@ -115,6 +115,8 @@ class Image:
                 made = f"/out/{Path(source).name}"
                 builder = next(s for s in stages(DOCKERFILE.read_text()) if s.name == "builder")
                 check(source == made and any(made in r for w, r in builder.steps if w == "RUN"), f"the builder makes {source}")
+                built = [r for w, r in builder.steps if w == "RUN" and "cargo build" in r]
+                check(any("--features cloud" in r for r in built), "the program that is built reaches buckets")
                 origin = self.binary
             else:
                 origin = HOUSE / source

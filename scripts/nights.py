@@ -6,6 +6,8 @@ by chance, and begun again until it ends well, every other preempted one on anot
 night brings a corrected day and late purchases, another the wish of a customer to be forgotten. In the end everything that both
 buckets hold is compared.
 
+The binary needs the feature `cloud` (cargo build --release --features cloud).
+
 Usage: scripts/nights.py BINARY [--nights 30] [--customers 3000] [--seed 1] [--json]
 """
 

@@ -104,6 +104,17 @@ impl Error {
         self.standing == wanted || beneath().is_some_and(|error| error.stands(wanted))
     }
 
+    /// This error and those underneath it, in one line.
+    pub fn in_full(&self) -> String {
+        let mut words = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(inner) = cause {
+            words = format!("{words}; because: {inner}");
+            cause = inner.source();
+        }
+        words
+    }
+
     /// An input or output failure on `path`.
     pub fn io(doing: &str, path: &std::path::Path, cause: std::io::Error) -> Self {
         let advice = match cause.kind() {

@@ -29,6 +29,7 @@ mod resume;
 mod run;
 mod sbc;
 mod score;
+mod signals;
 mod simulate;
 mod step;
 mod train;

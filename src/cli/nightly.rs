@@ -13,7 +13,7 @@ use super::project::work_folder;
 use super::{Ending, Terminal, journal};
 use crate::error::{Error, Result};
 use crate::lifecycle::{Project, history};
-use crate::nightly::{Control, Health, Outcome, Report, Request, Whereabouts, night, status as ask};
+use crate::nightly::{Control, Health, NightRecord, Outcome, Report, Request, Whereabouts, night, status as ask};
 use crate::run::storage;
 use crate::storage::{Place, hurry};
 
@@ -56,8 +56,36 @@ const LAST_MOMENT: Duration = Duration::from_secs(27);
 pub(super) fn nightly(args: &NightlyArgs, terminal: Terminal) -> Result<Ending> {
     journal::begin(terminal);
     let signal = listen()?;
-    let stopped = Arc::clone(&signal);
-    let control = Control::new(signal);
+    let record = match live(args, Control::new(Arc::clone(&signal))) {
+        Ok(record) => record,
+        // A program reads lines of the log, this one too.
+        Err(why) => {
+            let code = if why.is_busy() {
+                3
+            } else if signal.load(Ordering::Relaxed) {
+                4
+            } else {
+                2
+            };
+            if !terminal.json {
+                return if code == 4 { Err(why.stopped()) } else { Err(why) };
+            }
+            if code == 2 {
+                tracing::error!(event = "failed", exit_code = code, "{}", why.in_full());
+            } else {
+                tracing::warn!(event = "end", exit_code = code, "{}", why.in_full());
+            }
+            return Ok(Ending::Coded(code));
+        }
+    };
+    Ok(match record.outcome {
+        Outcome::Healthy => Ending::Healthy,
+        Outcome::Refused => Ending::Refused,
+        other => Ending::Coded(other.exit_code()),
+    })
+}
+
+fn live(args: &NightlyArgs, control: Control) -> Result<NightRecord> {
     let work = match &args.work {
         Some(work) => std::path::absolute(work).map_err(|e| Error::io("find the working folder", work, e))?,
         None => work_folder(&Place::parse(&args.config)?)?,
@@ -73,33 +101,7 @@ pub(super) fn nightly(args: &NightlyArgs, terminal: Terminal) -> Result<Ending> 
         let page = crate::report::history_page(&history(project)?)?;
         project.write_page("history.html", &page).map(|_| ())
     };
-    let record = match night(&request, storage(), &control, &page) {
-        Ok(record) => record,
-        // A program reads lines of the log, this one too.
-        Err(why) => {
-            let code = if why.is_busy() {
-                3
-            } else if stopped.load(Ordering::Relaxed) {
-                4
-            } else {
-                2
-            };
-            if !terminal.json {
-                return if code == 4 { Err(why.stopped()) } else { Err(why) };
-            }
-            if code == 2 {
-                tracing::error!(event = "failed", exit_code = code, "{why}");
-            } else {
-                tracing::warn!(event = "end", exit_code = code, "{why}");
-            }
-            return Ok(Ending::Coded(code));
-        }
-    };
-    Ok(match record.outcome {
-        Outcome::Healthy => Ending::Healthy,
-        Outcome::Refused => Ending::Refused,
-        other => Ending::Coded(other.exit_code()),
-    })
+    night(&request, storage(), &control, &page)
 }
 
 /// A flag that SIGTERM and SIGINT raise; a second signal, and the last moment after the first, end the process.

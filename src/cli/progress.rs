@@ -3,12 +3,13 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Terminal;
-use crate::run::{Observer, Step};
+use super::{Terminal, signals};
+use crate::run::{Observer, Step, Wish};
 use crate::sampler::{Phase, Progress};
 
 /// Seconds between two lines of a log.
@@ -20,6 +21,8 @@ pub(super) struct Bars {
     scene: Mutex<String>,
     /// When a log was last written to; none on a terminal.
     last_line: Option<Mutex<Instant>>,
+    /// Whether a wish to stop was answered.
+    heard: AtomicBool,
 }
 
 impl Bars {
@@ -29,6 +32,7 @@ impl Bars {
             bar: ProgressBar::with_draw_target(None, target),
             scene: Mutex::new(String::new()),
             last_line: (!terminal.quiet && !std::io::stderr().is_terminal()).then(|| Mutex::new(Instant::now())),
+            heard: AtomicBool::new(false),
         }
     }
 
@@ -85,6 +89,7 @@ const SPINNING: &str = "{prefix:>22} {spinner} {msg} [{elapsed}]";
 
 impl Observer for Bars {
     fn step(&self, step: Step) {
+        signals::work_listens(step == Step::Fit);
         self.scene(step.name(), None, SPINNING);
     }
 
@@ -136,6 +141,16 @@ impl Observer for Bars {
         self.scene(&format!("exporting {fit}"), Some(total), COUNTED);
         self.bar.set_message(format!("{} values", HumanCount(done)));
         self.at(done);
+    }
+
+    fn wish(&self) -> Wish {
+        if !signals::asked() {
+            return Wish::GoOn;
+        }
+        if !self.heard.swap(true, Ordering::Relaxed) {
+            self.note("asked to stop: the fit goes on until its draws are saved; a second signal ends it at once");
+        }
+        Wish::StopWhenSaved
     }
 
     /// Quiet means no bars: what is worth a note is worth it in a log too.

@@ -9,7 +9,7 @@ use super::monitor::{MonitorRecord, is_breach};
 use super::project::{write, write_json};
 use super::snapshot::SnapshotName;
 use super::webhook::{Delivery, Webhook};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Metric;
 
 /// `alerts/DATE_pred12m.json`.
@@ -61,6 +61,7 @@ impl Alert {
     /// A folder that cannot be written to.
     pub fn write(&self, project: &Project) -> Result<()> {
         let folder = project.path("alerts");
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io("make the folder of alerts", &folder, e))?;
         write(&folder.join(format!("{}.md", self.id)), self.markdown(&project.plan.data.currency).as_bytes())?;
         write_json(&folder.join(format!("{}.json", self.id)), self)
     }

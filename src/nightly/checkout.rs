@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tracing::warn;
 
 use super::beat::Heart;
 use super::record::{HEARTBEAT_FILE, LOCK_FILE, STATUS_FILE};
@@ -63,6 +64,16 @@ impl<'a> Checkout<'a> {
         })?;
         let what = format!("{what} in {}", folder.display());
         let lease = place.home.as_ref().map(|home| take_lease(storage, home, &what, length)).transpose()?;
+        if let Some(dead) = lease.as_ref().and_then(Lease::taken_from) {
+            warn!(
+                event = "lock",
+                "the lock of {} ({}, process {}, since {}), which gave no sign of life, was taken over",
+                dead.host,
+                dead.what,
+                dead.pid,
+                at_second(dead.since)
+            );
+        }
         Ok(Self { storage, place: place.clone(), lease: Mutex::new(lease), lost: AtomicBool::new(false), _lock: lock })
     }
 
@@ -80,7 +91,8 @@ impl<'a> Checkout<'a> {
         let moved = match home.standing()? {
             Standing::Elsewhere => home.pull(&is_kept, told)?,
             // Nothing is there, or nothing new: what this folder holds beyond it was not sent yet.
-            Standing::Nothing | Standing::Stems => Moved::default(),
+            Standing::Nothing => Moved::default(),
+            Standing::Stems => Moved { removed: home.let_go(&is_kept)?, ..Moved::default() },
         };
         if !self.place.own_config {
             let path = self.place.folder.join(CONFIG);

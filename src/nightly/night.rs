@@ -20,7 +20,7 @@ use crate::config::Notify;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Access, Project, Today, Webhook};
 use crate::run::{Observer, Wish};
-use crate::storage::{Storage, When};
+use crate::storage::{Moved, Storage, When};
 
 /// What is asked of a night.
 #[derive(Debug, Clone, Default)]
@@ -69,7 +69,15 @@ pub fn night(
     let tell = || sign_of_life(storage, &checkout, &watch, &worker);
     let heart = Heart { every, lock, renew: &|| checkout.renew(), tell: &tell, lose: &|| control.lose_lock() };
     let record = heart.during(|| {
-        let mut night = Night { request, storage, control, checkout: &checkout, watch: &watch, record: blank(&worker) };
+        let mut night = Night {
+            request,
+            storage,
+            control,
+            checkout: &checkout,
+            watch: &watch,
+            fetched: false,
+            record: blank(&worker),
+        };
         let ended = night.live(&place.folder, page);
         night.end(ended, &place)
     });
@@ -89,7 +97,7 @@ fn sign_of_life(storage: &Storage, checkout: &Checkout<'_>, watch: &Watch<'_>, w
         worker: worker.clone(),
         at: Utc::now(),
         stage: scene.stage.unwrap_or(Stage::Fetch),
-        doing: scene.doing,
+        doing: if scene.doing.is_empty() { "beginning".to_owned() } else { scene.doing },
         share: scene.share,
         gradient_evaluations: scene.gradients,
     };
@@ -108,6 +116,8 @@ struct Night<'a> {
     control: &'a Control,
     checkout: &'a Checkout<'a>,
     watch: &'a Watch<'a>,
+    /// Whether the project is here: what is not whole is not sent home.
+    fetched: bool,
     record: NightRecord,
 }
 
@@ -116,8 +126,9 @@ impl Night<'_> {
     fn live(&mut self, folder: &Path, page: &dyn Fn(&Project) -> Result<()>) -> Result<()> {
         self.stage(Stage::Fetch, |night| {
             let moved = night.checkout.fetch(&|_| {})?;
-            Ok(((), format!("{} files, {} bytes; {} were here already", moved.files, moved.bytes, moved.skipped)))
+            Ok(((), format!("{}{}", there(&moved), gone(&moved))))
         })?;
+        self.fetched = true;
         let today = self.request.today.map_or_else(Today::now, Today::given);
         let project = Project::open(folder, &self.request.sets, today, Access::Write)?;
         let log = self.stage(Stage::Summarize, |night| stages::summarize(&project, night.watch))?;
@@ -133,9 +144,9 @@ impl Night<'_> {
         self.refuse(due.alarms);
         if self.record.outcome == Outcome::Healthy {
             stages::clear(&project)?;
-            if project.section.nightly.prune {
-                self.record.pipeline.extend(stages::prune(&project, self.watch)?);
-            }
+        }
+        if project.section.nightly.prune {
+            self.record.pipeline.extend(stages::prune(&project, self.watch)?);
         }
         page(&project)
     }
@@ -183,7 +194,7 @@ impl Night<'_> {
         if self.control.has_lost_lock() {
             self.record.outcome = Outcome::Failed;
             self.record.reasons.push("the lock was lost to another: nothing was sent home".to_owned());
-        } else {
+        } else if self.fetched {
             let sent = self.stage(Stage::Upload, |night| {
                 let moved = night.checkout.send(&|_| {})?;
                 Ok(((), format!("{} files, {} bytes; {} were there already", moved.files, moved.bytes, moved.skipped)))
@@ -204,12 +215,7 @@ impl Night<'_> {
     }
 
     fn fail(&mut self, why: &Error) {
-        let mut words = why.to_string();
-        let mut cause = std::error::Error::source(why);
-        while let Some(inner) = cause {
-            words = format!("{words}; because: {inner}");
-            cause = inner.source();
-        }
+        let words = why.in_full();
         match self.record.outcome {
             Outcome::Stopped | Outcome::Late => warn!(event = "stopped", "{words}"),
             _ => error!(event = "failed", "{words}"),
@@ -247,6 +253,22 @@ impl Night<'_> {
                 delivery.outcome
             );
         }
+    }
+}
+
+/// What a fetch brought, in words.
+fn there(moved: &Moved) -> String {
+    match (moved.files, moved.skipped) {
+        (0, 0) => "nothing has changed there".to_owned(),
+        (files, skipped) => format!("{files} files, {} bytes; {skipped} were here already", moved.bytes),
+    }
+}
+
+/// What a fetch removed, in words.
+fn gone(moved: &Moved) -> String {
+    match moved.removed {
+        0 => String::new(),
+        removed => format!("; {removed} that are no longer there were removed here"),
     }
 }
 

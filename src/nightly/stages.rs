@@ -148,11 +148,12 @@ pub(super) fn pipeline(project: &Project, watch: &Watch<'_>) -> Result<(Due, Str
     Ok((due, format!("{what}{next}")))
 }
 
-/// Removes work of other nights that nobody will take up: fits to data that have changed since.
+/// Removes work of other nights that nobody will take up: it was about data that have changed since, or is done.
 pub(super) fn clear(project: &Project) -> Result<()> {
     let folder = project.path("runs");
     let Ok(entries) = fs::read_dir(&folder) else { return Ok(()) };
-    let passing = |name: &str| ["train-", "backtest-", "compare-"].iter().any(|work| name.starts_with(work));
+    let passing =
+        |name: &str| ["train-", "backtest-", "compare-", "label-", "score-"].iter().any(|work| name.starts_with(work));
     for name in entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()) {
         if passing(&name) {
             project.forget_work(&name)?;

@@ -226,7 +226,12 @@ impl Away {
     /// Before a new run: whether one is there that this folder knows nothing of. With `overwrite` the next push replaces it.
     pub(super) fn is_taken(&self, overwrite: bool) -> Result<bool> {
         let home = self.home();
-        let other = match home.standing()? {
+        let standing = match home.standing() {
+            // Whatever is wrong with what is there, it is to be replaced.
+            Err(_) if overwrite => Standing::Elsewhere,
+            standing => standing?,
+        };
+        let other = match standing {
             Standing::Nothing => false,
             Standing::Elsewhere => true,
             // Somebody emptied the local folder.

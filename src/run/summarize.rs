@@ -32,10 +32,14 @@ pub(super) fn summarize(dir: &mut RunDir, since: Option<&Path>, observer: &dyn O
     let grouping = plan.groups.grouping();
     let (report, made) = match plan.data.kind {
         Kind::Transactions => {
-            if let Some(since) = since {
-                data::take_over_table(&table_in(since)?, &dir.path("transactions"))?;
+            let mut anew = since.is_none();
+            if let Some(since) = since
+                && let Err(why) = data::take_over_table(&table_in(since)?, &dir.path("transactions"))
+            {
+                observer.note(&format!("all of the log is read: there is nothing to go on from: {why}"));
+                anew = true;
             }
-            let folded = log::fold_log(plan, dir.root(), since.is_none(), observer)?;
+            let folded = log::fold_log(plan, dir.root(), anew, observer)?;
             let made = folded.table.summarize_into(&window(plan), &rules, &grouping, dir.root(), &reading)?;
             (folded.report, made)
         }

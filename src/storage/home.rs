@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::manifest::{Content, Facts, INCOMING, MANIFEST, Manifest, OWN_FOLDER, PENDING};
+use super::manifest::{Content, FACTS, Facts, INCOMING, MANIFEST, Manifest, OWN_FOLDER, PENDING};
 use super::{Listed, Place, Storage, Tag, When, Written, local};
 use crate::error::{Error, Result};
 
@@ -109,8 +109,10 @@ impl<'a> Home<'a> {
     /// # Errors
     /// As [`Storage::read`].
     pub fn standing(&self) -> Result<Standing> {
-        let Some((manifest, _)) = Manifest::read(self.storage, &self.place)? else { return Ok(Standing::Nothing) };
         let facts = Facts::read(&self.folder, &self.place);
+        let Some((manifest, _)) = Manifest::read(self.storage, &self.place)? else {
+            return if facts.knows_of_a_push() { Err(self.list_is_gone()) } else { Ok(Standing::Nothing) };
+        };
         Ok(if facts.stems_from(&manifest) { Standing::Stems } else { Standing::Elsewhere })
     }
 
@@ -156,7 +158,7 @@ impl<'a> Home<'a> {
         let mut moved = Moved { pushes: manifest.pushes, ..Moved::default() };
         let mut differing = Vec::new();
         let there = self.there()?;
-        let gone = self.let_go(manifest, &there);
+        let gone = self.gone(manifest, &there);
         for (name, content) in manifest.files.iter().filter(|(name, _)| wanted(name) && !gone.contains(name)) {
             let same = match local.get(name).filter(|file| file.bytes == content.bytes) {
                 Some(file) => facts.content(&self.folder, file)?.sha256 == content.sha256,
@@ -179,10 +181,11 @@ impl<'a> Home<'a> {
             }
             begun += content.bytes;
         }
-        for name in local.keys().filter(|name| gone.contains(name) || !manifest.files.contains_key(*name)) {
+        for name in local.keys().filter(|name| !manifest.files.contains_key(*name)) {
             local::remove(&self.folder.join(name))?;
             moved.removed += 1;
         }
+        moved.removed += self.remove_here(&gone, wanted)?;
         for (name, content) in &differing {
             let path = self.folder.join(name);
             local::make_parent(&path)?;
@@ -217,23 +220,26 @@ impl<'a> Home<'a> {
     ) -> Result<(), Halted> {
         let pending = format!("{PENDING}/{}", content.sha256);
         let found = there.get(&pending).or_else(|| there.get(name));
-        let wrong = |seen: String| {
+        let wrong = |seen: String, advice: &str| {
             Halted::Moving(
                 Error::new(format!("{name} is not what the list of files says"))
                     .at(&self.place)
                     .seen(seen)
-                    .advice("unless somebody is writing there: restore its older version, or remove it and push again from where it was made"),
+                    .advice(advice),
             )
         };
-        let Some(found) = found else { return Err(wrong("no such object".to_owned())) };
+        let other = "unless somebody is writing there: restore its older version; or remove it there, and run the command again on the \
+                     machine that made it";
+        let missing = "restore its older version, or run the command again on the machine that made it";
+        let Some(found) = found else { return Err(wrong("no such object".to_owned(), missing)) };
         if found.bytes != content.bytes {
-            return Err(wrong(format!("{} bytes, not {}", found.bytes, content.bytes)));
+            return Err(wrong(format!("{} bytes, not {}", found.bytes, content.bytes), other));
         }
         self.storage.fetch(found, incoming, told)?;
         let sha256 = local::sha256(incoming)?;
         if sha256 != content.sha256 {
             local::remove(incoming)?;
-            return Err(wrong(format!("SHA-256 {sha256}, not {}", content.sha256)));
+            return Err(wrong(format!("SHA-256 {sha256}, not {}", content.sha256), other));
         }
         Ok(())
     }
@@ -245,6 +251,9 @@ impl<'a> Home<'a> {
     pub fn push(&self, kept: &dyn Fn(&str) -> bool, told: &(dyn Fn(u64) + Sync)) -> Result<Moved> {
         let before = Manifest::read(self.storage, &self.place)?;
         let mut facts = Facts::read(&self.folder, &self.place);
+        if before.is_none() && facts.knows_of_a_push() {
+            return Err(self.list_is_gone());
+        }
         if let Some((manifest, _)) = &before {
             if !facts.stems_from(manifest) {
                 return Err(self.another_wrote());
@@ -253,8 +262,7 @@ impl<'a> Home<'a> {
         }
         let there = self.there()?;
         if let Some((manifest, _)) = &before {
-            let gone = self.let_go(manifest, &there).into_iter().filter(|name| kept(name));
-            gone.map(|name| self.folder.join(name)).try_for_each(|path| local::remove(&path))?;
+            self.remove_here(&self.gone(manifest, &there), kept)?;
         }
         let (old, tag) = before.map_or((None, None), |(manifest, tag)| (Some(manifest), Some(tag)));
         let new = self.next(old.as_ref(), kept, &mut facts)?;
@@ -286,8 +294,38 @@ impl<'a> Home<'a> {
         Ok(moved)
     }
 
+    fn list_is_gone(&self) -> Error {
+        let memory = self.folder.join(FACTS);
+        Error::new("the list of what is kept here is gone: this folder remembers that there was one")
+            .at(self.place.join(MANIFEST))
+            .advice(format!(
+                "restore an older version of it, where the bucket keeps them; or, to send this folder as it is, remove {}",
+                memory.display()
+            ))
+    }
+
+    /// Removes here what was removed there, and may be, among files whose names are `wanted`. Returns how many there were.
+    ///
+    /// # Errors
+    /// As [`Storage::list`].
+    pub fn let_go(&self, wanted: &dyn Fn(&str) -> bool) -> Result<u64> {
+        let Some((manifest, _)) = Manifest::read(self.storage, &self.place)? else { return Ok(0) };
+        self.remove_here(&self.gone(&manifest, &self.there()?), wanted)
+    }
+
+    fn remove_here(&self, gone: &BTreeSet<&String>, wanted: &dyn Fn(&str) -> bool) -> Result<u64> {
+        let mut removed = 0;
+        for path in gone.iter().filter(|name| wanted(name)).map(|name| self.folder.join(name)) {
+            removed += u64::from(path.exists());
+            local::remove(&path)?;
+            // A folder that is empty now goes too; one that is not stays, and that is no error.
+            let _ = path.parent().map(fs::remove_dir);
+        }
+        Ok(removed)
+    }
+
     /// Files of the list that were removed there, and may be.
-    fn let_go<'m>(&self, manifest: &'m Manifest, there: &BTreeMap<String, Listed>) -> BTreeSet<&'m String> {
+    fn gone<'m>(&self, manifest: &'m Manifest, there: &BTreeMap<String, Listed>) -> BTreeSet<&'m String> {
         let is_there = |name: &str, content: &Content| {
             there.contains_key(name) || there.contains_key(&format!("{PENDING}/{}", content.sha256))
         };

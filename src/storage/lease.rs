@@ -30,6 +30,7 @@ pub struct Lease {
     holder: Holder,
     length: Duration,
     tag: Tag,
+    dead: Option<Holder>,
 }
 
 /// What came of asking for a lease.
@@ -64,6 +65,7 @@ impl Lease {
     ) -> Result<Taken> {
         loop {
             let there = storage.read(place)?;
+            let mut dead = None;
             let when = match &there {
                 None => When::IfAbsent,
                 Some((bytes, tag)) => {
@@ -71,13 +73,14 @@ impl Lease {
                     if !record.released && record.expires > now && record.holder != *holder {
                         return Ok(Taken::Held(record.holder, record.expires));
                     }
+                    dead = (!record.released && record.holder != *holder).then_some(record.holder);
                     When::IfUnchanged(tag.clone())
                 }
             };
             let bytes = write(holder, now + length, false, place)?;
             match storage.write(place, &bytes, when)? {
                 Written::Done(tag) => {
-                    return Ok(Taken::Mine(Self { place: place.clone(), holder: holder.clone(), length, tag }));
+                    return Ok(Taken::Mine(Self { place: place.clone(), holder: holder.clone(), length, tag, dead }));
                 }
                 // Another was faster: it holds the lease now, or has given it back already.
                 Written::Refused => {}
@@ -107,6 +110,11 @@ impl Lease {
     pub fn release(self, storage: &Storage, now: DateTime<Utc>) -> Result<()> {
         let bytes = write(&self.holder, now, true, &self.place)?;
         storage.write(&self.place, &bytes, When::IfUnchanged(self.tag)).map(drop)
+    }
+
+    /// Who held it before, and let it expire.
+    pub fn taken_from(&self) -> Option<&Holder> {
+        self.dead.as_ref()
     }
 
     /// Who holds it: the caller of [`Lease::take`].
@@ -158,6 +166,7 @@ pub(super) mod tests {
         assert!(matches!(take("b", 17), Taken::Held(_, until) if until == at(18)));
         // a died: at its end the lease is anybody's, and a learns of it.
         let Taken::Mine(second) = take("b", 18) else { panic!("it expired") };
+        assert_eq!((first.taken_from(), second.taken_from().map(|a| a.host.as_str())), (None, Some("a")));
         assert!(!first.renew(storage, at(19)).unwrap(), "it is b's");
         first.release(storage, at(20)).unwrap();
         assert!(matches!(take("a", 20), Taken::Held(by, _) if by.host == "b"), "what a gives back is not b's");
@@ -172,6 +181,16 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let place = Place::from(dir.path()).join("locks/nightly.json");
         two_holders(&Storage::new(StorageSettings::default()), &place);
+    }
+
+    #[test]
+    fn a_damaged_lock_says_how_it_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (storage, place) = (Storage::new(StorageSettings::default()), Place::from(dir.path()).join("lock"));
+        storage.write(&place, b"{", When::Always).unwrap();
+        let taken = Lease::take(&storage, &place, &holder("a"), Duration::from_secs(60), at(0));
+        let said = taken.unwrap_err().to_string();
+        assert!(said.contains("the lock cannot be read") && said.contains(&format!("rm {place}")), "{said}");
     }
 
     #[test]

@@ -18,7 +18,8 @@ pub(super) const MANIFEST: &str = ".longrun/manifest.json";
 pub(super) const PENDING: &str = ".longrun/pending";
 /// Downloads of a pull that are not yet at their own names.
 pub(super) const INCOMING: &str = ".longrun/incoming";
-const FACTS: &str = ".longrun/facts.json";
+/// What the folder remembers.
+pub(super) const FACTS: &str = ".longrun/facts.json";
 
 /// Every file of a home.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -150,6 +151,11 @@ impl Facts {
     pub(super) fn stems_from(&self, manifest: &Manifest) -> bool {
         let state = manifest.state();
         self.state == state || self.meant.as_deref() == Some(&state)
+    }
+
+    /// Whether the folder was ever equal to what is there.
+    pub(super) fn knows_of_a_push(&self) -> bool {
+        self.pushes > 0
     }
 
     pub(super) fn means_to_commit(&mut self, manifest: &Manifest) {

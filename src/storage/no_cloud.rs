@@ -50,7 +50,7 @@ impl Buckets {
 fn unreachable(place: &RemotePlace) -> Error {
     Error::new("this build of longrun reaches no buckets")
         .at(place)
-        .advice("build it with --features cloud (one of the default ones), or copy the files here")
+        .advice("install it with --features cloud, or copy the files here")
 }
 
 #[cfg(test)]

@@ -81,6 +81,18 @@ impl Bucket {
         self.storage.read(&place).expect("the store answers").unwrap_or_else(|| panic!("{address} is not there")).0
     }
 
+    /// Waits until a run on machine `a` has saved draws.
+    fn wait_for_draws(&self, run: &str) {
+        let saved = format!("{run}/draws/purchase-00001.safetensors");
+        for _ in 0..1200 {
+            if longrun_files(&self.shop.file("a/runs")).iter().any(|path| path.ends_with(&saved)) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("{run} has not sampled");
+    }
+
     fn equals(&self, local: &str, address: &str) {
         for name in RESULTS {
             let here = std::fs::read(self.shop.file(local).join(name)).expect("a local result");
@@ -163,21 +175,33 @@ fn a_run_that_was_killed_goes_on_here_and_elsewhere() {
         let dir = format!("output.dir={address}");
         let begin = [&["run", "gs://shop/shop.toml", "--set", &dir][..], &more].concat();
         let mut child = bucket.command("a", &begin).spawn().expect("the program starts");
-        let drawn = || {
-            let all = longrun_files(&bucket.shop.file("a/runs"));
-            all.iter().any(|path| path.ends_with(format!("{name}/draws/purchase-00001.safetensors")))
-        };
-        let mut waited = 0;
-        while !drawn() && waited < 1200 {
-            std::thread::sleep(Duration::from_millis(50));
-            waited += 1;
-        }
+        bucket.wait_for_draws(name);
         child.kill().expect("it is killed");
         child.wait().expect("it ended");
-        assert!(drawn(), "it sampled");
         well(&bucket.on(next, &["resume", &address]));
         bucket.equals("local", &address);
     }
+}
+
+/// Asked to stop while it samples (Ctrl-C, or a machine that is about to go): its draws are sent, and go on elsewhere.
+#[cfg(unix)]
+#[test]
+fn a_run_that_was_asked_to_stop_goes_on_elsewhere() {
+    let Some(bucket) = Bucket::new() else { return };
+    let more = ["--set", "sampler.draws=3000"];
+    well(&bucket.shop.longrun(&[&["run", "shop.toml", "--quiet", "--set", "output.dir=local"][..], &more].concat()));
+    let begin = [&["run", "gs://shop/shop.toml", "--set", "output.dir=gs://shop/runs/asked"][..], &more].concat();
+    let child = bucket.command("a", &begin).stderr(Stdio::piped()).spawn().expect("the program starts");
+    bucket.wait_for_draws("asked");
+    let asked = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+    assert!(asked.success());
+    let ended = child.wait_with_output().expect("it ended");
+    let said = stderr(&ended);
+    assert_eq!(ended.status.code(), Some(4), "{said}");
+    assert!(said.contains("until its draws are saved"), "{said}");
+    assert!(!bucket.read("gs://shop/runs/asked/draws/purchase-00001.safetensors").is_empty());
+    well(&bucket.on("b", &["resume", "gs://shop/runs/asked"]));
+    bucket.equals("local", "gs://shop/runs/asked");
 }
 
 fn longrun_files(folder: &Path) -> Vec<PathBuf> {

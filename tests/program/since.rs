@@ -134,4 +134,18 @@ fn what_cannot_be_gone_on_from_is_told() {
     // Rows that are read otherwise are read anew, and it is said why.
     let told = summarize(&shop, "tuesday", &["--since", "monday", "--set", "data.zero_amounts=drop"]);
     assert!(told.contains("could not be built upon: data.zero_amounts changed"), "{told}");
+    // So is everything after a table that is damaged, a bit of a file or the list of all.
+    let whole = made_of_data(&shop.file("monday"));
+    let (name, part) = whole.iter().find(|(name, _)| name.contains("/part-")).expect("a part of the table");
+    let mut part = part.clone();
+    let middle = part.len() / 2;
+    part[middle] ^= 1;
+    shop.write(&format!("monday/{name}"), part);
+    let told = summarize(&shop, "wednesday", &["--since", "monday"]);
+    assert!(told.contains("could not be built upon") && told.contains("is damaged"), "{told}");
+    assert!(made_of_data(&shop.file("wednesday")) == whole, "the same as a full reading");
+    shop.write("monday/transactions/manifest.json", "{}");
+    let told = summarize(&shop, "thursday", &["--since", "monday"]);
+    assert!(told.contains("all of the log is read") && told.contains("manifest is damaged"), "{told}");
+    assert!(made_of_data(&shop.file("thursday")) == whole, "the same as a full reading");
 }

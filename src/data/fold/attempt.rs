@@ -13,6 +13,7 @@ use super::making::Known;
 use super::manifest::{Counts, FileRecord, MANIFEST, Manifest};
 use super::reading::{Lines, Refused, Tally, read_lines};
 use super::standing::Standing;
+use super::stored::Stored;
 use super::{Folded, LogToRead, refused};
 use crate::data::columns;
 use crate::data::ingest::{IngestReport, Sizes};
@@ -51,10 +52,15 @@ impl<'a> Work<'a> {
         if anew {
             return (None, Some("as asked".to_owned()));
         }
-        let manifest = match Manifest::read(self.folder).and_then(|found| found.whole(self.folder).map(|()| found)) {
+        let manifest = match Manifest::read(self.folder) {
             Ok(manifest) => manifest,
             Err(error) => return (None, Some(error.to_string())),
         };
+        let stored: Vec<_> = manifest.stored().collect();
+        let damage = |stored: &&Stored| stored.missing(self.folder).or_else(|| stored.damaged(self.folder));
+        if let Some(why) = stored.par_iter().find_map_first(damage) {
+            return (None, Some(why));
+        }
         let differs = |key: &&String| manifest.read_as.get(*key) != self.read_as.get(*key);
         let keys: BTreeSet<&String> = manifest.read_as.keys().chain(self.read_as.keys()).filter(differs).collect();
         if keys.is_empty() {

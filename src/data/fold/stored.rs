@@ -31,6 +31,18 @@ impl Stored {
         land(&folder.join(&self.name), bytes)
     }
 
+    /// Why the file is not the one that was written, if so: it is read, and its content held against its name.
+    pub(super) fn damaged(&self, folder: &Path) -> Option<String> {
+        let path = folder.join(&self.name);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) => return Some(format!("{} cannot be read: {e}", path.display())),
+        };
+        let is = |stem: &str| Self::of(stem, &bytes) == *self;
+        let sound = self.name.rsplit_once('-').is_some_and(|(stem, _)| is(stem));
+        (!sound).then(|| format!("{} is damaged: its content is not what its name says", path.display()))
+    }
+
     /// Why the file cannot be the one that was written, if so. Its length is looked at, not its content.
     pub(in crate::data) fn missing(&self, folder: &Path) -> Option<String> {
         let path = folder.join(&self.name);

@@ -46,8 +46,8 @@ const HURRIED: Duration = Duration::from_secs(4);
 /// How often waiting looks whether there is a hurry.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// Waits for an answer so long, or much shorter in a hurry; none when it does not come.
-async fn patient<T>(within: Duration, answer: impl Future<Output = T>) -> Option<T> {
+/// Waits for an answer so long, or much shorter in a hurry; how long that was, when it does not come.
+async fn patient<T>(within: Duration, answer: impl Future<Output = T>) -> Result<T, Duration> {
     let enough = async {
         let mut waited = Duration::ZERO;
         while waited < within && !is_hurried() {
@@ -56,11 +56,13 @@ async fn patient<T>(within: Duration, answer: impl Future<Output = T>) -> Option
         }
         if waited < within {
             tokio::time::sleep(HURRIED).await;
+            waited += HURRIED;
         }
+        waited
     };
     match select(pin!(answer), pin!(enough)).await {
-        Either::Left((answered, _)) => Some(answered),
-        Either::Right(_) => None,
+        Either::Left((answered, _)) => Ok(answered),
+        Either::Right((waited, _)) => Err(waited),
     }
 }
 
@@ -215,9 +217,9 @@ impl Buckets {
         let mut patience = Patience::new(&self.settings, place);
         loop {
             let fault = match patient(within, once()).await {
-                Some(Ok(done)) => return Ok(done),
-                Some(Err(error)) => Fault::of(&error),
-                None => Fault::silent(within),
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => Fault::of(&error),
+                Err(waited) => Fault::silent(waited),
             };
             pause(patience.after(fault, within)?).await;
         }

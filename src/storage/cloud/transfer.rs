@@ -15,7 +15,7 @@ use sha2::Sha256;
 
 use super::fault::{Fault, Kind, Patience};
 use super::wire::Checksums;
-use super::{Bucket, Buckets, key_of};
+use super::{Bucket, Buckets, key_of, patient};
 use crate::error::{Error, Result};
 use crate::storage::{Cloud, Listed, RemotePlace, Sent};
 
@@ -76,9 +76,9 @@ impl Buckets {
                 let head = here == from.bytes;
                 let range = (here > 0 && !head).then_some(GetRange::Offset(here));
                 let options = GetOptions { range, head, ..condition() };
-                let asked = tokio::time::timeout(silence, bucket.get_opts(&key, options)).await;
+                let asked = patient(silence, bucket.get_opts(&key, options)).await;
                 let fault = match asked {
-                    Err(_) => Fault::silent(silence),
+                    Err(waited) => Fault::silent(waited),
                     Ok(Err(error)) => Fault::of(&error),
                     Ok(Ok(found)) if found.meta.size != from.bytes => {
                         return Err(changed(place, &format!("{} bytes, not {}", found.meta.size, from.bytes)));
@@ -90,8 +90,8 @@ impl Buckets {
                         }
                         let mut stream = found.into_stream();
                         loop {
-                            match tokio::time::timeout(silence, stream.next()).await {
-                                Err(_) => break Fault::silent(silence),
+                            match patient(silence, stream.next()).await {
+                                Err(waited) => break Fault::silent(waited),
                                 Ok(Some(Err(error))) => break Fault::of(&error),
                                 Ok(None) if here == from.bytes => return Ok(checksums),
                                 Ok(None) => {

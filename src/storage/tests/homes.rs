@@ -209,6 +209,28 @@ fn a_pull_never_takes_what_the_list_does_not_say() {
     );
 }
 
+/// A folder that is left over from earlier must not become the truth because the list was removed.
+#[test]
+fn a_list_that_is_gone_is_an_error_for_whoever_knew_it() {
+    everywhere(
+        |storage, place| {
+            let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let home = Home::new(storage, place.clone(), one.path().to_owned());
+            lay(one.path(), &state(&[("a", "1")]));
+            push(&home).unwrap();
+            storage.remove(&place.join(".longrun/manifest.json")).unwrap();
+            for said in [home.standing().unwrap_err(), push(&home).unwrap_err()] {
+                assert!(said.to_string().contains("the list of what is kept here is gone"), "{said}");
+            }
+            std::fs::remove_file(one.path().join(".longrun/facts.json")).unwrap();
+            push(&home).unwrap();
+            // Who never saw it has nothing to compare with.
+            assert_eq!(pulled_by(&Home::new(storage, place.clone(), two.path().to_owned())), state(&[("a", "1")]));
+        },
+        "list",
+    );
+}
+
 /// A bucket's rules, and people who erase, remove objects themselves.
 #[test]
 fn what_may_go_is_gone_everywhere_once_it_is_gone_there() {
@@ -226,8 +248,13 @@ fn what_may_go_is_gone_everywhere_once_it_is_gone_there() {
             assert_eq!(pull(&home(two.path())).unwrap().removed, 1);
             assert_eq!(laid(two.path()), left);
             assert_eq!(pulled_by(&home(&two.path().join("third"))), left, "a folder that never had it");
-            // The folder that made it does not send it again.
-            assert_eq!(push(&home(one.path())).unwrap().removed, 1);
+            // The folder that made it does not send it again: it goes before work is done on it, or with the next push.
+            storage.remove(&place.join("rows/b")).unwrap();
+            assert_eq!(home(one.path()).let_go(&|_| true).unwrap(), 2);
+            assert!(!one.path().join("rows").exists(), "nor an empty folder");
+            let left = state(&[("plan", "p")]);
+            lay(one.path(), &state(&[("rows/b", "b"), ("plan", "p")]));
+            assert_eq!(push(&home(one.path())).unwrap().removed, 2);
             assert_eq!((laid(one.path()), browsed(storage, place)), (left.clone(), left.clone()));
             assert_eq!(pulled(storage, place), left, "it is no longer on the list");
         },
