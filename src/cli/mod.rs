@@ -23,6 +23,7 @@ mod progress;
 mod project;
 mod promote;
 mod prune;
+mod reader;
 mod report;
 mod reproduce;
 mod resume;
@@ -171,7 +172,7 @@ struct Terminal {
 
 /// Runs the program on the process's arguments.
 pub fn main() -> ExitCode {
-    quiet_when_nobody_reads();
+    reader::quiet_when_gone();
     let cli = Cli::parse();
     let terminal = Terminal { json: cli.json, quiet: cli.quiet || cli.json };
     match dispatch(cli.command, terminal) {
@@ -187,18 +188,6 @@ pub fn main() -> ExitCode {
             })
         }
     }
-}
-
-/// `longrun … | head` closes standard output early: that is the end of the work, not a fault of the program.
-fn quiet_when_nobody_reads() {
-    let told = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        let message = panic.payload().downcast_ref::<String>();
-        if message.is_some_and(|m| m.starts_with("failed printing to stdout") && m.contains("Broken pipe")) {
-            std::process::exit(0);
-        }
-        told(panic);
-    }));
 }
 
 fn dispatch(command: Command, terminal: Terminal) -> Result<Ending> {

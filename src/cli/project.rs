@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use clap::Args;
 
 use super::Ending;
+use super::reader::read_or_not;
 use crate::error::{Error, Result};
 use crate::lifecycle::{Access, CONFIG, Project, Today};
 use crate::nightly::{Checkout, Whereabouts};
@@ -62,7 +63,9 @@ impl ProjectArgs {
         let checkout = Checkout::take(storage(), &place, "a person", lock)?;
         let ending = checkout.held(|| {
             checkout.fetch(&|_| {})?;
-            let ending = work(&Project::open(&place.folder, &set, today, access)?)?;
+            let project = Project::open(&place.folder, &set, today, access)?;
+            let ending = read_or_not(|| work(&project))?;
+            drop(project);
             checkout.send(&|_| {})?;
             Ok(ending)
         });

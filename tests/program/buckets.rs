@@ -204,6 +204,31 @@ fn a_run_that_was_asked_to_stop_goes_on_elsewhere() {
     bucket.equals("local", "gs://shop/runs/asked");
 }
 
+/// `longrun promote … | head`: what a command did to a project in a bucket is sent, and the lock given back, though nobody reads its words.
+#[test]
+fn a_command_whose_words_nobody_reads_sends_what_it_did() {
+    let Some(bucket) = Bucket::new() else { return };
+    put(
+        &bucket.storage,
+        "gs://shop/p/longrun.toml",
+        "[data]\npath = \"gs://shop/logs/*.csv\"\n[sampler]\nchains = 2\nwarmup = 150\ndraws = 100\n[diagnose]\nmax_r_hat = 2.0\nmin_ess = 1\n\
+         max_divergence_share = 1.0\nmin_e_bfmi = 0.0\n[lifecycle]\nprediction_months = 3\n",
+    );
+    let today = ["--today", "2025-01-01"];
+    well(&bucket.on("a", &[&["nightly", "gs://shop/p"][..], &today].concat()));
+    let promote = ["promote", "challenger", "--without-baseline", "-C", "gs://shop/p"];
+    let mut child = bucket
+        .command("a", &[&promote[..], &today].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    drop(child.stdout.take());
+    assert!(child.wait().expect("it ends").success());
+    assert!(!bucket.read("gs://shop/p/models/champion").is_empty());
+    let lock = String::from_utf8(bucket.read("gs://shop/p/nightly/lock.json")).expect("text");
+    assert!(lock.contains("\"released\": true"), "{lock}");
+}
+
 fn longrun_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries
