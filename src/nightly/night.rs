@@ -126,7 +126,7 @@ impl Night<'_> {
     fn live(&mut self, folder: &Path, page: &dyn Fn(&Project) -> Result<()>) -> Result<()> {
         self.stage(Stage::Fetch, |night| {
             let moved = night.checkout.fetch(&|_| {})?;
-            Ok(((), format!("{}{}", there(&moved), gone(&moved))))
+            Ok(((), words(&moved)))
         })?;
         self.fetched = true;
         let today = self.request.today.map_or_else(Today::now, Today::given);
@@ -256,19 +256,15 @@ impl Night<'_> {
     }
 }
 
-/// What a fetch brought, in words.
-fn there(moved: &Moved) -> String {
-    match (moved.files, moved.skipped) {
-        (0, 0) => "nothing has changed there".to_owned(),
-        (files, skipped) => format!("{files} files, {} bytes; {skipped} were here already", moved.bytes),
-    }
-}
-
-/// What a fetch removed, in words.
-fn gone(moved: &Moved) -> String {
-    match moved.removed {
-        0 => String::new(),
-        removed => format!("; {removed} that are no longer there were removed here"),
+/// What a fetch came to, in words.
+fn words(moved: &Moved) -> String {
+    let brought = (moved.files + moved.skipped > 0)
+        .then(|| format!("{} files, {} bytes; {} were here already", moved.files, moved.bytes, moved.skipped));
+    let removed =
+        (moved.removed > 0).then(|| format!("{} files that are no longer there were removed here", moved.removed));
+    match (brought, removed) {
+        (None, None) => "nothing has changed there".to_owned(),
+        (brought, removed) => brought.into_iter().chain(removed).collect::<Vec<_>>().join("; "),
     }
 }
 
